@@ -1,0 +1,1 @@
+"""Infrastructure as code for a GPU award list: namespaces with quotas, and their timely end."""

@@ -1,0 +1,92 @@
+"""Every error that gpuprov raises on purpose.
+
+::
+
+    GpuprovError
+    ├── InputError             files that the operator wrote: every problem at once
+    ├── PlanRefused            the guard stopped a plan before anything was changed
+    ├── ClusterError           one provider's cluster; the other clusters go on
+    │   ├── ClusterUnreachable no answer, or no rights
+    │   └── NotReclaimed       a teardown that could not be proven complete
+    ├── EngineError            Pulumi stopped with an error
+    ├── ToolchainError         a binary that could not be found, fetched or built
+    └── SandboxError           the clusters on this machine
+
+Each message says what happened and what to do next. The command line turns them into exit codes
+(docs/cli.md); nothing below it knows about exit codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class GpuprovError(Exception):
+    """Base of all errors that gpuprov raises on purpose; anything else is a bug."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing wrong in a file: where it stands, what stands there, and what to do about it.
+
+    ``row`` is the line or sheet row as the operator's editor counts it: the header is row 1.
+    """
+
+    file: str
+    message: str
+    remedy: str
+    row: int | None = None
+    column: str | None = None
+    value: str | None = None
+
+    def __str__(self) -> str:
+        place = self.file if self.row is None else f"{self.file}:{self.row}"
+        column = "" if self.column is None else f" [{self.column}]"
+        value = "" if self.value is None else f" {self.value!r}:"
+        return f"{place}{column}{value} {self.message}; {self.remedy}"
+
+
+class InputError(GpuprovError):
+    """Files that cannot be used as they are. Carries every problem found, never only the first."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class PlanRefused(GpuprovError):
+    """The guard refused; nothing was changed. ``reasons`` has one line for each rule that was broken."""
+
+    def __init__(self, reasons: Sequence[str]) -> None:
+        self.reasons = tuple(reasons)
+        super().__init__("\n".join(self.reasons))
+
+
+class ClusterError(GpuprovError):
+    """Something went wrong on one provider's cluster."""
+
+    def __init__(self, provider: str, message: str) -> None:
+        self.provider = provider
+        self.message = message
+        super().__init__(f"{provider}: {message}")
+
+
+class ClusterUnreachable(ClusterError):
+    """The cluster did not answer, or refused our identity."""
+
+
+class NotReclaimed(ClusterError):
+    """Something of a teardown is still there; its capacity must not be given to anybody yet."""
+
+
+class EngineError(GpuprovError):
+    """Pulumi ended with an error. The message holds what Pulumi said."""
+
+
+class ToolchainError(GpuprovError):
+    """A pinned binary could not be found, downloaded or built."""
+
+
+class SandboxError(GpuprovError):
+    """The sandbox clusters could not be started, stopped or found."""
