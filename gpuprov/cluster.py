@@ -1,0 +1,99 @@
+"""A supplier's Kubernetes cluster and the GPU pools that it brings: data from one stack's configuration."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from gpuprov.gpu import GpuModel
+
+ProviderName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?$")]
+"""A provider's name: it is a stack name and a label value too."""
+
+Resource = Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$")]
+
+OTHER_GPU_RESOURCES: tuple[Resource, ...] = (
+    "nvidia.com/gpu",
+    "nvidia.com/gpu.shared",
+    "nvidia.com/mig-1g.5gb",
+    "nvidia.com/mig-1g.5gb.me",
+    "nvidia.com/mig-1g.10gb",
+    "nvidia.com/mig-1g.10gb.me",
+    "nvidia.com/mig-1g.18gb",
+    "nvidia.com/mig-1g.18gb.me",
+    "nvidia.com/mig-1g.20gb",
+    "nvidia.com/mig-1g.35gb",
+    "nvidia.com/mig-2g.10gb",
+    "nvidia.com/mig-2g.20gb",
+    "nvidia.com/mig-2g.35gb",
+    "nvidia.com/mig-3g.20gb",
+    "nvidia.com/mig-3g.40gb",
+    "nvidia.com/mig-3g.71gb",
+    "nvidia.com/mig-4g.20gb",
+    "nvidia.com/mig-4g.40gb",
+    "nvidia.com/mig-4g.71gb",
+    "nvidia.com/mig-7g.40gb",
+    "nvidia.com/mig-7g.80gb",
+    "nvidia.com/mig-7g.141gb",
+)
+"""Names under which NVIDIA's device plugin can offer a GPU or a slice of an A100, H100 or H200.
+
+A quota on one name says nothing about the others: each that an award does not have is set to 0.
+"""
+
+DEVICE_CLASSES = ("gpu.nvidia.com", "mig.nvidia.com", "vfio.gpu.nvidia.com")
+"""Device classes of NVIDIA's driver for dynamic resource allocation (DRA), the other way to a GPU."""
+
+
+class _Config(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=None, populate_by_name=True)
+
+
+class PerGpu(_Config):
+    """What a tenant may use beside each GPU of its award.
+
+    Defaults are an eighth of a common 8-GPU server and no rule of the programme.
+    """
+
+    cpu: int = Field(default=24, ge=1, description="CPU cores")
+    memory_gib: int = Field(default=200, ge=1, alias="memoryGiB", description="memory in GiB")
+    storage_gib: int = Field(default=500, ge=0, alias="storageGiB", description="volume claims in GiB")
+
+
+class GpuPool(_Config):
+    """The GPUs of one model in one cluster."""
+
+    model: GpuModel
+    capacity: int = Field(ge=0, strict=True, description="GPUs of this model in this cluster")
+    resource: Resource = Field(default="nvidia.com/gpu", description="the device plugin's resource name")
+    node_label: dict[str, str] = Field(
+        alias="nodeLabel", min_length=1, max_length=1, description="the label that tells this model's nodes"
+    )
+    per_gpu: PerGpu = Field(default=PerGpu(), alias="perGpu")
+
+
+class ProviderCluster(_Config):
+    """One supplier's cluster. Its name is the stack's name, its context a name in the kubeconfig."""
+
+    provider: ProviderName
+    aliases: tuple[str, ...] = Field(default=(), description="how award lists write this supplier")
+    context: str = Field(min_length=1, description="the kubeconfig context; never credentials")
+    uid: str | None = Field(default=None, description="UID of the kube-system namespace, to pin the cluster")
+    pools: tuple[GpuPool, ...] = Field(min_length=1)
+    group_prefix: str = Field(default="gpuprov:", alias="groupPrefix", description="before the group's name")
+    other_gpu_resources: tuple[Resource, ...] = Field(
+        default=OTHER_GPU_RESOURCES, alias="otherGpuResources", description="resource names set to 0"
+    )
+    device_classes: tuple[str, ...] = Field(default=DEVICE_CLASSES, alias="deviceClasses")
+
+    @model_validator(mode="after")
+    def _one_pool_for_each_model(self) -> Self:
+        models = [pool.model for pool in self.pools]
+        if len(set(models)) != len(models):
+            raise ValueError("each GPU model needs exactly one pool; add up the capacities")
+        return self
+
+    def pool(self, model: GpuModel) -> GpuPool | None:
+        """Return the pool of ``model``, or None where this cluster has none."""
+        return next((pool for pool in self.pools if pool.model is model), None)
