@@ -61,6 +61,13 @@ class PerGpu(_Config):
     storage_gib: int = Field(default=500, ge=0, alias="storageGiB", description="volume claims in GiB")
 
 
+class ContainerDefaults(_Config):
+    """What a container gets that declares nothing: a quota on cpu or memory makes every container declare them."""
+
+    cpu: int = Field(default=4, ge=1, description="CPU cores, request and limit")
+    memory_gib: int = Field(default=32, ge=1, alias="memoryGiB", description="memory in GiB, request and limit")
+
+
 class GpuPool(_Config):
     """The GPUs of one model in one cluster."""
 
@@ -85,6 +92,7 @@ class ProviderCluster(_Config):
     other_gpu_resources: tuple[Resource, ...] = Field(
         default=OTHER_GPU_RESOURCES, alias="otherGpuResources", description="resource names set to 0"
     )
+    container_defaults: ContainerDefaults = Field(default=ContainerDefaults(), alias="containerDefaults")
     device_classes: tuple[str, ...] = Field(default=DEVICE_CLASSES, alias="deviceClasses")
 
     @model_validator(mode="after")

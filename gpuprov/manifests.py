@@ -1,0 +1,219 @@
+"""The Kubernetes objects of one tenant, as plain manifests: what Pulumi writes and what the drift check expects.
+
+Every value is written as the API server would print it (quantities in canonical form, no defaults left out where they
+would be filled in), so that a live object can be compared with its manifest field by field.
+
+Why each rule is as it is:
+
+- An extended resource counts only as ``requests.<name>``; other keys are accepted by the API server and enforce
+  nothing. Every name under which a GPU could be had and that is not awarded is set to 0.
+- A quota is blind to the GPU model: the namespace's node selector (admission plugin PodNodeSelector) forces it.
+- cpu and memory are limited on both sides because a server's GPUs are shared between awards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gpuprov import naming
+from gpuprov.cluster import ProviderCluster
+from gpuprov.tenant import Tenant
+
+Manifest = Mapping[str, Any]
+
+MANAGED_BY = "app.kubernetes.io/managed-by"
+MANAGER = "gpuprov"
+AWARD_LABEL = "gpuprov.dev/award"
+PROVIDER_LABEL = "gpuprov.dev/provider"
+AWARD_ID = "gpuprov.dev/award-id"
+ORGANIZATION = "gpuprov.dev/organization"
+MODEL = "gpuprov.dev/gpu-model"
+TERM_START = "gpuprov.dev/term-start"
+TERM_END = "gpuprov.dev/term-end"
+NODE_SELECTOR = "scheduler.alpha.kubernetes.io/node-selector"
+
+QUOTA = "gpu"
+LIMITS = "defaults"
+POLICY = "isolation"
+BINDING = "awardee"
+TENANT_ROLE = "gpuprov-tenant"
+
+_COUNTS = {
+    "services": 50,
+    "services.loadbalancers": 0,
+    "services.nodeports": 0,
+    "secrets": 200,
+    "configmaps": 200,
+    "persistentvolumeclaims": 50,
+    "count/deployments.apps": 100,
+    "count/replicasets.apps": 500,
+    "count/statefulsets.apps": 100,
+    "count/jobs.batch": 500,
+    "count/cronjobs.batch": 50,
+    "count/resourceclaims.resource.k8s.io": 0,
+    "count/resourceclaimtemplates.resource.k8s.io": 0,
+}
+_PODS_PER_GPU = 25
+
+
+def labels(tenant: Tenant) -> dict[str, str]:
+    """Return the ownership labels that every object of a tenant carries."""
+    return {
+        MANAGED_BY: MANAGER,
+        AWARD_LABEL: naming.slug(tenant.award_id),
+        PROVIDER_LABEL: tenant.provider,
+    }
+
+
+def tenant_manifests(tenant: Tenant, cluster: ProviderCluster) -> tuple[Manifest, ...]:
+    """Return the tenant's objects in the order in which they must come to be: quota before access."""
+    return (
+        _namespace(tenant),
+        _quota(tenant, cluster),
+        _limit_range(tenant, cluster),
+        _network_policy(tenant),
+        _role_binding(tenant, cluster),
+    )
+
+
+def quota_hard(tenant: Tenant, cluster: ProviderCluster) -> dict[str, str]:
+    """Return the ``hard`` part of the tenant's ResourceQuota."""
+    per_gpu = tenant.pool.per_gpu
+    cpu = str(tenant.gpus * per_gpu.cpu)
+    memory = gib(tenant.gpus * per_gpu.memory_gib)
+    names = {*cluster.other_gpu_resources, *(pool.resource for pool in cluster.pools)}
+    hard = {f"requests.{name}": "0" for name in sorted(names)}
+    for device_class in cluster.device_classes:
+        hard[f"{device_class}.deviceclass.resource.k8s.io/devices"] = "0"
+        hard[f"requests.deviceclass.resource.kubernetes.io/{device_class}"] = "0"
+    hard |= {
+        f"requests.{tenant.pool.resource}": str(tenant.gpus),
+        "requests.cpu": cpu,
+        "limits.cpu": cpu,
+        "requests.memory": memory,
+        "limits.memory": memory,
+        "requests.storage": gib(tenant.gpus * per_gpu.storage_gib),
+        "pods": str(tenant.gpus * _PODS_PER_GPU),
+    }
+    return hard | {name: str(count) for name, count in _COUNTS.items()}
+
+
+def gib(count: int) -> str:
+    """Write ``count`` GiB as the API server prints it: 2048 becomes ``2Ti``, 1 ``1Gi``, 0 ``0``."""
+    if count == 0:
+        return "0"
+    for unit in ("Gi", "Ti", "Pi"):
+        if count % 1024:
+            return f"{count}{unit}"
+        count //= 1024
+    return f"{count}Ei"
+
+
+def cluster_role() -> Manifest:
+    """Return the role of awardees, shared by all tenants of a cluster.
+
+    It leaves out what would widen an award: quotas, limit ranges, network policies and role bindings are read-only
+    or absent, and so are impersonation, service-account tokens and resource claims.
+    """
+    everything = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"]
+    reading = ["get", "list", "watch"]
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": TENANT_ROLE, "labels": {MANAGED_BY: MANAGER}},
+        "rules": [
+            _rule("", ["pods", "services", "configmaps", "secrets", "persistentvolumeclaims"], everything),
+            _rule("", ["pods/exec", "pods/attach", "pods/portforward", "pods/eviction"], ["get", "create"]),
+            _rule("", ["pods/log", "pods/status", "events", "resourcequotas", "limitranges"], reading),
+            _rule("", ["serviceaccounts", "endpoints"], reading),
+            _rule("apps", ["deployments", "replicasets", "statefulsets"], everything),
+            _rule("apps", ["deployments/scale", "statefulsets/scale"], ["get", "update", "patch"]),
+            _rule("batch", ["jobs", "cronjobs"], everything),
+            _rule("networking.k8s.io", ["networkpolicies"], reading),
+        ],
+    }
+
+
+def _rule(api_group: str, resources: list[str], verbs: list[str]) -> dict[str, list[str]]:
+    return {"apiGroups": [api_group], "resources": resources, "verbs": verbs}
+
+
+def _metadata(name: str, tenant: Tenant) -> dict[str, Any]:
+    return {"name": name, "namespace": tenant.namespace, "labels": labels(tenant)}
+
+
+def _namespace(tenant: Tenant) -> Manifest:
+    (label, value), *_ = tenant.pool.node_label.items()
+    security = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")}
+    return {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {
+            "name": tenant.namespace,
+            "labels": labels(tenant) | security | {"pod-security.kubernetes.io/enforce-version": "latest"},
+            "annotations": {
+                AWARD_ID: tenant.award_id,
+                ORGANIZATION: tenant.organization,
+                MODEL: str(tenant.pool.model),
+                TERM_START: tenant.term_start.isoformat(),
+                TERM_END: tenant.term_end.isoformat(),
+                NODE_SELECTOR: f"{label}={value}",
+            },
+        },
+    }
+
+
+def _quota(tenant: Tenant, cluster: ProviderCluster) -> Manifest:
+    return {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": _metadata(QUOTA, tenant),
+        "spec": {"hard": quota_hard(tenant, cluster)},
+    }
+
+
+def _limit_range(tenant: Tenant, cluster: ProviderCluster) -> Manifest:
+    defaults = {"cpu": str(cluster.container_defaults.cpu), "memory": gib(cluster.container_defaults.memory_gib)}
+    return {
+        "apiVersion": "v1",
+        "kind": "LimitRange",
+        "metadata": _metadata(LIMITS, tenant),
+        "spec": {"limits": [{"type": "Container", "default": defaults, "defaultRequest": dict(defaults)}]},
+    }
+
+
+def _network_policy(tenant: Tenant) -> Manifest:
+    same_namespace = {"podSelector": {}}
+    dns_server = {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
+        "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
+    }
+    ports = [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": _metadata(POLICY, tenant),
+        "spec": {
+            "podSelector": {},
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": [{"from": [same_namespace]}],
+            "egress": [{"to": [same_namespace]}, {"to": [dns_server], "ports": ports}],
+        },
+    }
+
+
+def _role_binding(tenant: Tenant, cluster: ProviderCluster) -> Manifest:
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": _metadata(BINDING, tenant),
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": TENANT_ROLE},
+        "subjects": [
+            {
+                "apiGroup": "rbac.authorization.k8s.io",
+                "kind": "Group",
+                "name": naming.group(cluster.group_prefix, tenant.award_id),
+            }
+        ],
+    }
