@@ -184,7 +184,7 @@ def _limit_range(tenant: Tenant, cluster: ProviderCluster) -> Manifest:
 
 
 def _network_policy(tenant: Tenant) -> Manifest:
-    same_namespace = {"podSelector": {}}
+    same_namespace: dict[str, Any] = {"podSelector": {}}
     dns_server = {
         "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
         "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},

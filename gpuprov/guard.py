@@ -1,0 +1,110 @@
+"""Refuses plans that would do harm, before anything is changed.
+
+Three rules: no pool is ever granted beyond its capacity (nothing overrides this); awards do not go in masses unless
+the ledger or the promised end of their term explains it; and the cluster behind a kubeconfig context is the one that
+the stack was last applied to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gpuprov.cluster import ProviderCluster
+from gpuprov.errors import PlanRefused
+from gpuprov.gpu import GpuModel
+from gpuprov.observed import ObservedCluster
+from gpuprov.plan import Op, Plan
+from gpuprov.tenant import Desired
+
+MASS_TEARDOWN_PERCENT = 20
+"""Share of a cluster's live awards, in percent, that may go unexplained (policy: no rule of the programme)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmed:
+    """What the operator has confirmed explicitly for this one run.
+
+    ``teardown``: how many unexplained reclaims were read and are meant, in all. ``clusters``: providers whose cluster
+    was really replaced by another.
+    """
+
+    teardown: int = 0
+    clusters: frozenset[str] = frozenset()
+
+
+def check(  # noqa: PLR0917 (each is a part of the decision, and all are named at the call)
+    plan: Plan,
+    desired: Desired,
+    observed: Sequence[ObservedCluster],
+    clusters: Mapping[str, ProviderCluster],
+    known_uids: Mapping[str, str],
+    confirmed: Confirmed,
+) -> None:
+    """Raise PlanRefused with every broken rule; return None where the plan may go on.
+
+    ``known_uids`` has, for each provider that was applied before, the UID of its cluster's kube-system namespace.
+    """
+    reasons: list[str] = []
+    for there in observed:
+        cluster = clusters[there.provider]
+        reasons += _wrong_cluster(there, cluster, known_uids.get(there.provider), confirmed)
+        reasons += _over_capacity(plan, desired, cluster)
+    reasons += _mass_teardown(plan, observed, confirmed)
+    if reasons:
+        raise PlanRefused(reasons)
+
+
+def _wrong_cluster(
+    there: ObservedCluster, cluster: ProviderCluster, known: str | None, confirmed: Confirmed
+) -> list[str]:
+    if cluster.uid is not None and cluster.uid != there.uid:
+        return [
+            (
+                f"{there.provider}: context {cluster.context!r} leads to the cluster {there.uid}, but the stack's "
+                f"configuration pins {cluster.uid}; correct the kubeconfig or the stack's `uid`"
+            )
+        ]
+    if known not in (None, there.uid) and there.provider not in confirmed.clusters:
+        return [
+            (
+                f"{there.provider}: context {cluster.context!r} leads to the cluster {there.uid}, but this stack was last "
+                f"applied to {known}; correct the kubeconfig, or confirm with --accept-cluster {there.provider}"
+            )
+        ]
+    return []
+
+
+def _over_capacity(plan: Plan, desired: Desired, cluster: ProviderCluster) -> list[str]:
+    """Count what is granted, and where an award shrinks what its pods still hold: those cards are not free yet."""
+    held: dict[GpuModel, int] = {}
+    still = {change.award_id: change.used for change in plan.on(cluster.provider) if change.op is Op.UPDATE}
+    for tenant in desired.on(cluster.provider):
+        gpus = max(tenant.gpus, still.get(tenant.award_id, 0))
+        held[tenant.pool.model] = held.get(tenant.pool.model, 0) + gpus
+    return [
+        f"{cluster.provider} {pool.model}: {held[pool.model]} GPUs granted or still held by pods, "
+        f"{held[pool.model] - pool.capacity} more than the capacity of {pool.capacity}; "
+        "forfeit or reduce awards, or wait for the pods to end"
+        for pool in cluster.pools
+        if held.get(pool.model, 0) > pool.capacity
+    ]
+
+
+def _mass_teardown(plan: Plan, observed: Sequence[ObservedCluster], confirmed: Confirmed) -> list[str]:
+    """One unexplained reclaim a cluster always passes, so that small clusters are not blocked by their size."""
+    unexplained = [change for change in plan.changes if change.op is Op.RECLAIM and not change.expected]
+    if len(unexplained) <= confirmed.teardown:
+        return []
+    reasons = []
+    for there in observed:
+        here = [change for change in unexplained if change.provider == there.provider]
+        live = len(there.tenants)
+        if len(here) > 1 and len(here) * 100 > live * MASS_TEARDOWN_PERCENT:
+            names = ", ".join(change.award_id for change in here[:5]) + (" …" if len(here) > 5 else "")  # noqa: PLR2004
+            reasons.append(
+                f"{there.provider}: {len(here)} of {live} live awards would be torn down though neither the ledger nor "
+                f"the end of their term explains it ({names}: {here[0].reasons[0]}); check the award list, or confirm "
+                f"with --allow-teardown {len(unexplained)}"
+            )
+    return reasons

@@ -1,0 +1,81 @@
+"""What is really there on a provider's cluster, as the read-only shell saw it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from gpuprov.cluster import GpuPool, ProviderCluster
+from gpuprov.manifests import AWARD_ID, AWARD_LABEL, MODEL, QUOTA, TERM_END
+
+Live = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedTenant:
+    """One namespace of ours with the objects in it that carry our labels, by (kind, name)."""
+
+    namespace: str
+    objects: Mapping[tuple[str, str], Live]
+
+    @property
+    def award_id(self) -> str:
+        """The award's id; its label value where the annotation was removed."""
+        metadata = self._namespace.get("metadata", {})
+        annotations = metadata.get("annotations") or {}
+        labels = metadata.get("labels") or {}
+        return str(annotations.get(AWARD_ID) or labels.get(AWARD_LABEL) or self.namespace)
+
+    @property
+    def terminating(self) -> bool:
+        """True while the namespace is being deleted."""
+        return bool(self._namespace.get("metadata", {}).get("deletionTimestamp"))
+
+    @property
+    def term_end(self) -> datetime | None:
+        """The end of the term that was promised when the tenant was last written."""
+        text = (self._namespace.get("metadata", {}).get("annotations") or {}).get(TERM_END, "")
+        try:
+            end = datetime.fromisoformat(text)
+        except ValueError:
+            return None
+        return end if end.tzinfo else None
+
+    def pool(self, cluster: ProviderCluster) -> GpuPool:
+        """Return the pool whose GPUs the tenant holds; the first where the model's annotation says nothing."""
+        model = (self._namespace.get("metadata", {}).get("annotations") or {}).get(MODEL)
+        return next((pool for pool in cluster.pools if pool.model == model), cluster.pools[0])
+
+    def hard(self, resource: str) -> int:
+        """Return the quota's limit on ``resource``, in GPUs; 0 where there is no quota."""
+        return _gpus(self._quota.get("spec", {}).get("hard"), resource)
+
+    def used(self, resource: str) -> int:
+        """Return what the quota charges for ``resource``, in GPUs. 0 does not yet prove that a card is free."""
+        return _gpus(self._quota.get("status", {}).get("used"), resource)
+
+    @property
+    def _namespace(self) -> Live:
+        return self.objects.get(("Namespace", self.namespace), {})
+
+    @property
+    def _quota(self) -> Live:
+        return self.objects.get(("ResourceQuota", QUOTA), {})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedCluster:
+    """One provider's cluster at the moment of reading. ``uid`` is that of its kube-system namespace."""
+
+    provider: str
+    uid: str
+    tenants: tuple[ObservedTenant, ...] = field(default=())
+
+
+def _gpus(quantities: Mapping[str, Any] | None, resource: str) -> int:
+    text = str((quantities or {}).get(f"requests.{resource}", "0"))
+    if text.endswith("k"):  # the API server prints 2000 as 2k
+        return int(text[:-1]) * 1000
+    return int(text)

@@ -1,0 +1,186 @@
+"""What has to change to get from what is there to what should be, and why: a plan, made without touching anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from gpuprov.cluster import ProviderCluster
+from gpuprov.gpu import GpuModel
+from gpuprov.manifests import Manifest, tenant_manifests
+from gpuprov.observed import Live, ObservedCluster, ObservedTenant
+from gpuprov.tenant import Absence, Cause, Desired, Tenant
+
+_MOST_DIFFERENCES = 5
+
+
+class Op(StrEnum):
+    """What happens to one tenant."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    RECLAIM = "reclaim"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One tenant that differs. GPUs are of ``model``; ``before`` is what the live quota grants, 0 without a quota.
+
+    ``expected`` is false for a reclaim that neither the ledger nor the promised end of the term explains: the guard
+    counts those.
+    """
+
+    op: Op
+    provider: str
+    award_id: str
+    namespace: str
+    model: GpuModel
+    before: int
+    after: int
+    used: int
+    reasons: tuple[str, ...]
+    expected: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All changes for one instant on the clusters that answered, in order of provider, operation and award."""
+
+    at: datetime
+    changes: tuple[Change, ...]
+    unchanged: int
+    providers: tuple[str, ...]
+
+    def on(self, provider: str) -> tuple[Change, ...]:
+        """Return the changes on one provider's cluster."""
+        return tuple(change for change in self.changes if change.provider == provider)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan as plain data for machines."""
+        changes = [asdict(change) | {"reasons": list(change.reasons)} for change in self.changes]
+        return {
+            "at": self.at.isoformat(),
+            "providers": list(self.providers),
+            "unchanged": self.unchanged,
+            "changes": changes,
+        }
+
+
+def make_plan(desired: Desired, observed: Sequence[ObservedCluster], clusters: Mapping[str, ProviderCluster]) -> Plan:
+    """Compare the desired state with what was observed. Clusters that were not observed have no part in the plan."""
+    absences = {absence.award_id: absence for absence in desired.absences}
+    elsewhere = {tenant.award_id: tenant.provider for tenant in desired.tenants}
+    changes: list[Change] = []
+    unchanged = 0
+    for there in observed:
+        cluster = clusters[there.provider]
+        live = {tenant.namespace: tenant for tenant in there.tenants}
+        wanted = desired.on(there.provider)
+        for tenant in wanted:
+            change = _write(tenant, live.get(tenant.namespace), cluster)
+            if change is None:
+                unchanged += 1
+            else:
+                changes.append(change)
+        names = {tenant.namespace for tenant in wanted}
+        changes += [
+            _reclaim(one, cluster, absences.get(one.award_id), elsewhere.get(one.award_id), desired.at)
+            for one in there.tenants
+            if one.namespace not in names
+        ]
+    order = list(Op)
+    changes.sort(key=lambda change: (change.provider, order.index(change.op), change.award_id))
+    providers = tuple(there.provider for there in observed)
+    return Plan(at=desired.at, changes=tuple(changes), unchanged=unchanged, providers=providers)
+
+
+def _write(tenant: Tenant, live: ObservedTenant | None, cluster: ProviderCluster) -> Change | None:
+    """Return the change that makes ``live`` into ``tenant``, or None where nothing differs."""
+    resource = tenant.pool.resource
+    op, reasons = Op.CREATE, [f"term to {tenant.term_end.isoformat(timespec='minutes')}, no namespace yet"]
+    before = used = 0
+    if live is not None:
+        op = Op.UPDATE
+        reasons = list(_drift(tenant_manifests(tenant, cluster), live))
+        before, used = live.hard(resource), live.used(resource)
+        if not reasons:
+            return None
+        if len(reasons) > _MOST_DIFFERENCES:
+            reasons[_MOST_DIFFERENCES:] = [f"and {len(reasons) - _MOST_DIFFERENCES} more"]
+    return Change(
+        op=op,
+        provider=tenant.provider,
+        award_id=tenant.award_id,
+        namespace=tenant.namespace,
+        model=tenant.pool.model,
+        before=before,
+        after=tenant.gpus,
+        used=used,
+        reasons=tuple(reasons),
+    )
+
+
+def _reclaim(
+    live: ObservedTenant, cluster: ProviderCluster, absence: Absence | None, elsewhere: str | None, at: datetime
+) -> Change:
+    pool = live.pool(cluster)
+    promised_end = live.term_end
+    expected = absence is not None and (
+        absence.cause is Cause.FORFEITED
+        or (absence.cause is Cause.ENDED and promised_end is not None and promised_end <= at)
+    )
+    if absence is not None:
+        reason = absence.reason
+        if absence.cause is Cause.ENDED and not expected:
+            promised = "unknown" if promised_end is None else promised_end.isoformat(timespec="minutes")
+            reason += f"; the cluster was promised {promised}"
+    else:
+        reason = f"now at {elsewhere}" if elsewhere else "not in the award list"
+    return Change(
+        op=Op.RECLAIM,
+        provider=cluster.provider,
+        award_id=live.award_id,
+        namespace=live.namespace,
+        model=pool.model,
+        before=live.hard(pool.resource),
+        after=0,
+        used=live.used(pool.resource),
+        reasons=(reason,),
+        expected=expected,
+    )
+
+
+def _drift(manifests: Sequence[Manifest], live: ObservedTenant) -> Iterator[str]:
+    if live.terminating:
+        yield "the namespace is being deleted; it is made again once it is gone"
+    for manifest in manifests:
+        kind, name = manifest["kind"], manifest["metadata"]["name"]
+        there = live.objects.get((kind, name))
+        if there is None:
+            yield f"{kind} {name} is missing"
+        else:
+            for path, is_, should in differences(manifest, there):
+                yield f"{kind} {name}: {path} is {is_!r}, should be {should!r}"
+
+
+def differences(manifest: Manifest, live: Live, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yield (path, live value, wanted value) for all that the manifest states and the live object has otherwise.
+
+    What the live object has beyond the manifest (status, defaults, keys of others) is no difference.
+    """
+    for key, should in manifest.items():
+        is_ = live.get(key)
+        yield from _difference(should, is_, f"{path}.{key}" if path else key)
+
+
+def _difference(should: Any, is_: Any, path: str) -> Iterator[tuple[str, Any, Any]]:  # noqa: ANN401 (JSON)
+    if isinstance(should, Mapping) and isinstance(is_, Mapping):
+        yield from differences(should, is_, path)
+    elif isinstance(should, list) and isinstance(is_, list) and len(should) == len(is_):
+        for index, (one, other) in enumerate(zip(should, is_, strict=True)):
+            yield from _difference(one, other, f"{path}[{index}]")
+    elif should != is_ and (should or is_):  # an empty map and a missing one are the same to Kubernetes
+        yield path, is_, should
