@@ -1,0 +1,41 @@
+"""Kubeconfigs with the certificates inside, so that one file is all that a client needs."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from typing import Any
+
+import yaml
+
+from gpuprov.sandbox.controlplane import Layout
+
+
+def render(layouts: Iterable[Layout], identity: str = "admin") -> str:
+    """Return a kubeconfig with one context for each cluster, named like it; the first is the current one."""
+    layouts = list(layouts)
+    document: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": layout.name, "cluster": _cluster(layout)} for layout in layouts],
+        "users": [{"name": f"{layout.name}-{identity}", "user": _user(layout, identity)} for layout in layouts],
+        "contexts": [
+            {"name": layout.name, "context": {"cluster": layout.name, "user": f"{layout.name}-{identity}"}}
+            for layout in layouts
+        ],
+        "current-context": layouts[0].name if layouts else "",
+    }
+    return yaml.safe_dump(document, sort_keys=False)
+
+
+def _cluster(layout: Layout) -> dict[str, str]:
+    authority = base64.b64encode((layout.pki / "ca.crt").read_bytes()).decode()
+    return {"server": layout.url, "certificate-authority-data": authority}
+
+
+def _user(layout: Layout, identity: str) -> dict[str, str]:
+    certificate, key = (layout.pki / f"{identity}.{end}" for end in ("crt", "key"))
+    return {
+        "client-certificate-data": base64.b64encode(certificate.read_bytes()).decode(),
+        "client-key-data": base64.b64encode(key.read_bytes()).decode(),
+    }
