@@ -68,8 +68,8 @@ def _wrong_cluster(
     if known not in (None, there.uid) and there.provider not in confirmed.clusters:
         return [
             (
-                f"{there.provider}: context {cluster.context!r} leads to the cluster {there.uid}, but this stack was last "
-                f"applied to {known}; correct the kubeconfig, or confirm with --accept-cluster {there.provider}"
+                f"{there.provider}: context {cluster.context!r} leads to the cluster {there.uid}, but this stack was "
+                f"last applied to {known}; correct the kubeconfig, or confirm with --accept-cluster {there.provider}"
             )
         ]
     return []

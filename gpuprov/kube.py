@@ -1,0 +1,124 @@
+"""A thin way to a provider's API server: JSON in, JSON out, and errors that name the provider.
+
+The official client reads the kubeconfig, checks the server's certificate and renews credentials; its typed models are
+left out because turning thousands of objects into them costs more than reading them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import urllib3
+from kubernetes import client, config
+from kubernetes.config.config_exception import ConfigException
+
+from gpuprov.cluster import ProviderCluster
+from gpuprov.errors import ClusterError, ClusterUnreachable
+
+CONNECT_SECONDS = 5
+READ_SECONDS = 60
+PAGE = 500
+"""Objects in one page of a LIST: bounds the server's memory for one request."""
+
+_BAD_REQUEST, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 400, 401, 403, 404
+
+
+class KubeApi:
+    """Requests to one provider's cluster, through the context of its stack configuration.
+
+    Every method raises ClusterUnreachable where the server does not answer or refuses the identity, and ClusterError
+    for any other refusal.
+    """
+
+    def __init__(self, cluster: ProviderCluster) -> None:
+        self.provider = cluster.provider
+        self._context = cluster.context
+        settings = client.Configuration()
+        try:
+            config.load_kube_config(context=cluster.context, client_configuration=settings)
+        except (ConfigException, OSError) as error:
+            raise ClusterUnreachable(
+                self.provider,
+                f"no usable context {cluster.context!r} in the kubeconfig ({error}); set KUBECONFIG to the file that "
+                "has it, or correct `context` in the stack's configuration",
+            ) from error
+        settings.retries = False  # a dead cluster is reported at once; whoever calls knows when to try again
+        self._client = client.ApiClient(settings)
+
+    def get(self, path: str) -> dict[str, Any] | None:
+        """Return one object, or None where it does not exist."""
+        return self._request("GET", path, missing_ok=True)
+
+    def list(self, path: str, **query: str) -> Iterator[dict[str, Any]]:
+        """Yield the items of a collection, page by page. ``kind`` is filled in: the server leaves it out of items."""
+        token = ""
+        while True:
+            page = {"limit": str(PAGE), **query} | ({"continue": token} if token else {})
+            found = self._request("GET", path, query=page) or {}
+            kind = str(found.get("kind", "")).removesuffix("List")
+            for item in found.get("items") or ():
+                yield {"kind": kind, **item}
+            token = found.get("metadata", {}).get("continue") or ""
+            if not token:
+                return
+
+    def apply(self, path: str, manifest: Mapping[str, Any], *, manager: str) -> None:
+        """Write the fields of ``manifest`` by server-side apply as ``manager``, taking over from other managers."""
+        query = {"fieldManager": manager, "force": "true"}
+        self._request("PATCH", path, query=query, body=manifest, content="application/apply-patch+yaml")
+
+    def delete(self, path: str, **query: str) -> None:
+        """Delete an object or a collection; one that is gone already is a success."""
+        self._request("DELETE", path, query=query, missing_ok=True)
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        content: str = "application/json",
+        missing_ok: bool = False,
+    ) -> dict[str, Any] | None:
+        request = self._client.param_serialize(
+            method,
+            path,
+            query_params=list((query or {}).items()),
+            header_params={"Accept": "application/json", "Content-Type": content},
+            auth_settings=["BearerToken"],
+        )
+        sent = None if body is None else json.dumps(body)
+        try:
+            response = self._client.rest_client.request(
+                *request[:3], body=sent, _request_timeout=(CONNECT_SECONDS, READ_SECONDS)
+            )
+            raw = response.read()
+        except (urllib3.exceptions.HTTPError, client.ApiException, ConfigException, OSError) as error:
+            raise ClusterUnreachable(
+                self.provider,
+                f"the API server of context {self._context!r} does not answer ({_short(error)}); check the cluster "
+                "and the network, then run the same command again",
+            ) from error
+        data: dict[str, Any] = json.loads(raw) if raw.startswith(b"{") else {"message": raw.decode(errors="replace")}
+        if response.status == _NOT_FOUND and missing_ok:
+            return None
+        if response.status >= _BAD_REQUEST:
+            raise self._refused(method, path, response.status, str(data.get("message")))
+        return data
+
+    def _refused(self, method: str, path: str, status: int, message: str) -> ClusterError:
+        if status in (_FORBIDDEN, _UNAUTHORIZED):
+            return ClusterUnreachable(
+                self.provider,
+                f"the identity of context {self._context!r} may not {method} {path} ({message}); give it that right",
+            )
+        return ClusterError(self.provider, f"{method} {path}: {status} {message}")
+
+
+def _short(error: BaseException) -> str:
+    """Return the innermost cause: the outer ones repeat the whole request."""
+    reason = getattr(error, "reason", None)
+    return _short(reason) if isinstance(reason, BaseException) else str(error)

@@ -1,0 +1,47 @@
+"""Reads what is there on a provider's cluster: a few LIST calls by label, whatever the number of tenants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gpuprov.cluster import ProviderCluster
+from gpuprov.errors import ClusterUnreachable
+from gpuprov.kube import KubeApi
+from gpuprov.manifests import MANAGED_BY, MANAGER, PROVIDER_LABEL
+from gpuprov.observed import ObservedCluster, ObservedTenant
+
+_COLLECTIONS = (
+    "/api/v1/resourcequotas",
+    "/api/v1/limitranges",
+    "/apis/networking.k8s.io/v1/networkpolicies",
+    "/apis/rbac.authorization.k8s.io/v1/rolebindings",
+)
+
+
+def observe(cluster: ProviderCluster) -> ObservedCluster:
+    """Read the cluster's identity and every object of ours. Writes nothing.
+
+    Raises ClusterUnreachable or ClusterError. A namespace belongs to us by its labels alone, so one that an earlier
+    run left behind is seen even if no state knows it; an object without our label shows up as missing.
+    """
+    api = KubeApi(cluster)
+    selector = f"{MANAGED_BY}={MANAGER},{PROVIDER_LABEL}={cluster.provider}"
+    objects: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
+    for namespace in api.list("/api/v1/namespaces", labelSelector=selector):
+        name = namespace["metadata"]["name"]
+        objects[name] = {("Namespace", name): namespace}
+    for path in _COLLECTIONS:
+        for item in api.list(path, labelSelector=selector):
+            there = objects.get(item["metadata"]["namespace"])
+            if there is not None:
+                there[item["kind"], item["metadata"]["name"]] = item
+    tenants = tuple(ObservedTenant(namespace=name, objects=found) for name, found in objects.items())
+    return ObservedCluster(provider=cluster.provider, uid=cluster_uid(cluster, api), tenants=tenants)
+
+
+def cluster_uid(cluster: ProviderCluster, api: KubeApi | None = None) -> str:
+    """Return the UID of the kube-system namespace: it tells one cluster from every other."""
+    found = (api or KubeApi(cluster)).get("/api/v1/namespaces/kube-system")
+    if found is None:
+        raise ClusterUnreachable(cluster.provider, "no kube-system namespace; is this a Kubernetes cluster?")
+    return str(found["metadata"]["uid"])

@@ -1,0 +1,190 @@
+"""Opens a gpuprov project: the folder with Pulumi.yaml, its stacks' configuration, award lists and ledger.
+
+The files are read as they are, without Pulumi: the plan of all stacks needs no engine, and the program of one stack
+must know the other providers to tell an unknown supplier from one of another stack.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from filelock import FileLock
+from pydantic import ValidationError
+
+from gpuprov.cluster import ProviderCluster
+from gpuprov.errors import InputError, Problem
+from gpuprov.ledger import EVENT, Accepted, Extended, Forfeited, Reduced
+
+PROJECT_FILE = "Pulumi.yaml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """Where everything is, and the provider clusters of all stacks in order of their names."""
+
+    root: Path
+    name: str
+    clusters: tuple[ProviderCluster, ...]
+    awards: tuple[Path, ...]
+    ledger: Path
+    columns: Path | None
+
+    @property
+    def by_provider(self) -> Mapping[str, ProviderCluster]:
+        """The clusters by provider name, which is the stack name."""
+        return {cluster.provider: cluster for cluster in self.clusters}
+
+
+def find_root(start: Path) -> Path:
+    """Return the nearest folder, upwards from ``start``, that has a Pulumi.yaml. Raises InputError."""
+    for folder in (start, *start.parents):
+        if (folder / PROJECT_FILE).is_file():
+            return folder
+    message = f"no {PROJECT_FILE} here or in a folder above"
+    raise InputError(
+        [Problem(file=str(start), message=message, remedy="go to the project's folder or name it with -C")]
+    )
+
+
+def open_project(root: Path) -> Project:
+    """Read the project's settings. Raises InputError with every problem of every file."""
+    problems: list[Problem] = []
+    main = _read_yaml(root / PROJECT_FILE, problems)
+    config = _mapping(main.get("config"))
+    stacks = root / str(main.get("stackConfigDir") or ".")
+    clusters = [
+        cluster
+        for path in sorted(stacks.glob("Pulumi.*.yaml"))
+        if (cluster := _read_cluster(path, str(main.get("name")), problems)) is not None
+    ]
+    if not clusters and not problems:
+        problems.append(
+            Problem(file=str(stacks), message="no stack has a gpuprov:cluster", remedy="add Pulumi.<provider>.yaml")
+        )
+    awards = _setting(config, "awards", [])
+    if not isinstance(awards, list) or not awards or not all(isinstance(one, str) for one in awards):
+        problems.append(
+            Problem(file=str(root / PROJECT_FILE), message="config awards is no list of files", remedy="name the lists")
+        )
+    if problems:
+        raise InputError(problems)
+    columns = _setting(config, "columns", None)
+    return Project(
+        root=root,
+        name=str(main["name"]),
+        clusters=tuple(clusters),
+        awards=tuple(root / path for path in awards),
+        ledger=root / str(_setting(config, "ledger", "ledger.jsonl")),
+        columns=None if columns is None else root / str(columns),
+    )
+
+
+def _setting(config: Mapping[str, Any], key: str, default: Any) -> Any:  # noqa: ANN401 (YAML)
+    """Return a project-level setting: Pulumi lets it be a bare value, or a declaration with value or default."""
+    found = config.get(key, config.get(f"gpuprov:{key}", default))
+    if isinstance(found, dict):
+        return found.get("value", found.get("default", default))
+    return found
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _read_yaml(path: Path, problems: list[Problem]) -> Mapping[str, Any]:
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        problems.append(Problem(file=str(path), message=f"cannot be read ({error.strerror})", remedy="check the path"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        problems.append(Problem(file=str(path), message=f"is no valid YAML ({error})", remedy="correct the file"))
+    else:
+        if isinstance(data, dict):
+            return data
+        problems.append(Problem(file=str(path), message="is no mapping", remedy="write `key: value` lines"))
+    return {}
+
+
+def _read_cluster(path: Path, project: str, problems: list[Problem]) -> ProviderCluster | None:
+    """Read one stack's cluster; a stack of ours without ``<project>:cluster`` is not a provider's and is left out."""
+    provider = path.name.removeprefix("Pulumi.").removesuffix(".yaml")
+    value = _mapping(_read_yaml(path, problems).get("config")).get(f"{project}:cluster")
+    if value is None:
+        return None
+    try:
+        return ProviderCluster.model_validate({"provider": provider, **_mapping(value)})
+    except ValidationError as error:
+        problems.extend(
+            Problem(
+                file=str(path),
+                column=".".join(str(part) for part in (f"{project}:cluster", *one["loc"])),
+                value=str(one["input"]),
+                message=one["msg"],
+                remedy="see docs/configuration.md",
+            )
+            for one in error.errors()
+        )
+        return None
+
+
+def read_ledger(path: Path) -> tuple[Accepted | Forfeited | Reduced | Extended, ...]:
+    """Read the events. A ledger that does not exist yet has none. Raises InputError with every bad line."""
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        raise InputError(
+            [Problem(file=str(path), message=f"cannot be read ({error.strerror})", remedy="check the path")]
+        ) from error
+    events = []
+    problems = []
+    for row, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            events.append(EVENT.validate_json(line))
+        except ValidationError as error:
+            problems.append(_bad_line(path, row, row == len(lines), error))
+    if problems:
+        raise InputError(problems)
+    return tuple(events)
+
+
+def _bad_line(path: Path, row: int, last: bool, error: ValidationError) -> Problem:
+    first = error.errors()[0]
+    column = ".".join(str(part) for part in first["loc"]) or None
+    remedy = "restore the line from git; events are never edited"
+    if last:
+        remedy = "the line was cut off while it was written: remove it and give the command again"
+    return Problem(file=str(path), row=row, column=column, message=first["msg"], remedy=remedy)
+
+
+def append_event(path: Path, event: Accepted | Forfeited | Reduced | Extended) -> None:
+    """Append one event and return only when it is on the disk. Raises InputError where the file cannot be written.
+
+    A lock beside the file keeps two commands from mixing their lines.
+    """
+    line = EVENT.dump_json(event) + b"\n"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock"), path.open("a+b") as file:
+            file.seek(max(0, file.tell() - 1))
+            unfinished = file.read(1) not in (b"", b"\n")  # an editor may have saved it without the last newline
+            file.write(b"\n" + line if unfinished else line)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise InputError(
+            [Problem(file=str(path), message=f"cannot be written ({error.strerror})", remedy="check its rights")]
+        ) from error
+
+
+def relative(project: Project, paths: Sequence[Path]) -> list[str]:
+    """Return paths as the operator knows them: relative to the project where they are inside it."""
+    return [str(path.relative_to(project.root)) if path.is_relative_to(project.root) else str(path) for path in paths]

@@ -1,0 +1,11 @@
+"""The program that `pulumi up` runs: the same declaration as `gpuprov up`, for the selected stack."""
+
+from pathlib import Path
+
+import pulumi
+from gpuprov.run import byhand
+
+from gpuprov.program import declare
+
+decision = byhand.decide(Path(__file__).parent.parent, pulumi.get_stack())
+declare(decision.cluster, decision.tenants, decision.cluster_uid)
