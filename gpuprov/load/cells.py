@@ -1,0 +1,239 @@
+"""One cell to one value. Every parser raises CellProblem for what it does not accept, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, time, timedelta
+from typing import Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from gpuprov.award import AwardId, Status, Track
+from gpuprov.load.text import clean, narrow, word
+
+FIRST_YEAR = 2000
+LAST_YEAR = 2099
+"""Years of the programme's days; any other is a slip of the pen such as 2206."""
+
+MOST_GPUS = 9_999_999
+"""Far beyond the national plan of 260,000 GPUs."""
+
+LONGEST_TEXT = 300
+LONGEST_EMAIL = 254
+"""Longest address that mail can be sent to (RFC 5321, 4.5.3.1.3)."""
+
+EMAIL = r'[^@\s<>,;"]+@[^@\s<>,;"]+\.[^@\s<>,;"]+'
+"""The shape of one mail address; whether it is the right one only an answer tells."""
+
+NO_RESULT: Final = object()
+"""A formula's cell whose result was never saved."""
+
+
+class CellProblem(Exception):
+    """What is wrong with a cell, and what to do."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+
+_EXCEL_ERRORS = frozenset(
+    [
+        "#N/A",
+        "#REF!",
+        "#VALUE!",
+        "#DIV/0!",
+        "#NAME?",
+        "#NUM!",
+        "#NULL!",
+        "#SPILL!",
+        "#CALC!",
+        "#FIELD!",
+        "#BLOCKED!",
+        "#GETTING_DATA",
+    ]
+)
+_LOST = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
+_SHORTENED = re.compile(r"[0-9](\.[0-9]+)?E\+[0-9]+", re.IGNORECASE)
+_COUNT = re.compile(r"([0-9]{1,7}|[0-9]{1,3}(?:,[0-9]{3}){1,2}) ?(?:장|개|GPUs?)?", re.IGNORECASE)
+_MACHINES = re.compile(r"[0-9,]+ ?(대|서버|노드|servers?|nodes?)", re.IGNORECASE)
+_MIDNIGHT = re.compile(r"[ T]00:00(:00(\.0+)?)?$")
+_TIMED = re.compile(r"[0-9][ T][0-9]{1,2}:[0-9]{2}")
+_DAYS = (
+    re.compile(r"(?P<y>[0-9]{4}) ?(?P<s>[-./]) ?(?P<m>[0-9]{1,2}) ?(?P=s) ?(?P<d>[0-9]{1,2}) ?\.?"),
+    re.compile(r"(?P<y>[0-9]{4}) ?년 ?(?P<m>[0-9]{1,2}) ?월 ?(?P<d>[0-9]{1,2}) ?일"),
+    re.compile(r"(?P<y>[0-9]{4})(?P<m>[0-9]{2})(?P<d>[0-9]{2})"),
+)
+_SERIAL = re.compile(r"[0-9]{5}(\.[0-9]+)?")
+_EXCEL_DAY_0 = date(1899, 12, 30)
+_EMAIL = re.compile(EMAIL)
+_AWARD_ID: TypeAdapter[str] = TypeAdapter(AwardId)
+
+_ONE = ("1", "유형1", "1유형", "제1유형", "track1", "type1", "i", "유형i", "i유형", "tracki", "typei")
+_TRACKS = {
+    **dict.fromkeys(_ONE, Track.ONE),
+    **{name.replace("1", "2").replace("i", "ii"): Track.TWO for name in _ONE},
+}
+_STATUSES = {
+    Status.SELECTED: ("선정", "배정", "할당", "협약", "selected", "allocated", "awarded"),
+    Status.WAITLISTED: ("예비", "예비선정", "waitlisted", "waitlist", "waiting list"),
+    Status.FORFEITED: ("포기", "회수", "forfeited", "reclaimed"),
+}
+_STATUS_OF = {word(name): status for status, names in _STATUSES.items() for name in names}
+
+
+def text(value: object) -> str:
+    """Return any cell as clean text: NFC, one line, no invisible characters; an empty cell is the empty text."""
+    if isinstance(value, str):
+        cleaned = clean(value)
+        if _LOST.search(cleaned):
+            raise CellProblem("holds a control character or one that a conversion lost", "type it anew")
+        if cleaned in _EXCEL_ERRORS:
+            raise CellProblem("is an error of the spreadsheet", "correct the formula, or type the value")
+        return cleaned
+    if value is None:
+        return ""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    raise _no_text(value)
+
+
+def short_text(value: object) -> str:
+    """Return a text that may be empty, of at most 300 characters."""
+    found = text(value)
+    if len(found) > LONGEST_TEXT:
+        raise CellProblem(f"is longer than {LONGEST_TEXT} characters", "shorten it")
+    return found
+
+
+def required_text(value: object) -> str:
+    """Return a text of 1 to 300 characters."""
+    return _filled(short_text(value))
+
+
+def award_id(value: object) -> str:
+    """Return an award id as it is written, in NFC."""
+    found = _filled(text(value))
+    if _SHORTENED.fullmatch(found):
+        raise CellProblem("is a number that Excel shortened", "format the column as text and write the ids anew")
+    try:
+        return _AWARD_ID.validate_python(found)
+    except ValidationError as error:
+        raise CellProblem(
+            "cannot be an award id", "use at most 100 characters, no spaces and none of : , \" ' \\"
+        ) from error
+
+
+def email(value: object) -> str:
+    """Return a mail address, or the empty text. Only its shape is looked at."""
+    found = narrow(text(value))
+    if found and (len(found) > LONGEST_EMAIL or not _EMAIL.fullmatch(found)):
+        raise CellProblem("is no mail address", "write one address such as name@example.org, or nothing")
+    return found
+
+
+def track(value: object) -> Track:
+    """Return the track from 1, 2, 유형1, 유형 2, track 1, Ⅱ and the like."""
+    found = _filled(text(value))
+    if word(found) not in _TRACKS:
+        raise CellProblem("is no track", "write 1 or 2 (유형1, 유형2)")
+    return _TRACKS[word(found)]
+
+
+def status(value: object) -> Status:
+    """Return the status; an empty cell is a selected award."""
+    found = text(value)
+    if not found:
+        return Status.SELECTED
+    if word(found) not in _STATUS_OF:
+        known = "; ".join(f"{state}: {', '.join(names)}" for state, names in _STATUSES.items())
+        raise CellProblem("is no status of an award", f"write one of these ({known}), or remove the row")
+    return _STATUS_OF[word(found)]
+
+
+def count(value: object) -> int:
+    """Return a number of GPUs, 1 or more: digits, with thousands separators or 장, 개, GPU behind them."""
+    if isinstance(value, float) and not value.is_integer():
+        raise CellProblem("is not a whole number", "write the number of GPUs, such as 8")
+    found = narrow(_filled(text(value)))
+    if _MACHINES.fullmatch(found):
+        raise CellProblem("may count servers or GPUs", "write the number of GPUs alone, such as 8")
+    match = _COUNT.fullmatch(found)
+    if match is None:
+        raise CellProblem("is not a whole number of GPUs", "write digits alone, such as 8")
+    number = int(match[1].replace(",", ""))
+    if not 1 <= number <= MOST_GPUS:
+        raise CellProblem(f"is not between 1 and {MOST_GPUS:,}", "write the number of GPUs")
+    return number
+
+
+def day(value: object) -> date:
+    """Return a day: a date cell of a spreadsheet, or year, month and day as text in this order.
+
+    A date cell with a time of day is refused: the programme's terms are whole days in Korean time.
+    """
+    if isinstance(value, datetime):
+        if value.time() != time.min or value.tzinfo is not None:
+            raise CellProblem("has a time of day", "write the day alone; terms are whole days")
+        return _in_range(value.date())
+    if isinstance(value, date):
+        return _in_range(value)
+    if isinstance(value, time | timedelta):
+        raise CellProblem("is a time without a day", "write the day, such as 2026-01-31")
+    if isinstance(value, float) and not value.is_integer():
+        raise _no_day(str(value))
+    found = narrow(_filled(text(value)))
+    found = _MIDNIGHT.sub("", found)
+    for shape in _DAYS:
+        if match := shape.fullmatch(found):
+            try:
+                return _in_range(date(int(match["y"]), int(match["m"]), int(match["d"])))
+            except ValueError as error:
+                raise CellProblem("is no day of the calendar", "correct the month or the day") from error
+    raise _no_day(found)
+
+
+def day_or_none(value: object) -> date | None:
+    """Return a day, or None for an empty cell."""
+    return None if isinstance(value, str | None) and not text(value) else day(value)
+
+
+def _no_text(value: object) -> CellProblem:
+    if value is NO_RESULT:
+        return CellProblem(
+            "is a formula without a saved result", "open and save it in Excel, or paste the column as values"
+        )
+    if isinstance(value, bool):
+        return CellProblem("is a logical value", "write the text or the number")
+    if isinstance(value, float):
+        return CellProblem("is a number with decimals", "write the text or a whole number")
+    if isinstance(value, date | time | timedelta):
+        return CellProblem("is a date or a time", "format the cell as text and write the value")
+    return CellProblem("is no single value", "write one text or one number")
+
+
+def _no_day(found: str) -> CellProblem:
+    if _SERIAL.fullmatch(found):
+        # Not converted: the same number is another day in workbooks that count from 1904.
+        perhaps = _EXCEL_DAY_0 + timedelta(days=int(found[:5]))
+        return CellProblem(
+            f"is a spreadsheet's serial number, perhaps of {perhaps}", "format the column as dates and save it again"
+        )
+    if _TIMED.search(found):
+        return CellProblem("has a time of day", "write the day alone; terms are whole days")
+    return CellProblem("is no day", "write year, month and day, such as 2026-01-31")
+
+
+def _in_range(found: date) -> date:
+    if not FIRST_YEAR <= found.year <= LAST_YEAR:
+        raise CellProblem(f"is not between {FIRST_YEAR} and {LAST_YEAR}", "correct the year")
+    return found
+
+
+def _filled(found: str) -> str:
+    if not found:
+        raise CellProblem("is empty", "fill it in")
+    return found

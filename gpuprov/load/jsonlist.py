@@ -1,0 +1,64 @@
+"""Award lists as JSON: an array of objects by docs/award-list.schema.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from gpuprov.errors import InputError, Problem
+from gpuprov.load.fields import NAMES
+
+_BY_SCHEMA = "write an array of objects by docs/award-list.schema.json"
+
+
+class _Twice(ValueError):
+    """A key that one object has twice."""
+
+
+def read_json(file: str, text: str) -> tuple[list[tuple[int, dict[str, object]]], list[Problem]]:
+    """Return the objects with their position in the array, counted from 1, and the problems of their keys.
+
+    Raises InputError where ``text`` is no JSON array.
+    """
+    try:
+        found = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        raise InputError(
+            [Problem(file=file, row=error.lineno, message="is not valid JSON", remedy=error.msg)]
+        ) from error
+    except (ValueError, RecursionError) as error:
+        reason = str(error) if isinstance(error, _Twice) else "it cannot be read"
+        raise InputError([Problem(file=file, message=f"is no award list: {reason}", remedy=_BY_SCHEMA)]) from error
+    if not isinstance(found, list):
+        raise InputError([Problem(file=file, message="is no array", remedy=_BY_SCHEMA)])
+    objects: list[tuple[int, dict[str, object]]] = []
+    problems = []
+    for position, item in enumerate(found, start=1):
+        if not isinstance(item, dict):
+            problems.append(Problem(file=file, row=position, message="is no object", remedy=_BY_SCHEMA))
+            continue
+        objects.append((position, {name: value for name, value in item.items() if name in NAMES}))
+        problems.extend(
+            Problem(
+                file=file,
+                row=position,
+                column=name,
+                message="is no field of an award",
+                remedy=f"the fields are {', '.join(NAMES)}",
+            )
+            for name in item
+            if name not in NAMES
+        )
+    return objects, problems
+
+
+def _unique(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise _Twice(f"an object has {next(name for name in names if names.count(name) > 1)!r} twice")
+    return found
+
+
+def _no_constant(name: str) -> object:
+    raise _Twice(f"{name} is no JSON value")

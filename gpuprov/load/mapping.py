@@ -1,0 +1,101 @@
+"""The mapping file: which column of the operator's own list is which field.
+
+::
+
+    columns:
+      "GPU 매수": quantity
+      "비고 2": null        # ignore this column, whatever its name looks like
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from gpuprov.errors import InputError, Problem
+from gpuprov.load.encoding import decode
+from gpuprov.load.fields import NAMES
+from gpuprov.load.files import read_bytes
+from gpuprov.load.text import key
+
+_SHAPE = "write 'columns:' and below it lines such as '\"our header\": quantity'"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnMapping:
+    """Headers that the operator explains: to a field of the award, or to None to ignore the column.
+
+    A header is compared like all others (case, width, white space and brackets' signs do not count). A column that is
+    mapped to a field takes precedence over columns whose name alone suggests that field.
+    """
+
+    columns: Mapping[str, str | None]
+    file: str = "column mapping"
+    lines: Mapping[str, int] = field(default_factory=dict)
+
+    def by_key(self) -> dict[str, str | None]:
+        """Return the mapping with its headers as they are compared."""
+        return {key(header): target for header, target in self.columns.items()}
+
+    def unused(self, found: frozenset[str]) -> Iterator[Problem]:
+        """Yield a problem for each mapped header whose key is not in ``found``.
+
+        A misspelt header must not pass silently: without its status column a waitlisted award would get GPUs.
+        """
+        for header in self.columns:
+            if key(header) not in found:
+                yield Problem(
+                    file=self.file,
+                    row=self.lines.get(header),
+                    value=header,
+                    message="no award list has this column",
+                    remedy="write it as in the list's header, or remove the line",
+                )
+
+
+def load_mapping(path: Path) -> ColumnMapping:
+    """Read a mapping file (YAML). Raises InputError with every problem of it."""
+    file = str(path)
+    text = decode(file, read_bytes(path))
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        row = None if mark is None else mark.line + 1
+        raise InputError([Problem(file=file, row=row, message="is not valid YAML", remedy=_SHAPE)]) from error
+    pairs = root.value if isinstance(root, yaml.MappingNode) else []
+    if len(pairs) != 1 or pairs[0][0].value != "columns" or not isinstance(pairs[0][1], yaml.MappingNode):
+        raise InputError([Problem(file=file, message="must hold 'columns' and nothing else", remedy=_SHAPE)])
+    return _columns(file, pairs[0][1])
+
+
+def _columns(file: str, node: yaml.MappingNode) -> ColumnMapping:
+    columns: dict[str, str | None] = {}
+    lines: dict[str, int] = {}
+    seen: dict[str, int] = {}
+    problems = []
+    for header_node, target in node.value:
+        row = header_node.start_mark.line + 1
+        header = header_node.value if isinstance(header_node, yaml.ScalarNode) else ""
+        ignored = isinstance(target, yaml.ScalarNode) and target.tag == "tag:yaml.org,2002:null"
+        wanted = target.value if isinstance(target, yaml.ScalarNode) else None
+        if not key(header):
+            problems.append(Problem(file=file, row=row, message="names no header", remedy=_SHAPE))
+        elif key(header) in seen:
+            message = f"is the same header as in line {seen[key(header)]}"
+            problems.append(Problem(file=file, row=row, value=header, message=message, remedy="remove one of them"))
+        elif not ignored and wanted not in NAMES:
+            message = f"is no field: the fields are {', '.join(NAMES)}"
+            remedy = "write one of them, or null to ignore the column"
+            value = wanted or "a list or a mapping"
+            problems.append(Problem(file=file, row=row, column=header, value=value, message=message, remedy=remedy))
+        else:
+            columns[header] = None if ignored else wanted
+            lines[header] = row
+        seen.setdefault(key(header), row)
+    if problems:
+        raise InputError(problems)
+    return ColumnMapping(columns=columns, file=file, lines=lines)

@@ -1,0 +1,90 @@
+"""One row of a list to one award: all of its cells first, then the programme's rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from gpuprov.award import Award, breaches
+from gpuprov.errors import Problem
+from gpuprov.load import cells
+from gpuprov.load.suppliers import Suppliers, model
+
+_MOST_SHOWN = 80
+
+
+class RowParser:
+    """Turns the cells of one file's rows into awards.
+
+    ``columns`` is each field's header as the file writes it; fields that the file has no column for keep the award's
+    default.
+    """
+
+    def __init__(self, file: str, columns: Mapping[str, str], suppliers: Suppliers) -> None:
+        self._file = file
+        self._columns = columns
+        self._suppliers = suppliers
+        self._parsers: dict[str, Callable[[object], object]] = {
+            "id": cells.award_id,
+            "organization": cells.required_text,
+            "organization_type": cells.short_text,
+            "contact": cells.short_text,
+            "email": cells.email,
+            "track": cells.track,
+            "applied_h100": cells.count,
+            "provider": suppliers.provider,
+            "model": model,
+            "quantity": cells.count,
+            "first_day": cells.day,
+            "last_day": cells.day,
+            "status": cells.status,
+            "accept_by": cells.day_or_none,
+        }
+
+    def parse(self, row: int, values: Mapping[str, object]) -> tuple[str | None, Award | None, list[Problem]]:
+        """Return the row's id and award, as far as they could be understood, and every problem of the row."""
+        found: dict[str, Any] = {}
+        problems = []
+        for field in self._columns:
+            value = values.get(field)
+            try:
+                found[field] = self._parsers[field](value)
+            except cells.CellProblem as problem:
+                problems.append(self.problem(row, field, value, problem.message, problem.remedy))
+        if "provider" in found and "model" in found:
+            try:
+                self._suppliers.check_pool(found["provider"], found["model"])
+            except cells.CellProblem as problem:
+                problems.append(self.problem(row, "model", values.get("model"), problem.message, problem.remedy))
+        award_id = found.get("id")
+        if problems:
+            return award_id, None, problems
+        try:
+            award = Award(**found)
+        except ValidationError as error:  # a constraint of the model that no parser knows
+            for detail in error.errors():
+                field = str(detail["loc"][0]) if detail["loc"] else "id"
+                problems.append(self.problem(row, field, values.get(field), detail["msg"], "correct the value"))
+            return award_id, None, problems
+        problems += [self.problem(row, b.field, values.get(b.field), b.message, b.remedy) for b in breaches(award)]
+        return award_id, None if problems else award, problems
+
+    def problem(self, row: int, field: str, value: object, message: str, remedy: str) -> Problem:
+        """Return a problem of one cell."""
+        return Problem(
+            file=self._file,
+            row=row,
+            column=self._columns.get(field, field),
+            value=_shown(value),
+            message=message,
+            remedy=remedy,
+        )
+
+
+def _shown(value: object) -> str | None:
+    if value is None or value is cells.NO_RESULT or value == "":
+        return None
+    written = str(value)
+    return written if len(written) <= _MOST_SHOWN else written[:_MOST_SHOWN] + "…"

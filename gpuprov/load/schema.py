@@ -1,0 +1,50 @@
+"""JSON Schema of an award list. ``python -m gpuprov.load`` prints it for docs/award-list.schema.json."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from gpuprov.award import Award
+from gpuprov.load.cells import EMAIL, LONGEST_EMAIL, LONGEST_TEXT, MOST_GPUS
+from gpuprov.load.fields import NUMBERS
+
+SCHEMA_ID = "urn:gpuprov:award-list:1"
+
+_DAY = r"^20[0-9]{2}-[0-9]{2}-[0-9]{2}$"
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the schema (2020-12) of an award list as JSON: an array of awards.
+
+    It says what a single value may be. The programme's rules and the uniqueness of ids are checked on loading.
+    """
+    schema = TypeAdapter(list[Award]).json_schema()
+    properties = schema["$defs"]["Award"]["properties"]
+    # A quotation mark behind a backslash is no valid pattern in ECMAScript's Unicode mode, which validators use.
+    properties["id"]["pattern"] = properties["id"]["pattern"].replace('\\"', '"')
+    # What cells.py checks and the model leaves open.
+    for name in ("first_day", "last_day"):
+        properties[name]["pattern"] = _DAY
+    next(kind for kind in properties["accept_by"]["anyOf"] if kind["type"] == "string")["pattern"] = _DAY
+    properties["email"] |= {"pattern": f"^$|^{EMAIL}$", "maxLength": LONGEST_EMAIL}
+    properties["organization"]["pattern"] = r"\S"
+    for name in ("organization_type", "contact"):
+        properties[name]["maxLength"] = LONGEST_TEXT
+    for name in NUMBERS:
+        properties[name]["maximum"] = MOST_GPUS
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": SCHEMA_ID,
+        "title": "Award list",
+        "description": "GPU awards as gpuprov loads them. Days are in Korean time; both belong to the term.",
+        **schema,
+        "minItems": 1,
+    }
+
+
+def schema_text() -> str:
+    """Return the schema as the text of the file that is kept in docs."""
+    return json.dumps(json_schema(), ensure_ascii=False, indent=2) + "\n"
