@@ -103,12 +103,12 @@ class _Loader:
     def _read(self, path: Path) -> bytes:
         file = str(path)
         suffix = path.suffix.lower()
-        if suffix not in (*_TEXTS, *_WORKBOOKS, ".json") and not path.is_dir():
+        data = read_bytes(path)
+        if suffix not in (*_TEXTS, *_WORKBOOKS, ".json"):
             what = "an old Excel workbook" if suffix == ".xls" else "no award list by its name"
             raise InputError(
                 [Problem(file=file, message=f"is {what}", remedy="save it as .xlsx, or as .csv in UTF-8 or CP949")]
             )
-        data = read_bytes(path)
         if data.startswith(_ARCHIVE) and suffix not in _WORKBOOKS:
             message = f"is an Excel workbook in spite of its name's {suffix}"
             raise InputError([Problem(file=file, message=message, remedy="rename it to .xlsx")])

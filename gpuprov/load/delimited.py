@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
+from itertools import takewhile
 
 from gpuprov.errors import InputError, Problem
 from gpuprov.load.header import HEADER_WITHIN, Header, Row, best_header, no_header
@@ -21,14 +22,23 @@ def read_delimited(file: str, text: str, mapping: ColumnMapping | None) -> Table
     it is right in an editor also below cells of several lines.
     """
     nearest: Header | None = None
+    broken: Problem | None = None
     for delimiter in _DELIMITERS:
-        header = best_header(_head(text, delimiter), mapping)
+        reader = _Lines(text, delimiter)
+        header = None
+        try:
+            header = best_header(takewhile(lambda row: row[0] <= HEADER_WITHIN, reader), mapping)
+        except csv.Error as error:
+            # With another delimiter the same quotation marks may be right.
+            broken = broken or _broken(file, reader, error)
         if header is None:
             continue
         if not header.missing:
             return _table(file, text, delimiter, header)
         if nearest is None or len(header.columns) > len(nearest.columns):
             nearest = header
+    if broken is not None and (nearest is None or not nearest.columns):
+        raise InputError([broken])
     raise InputError([no_header(file, nearest)])
 
 
@@ -39,26 +49,17 @@ def _table(file: str, text: str, delimiter: str, header: Header) -> Table:
     try:
         rows.extend(row for row in reader if row[0] > header.row)
     except csv.Error as error:
-        problems.append(
-            Problem(
-                file=file,
-                row=reader.begun,
-                message=f'has a stray or unclosed quotation mark ("), so the lines after it cannot be told: {error}',
-                remedy='close the quotation, or write each " inside a cell twice',
-            )
-        )
+        problems.append(_broken(file, reader, error))
     return Table(header=header, rows=rows, problems=tuple(problems))
 
 
-def _head(text: str, delimiter: str) -> Iterator[Row]:
-    try:
-        for row in _Lines(text, delimiter):
-            if row[0] > HEADER_WITHIN:
-                return
-            yield row
-    except csv.Error:
-        # With another delimiter the same quotation marks may be right.
-        return
+def _broken(file: str, reader: _Lines, error: csv.Error) -> Problem:
+    return Problem(
+        file=file,
+        row=reader.begun,
+        message=f'has a stray or unclosed quotation mark ("), so the lines after it cannot be told: {error}',
+        remedy='close the quotation, or write each " inside a cell twice',
+    )
 
 
 class _Lines:

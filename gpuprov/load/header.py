@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gpuprov.errors import Problem
 from gpuprov.load.fields import NAMES, NUMBERS, REQUIRED, label
 from gpuprov.load.mapping import ColumnMapping
-from gpuprov.load.text import clean, key, without_brackets
+from gpuprov.load.text import clean, key, printable, without_brackets
 
 HEADER_WITHIN = 20
 """The header is looked for in this many rows: lists in Korean offices begin with a title and a date of issue."""
@@ -93,7 +93,7 @@ def no_header(file: str, nearest: Header | None) -> Problem:
 
 
 def _recognise(number: int, cells: Sequence[object], explained: dict[str, str | None]) -> Header:
-    names = [clean(str(cell)) if cell is not None else "" for cell in cells]
+    names = [printable(clean(str(cell))) if cell is not None else "" for cell in cells]
     while names and not names[-1]:
         names.pop()
     mapped: list[tuple[str, int]] = []

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from gpuprov.errors import InputError, Problem
 from gpuprov.load.fields import NAMES
+from gpuprov.load.text import printable
 
 _BY_SCHEMA = "write an array of objects by docs/award-list.schema.json"
 
@@ -42,7 +43,7 @@ def read_json(file: str, text: str) -> tuple[list[tuple[int, dict[str, object]]]
             Problem(
                 file=file,
                 row=position,
-                column=name,
+                column=printable(name),
                 message="is no field of an award",
                 remedy=f"the fields are {', '.join(NAMES)}",
             )

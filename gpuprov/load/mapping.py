@@ -21,6 +21,7 @@ from gpuprov.load.fields import NAMES
 from gpuprov.load.files import read_bytes
 from gpuprov.load.text import key
 
+_NULL = "tag:yaml.org,2002:null"
 _SHAPE = "write 'columns:' and below it lines such as '\"our header\": quantity'"
 
 
@@ -35,6 +36,10 @@ class ColumnMapping:
     columns: Mapping[str, str | None]
     file: str = "column mapping"
     lines: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if unknown := [target for target in self.columns.values() if target is not None and target not in NAMES]:
+            raise ValueError(f"no field of an award: {', '.join(unknown)}")
 
     def by_key(self) -> dict[str, str | None]:
         """Return the mapping with its headers as they are compared."""
@@ -80,7 +85,8 @@ def _columns(file: str, node: yaml.MappingNode) -> ColumnMapping:
     for header_node, target in node.value:
         row = header_node.start_mark.line + 1
         header = header_node.value if isinstance(header_node, yaml.ScalarNode) else ""
-        ignored = isinstance(target, yaml.ScalarNode) and target.tag == "tag:yaml.org,2002:null"
+        # Written out: a forgotten value must not drop a column such as the status.
+        ignored = isinstance(target, yaml.ScalarNode) and target.tag == _NULL and bool(target.value)
         wanted = target.value if isinstance(target, yaml.ScalarNode) else None
         if not key(header):
             problems.append(Problem(file=file, row=row, message="names no header", remedy=_SHAPE))
@@ -90,8 +96,7 @@ def _columns(file: str, node: yaml.MappingNode) -> ColumnMapping:
         elif not ignored and wanted not in NAMES:
             message = f"is no field: the fields are {', '.join(NAMES)}"
             remedy = "write one of them, or null to ignore the column"
-            value = wanted or "a list or a mapping"
-            problems.append(Problem(file=file, row=row, column=header, value=value, message=message, remedy=remedy))
+            problems.append(Problem(file=file, row=row, column=header, value=wanted, message=message, remedy=remedy))
         else:
             columns[header] = None if ignored else wanted
             lines[header] = row

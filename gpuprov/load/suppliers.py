@@ -38,8 +38,8 @@ class Suppliers:
         self._providers: dict[str, set[str]] = {}
         for cluster in clusters:
             self._models.setdefault(cluster.provider, set()).update(pool.model for pool in cluster.pools)
-            for name in (cluster.provider, *cluster.aliases):
-                self._providers.setdefault(_name(name), set()).add(cluster.provider)
+            for name in filter(None, map(_name, (cluster.provider, *cluster.aliases))):
+                self._providers.setdefault(name, set()).add(cluster.provider)
 
     def provider(self, value: object) -> str:
         """Return the provider cluster's name. Case, spaces, hyphens and company forms such as (주) do not count."""

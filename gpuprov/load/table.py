@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gpuprov.errors import Problem
 from gpuprov.load.header import Header, Row
+from gpuprov.load.text import clean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,4 +21,4 @@ class Table:
 
 def is_blank(cell: object) -> bool:
     """Tell whether a cell holds nothing that can be seen."""
-    return cell is None or (isinstance(cell, str) and not cell.strip("\ufeff\u200b \t\r\n\u00a0\u3000"))
+    return cell is None or (isinstance(cell, str) and not clean(cell))

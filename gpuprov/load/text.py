@@ -64,4 +64,10 @@ def without_brackets(text: str) -> tuple[str, str]:
     return _BRACKETS.sub(" ", narrowed), inside
 
 
+def printable(text: str) -> str:
+    """Return ``text`` with a replacement for what a terminal would obey, or could not print."""
+    return _UNPRINTABLE.sub("\ufffd", text)
+
+
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _BRACKETS = re.compile(r"[(\[{<][^()\[\]{}<>]*[)\]}>]")
