@@ -1,32 +1,32 @@
 """Starting, finding and ending the sandbox's processes, and none but those.
 
 A process is ours when its environment holds the sandbox's random id (128 bits, known only to the private state file
-and to what we started) and its pid and start time are those that were seen together with it. The id is written to the
-state file before the first process starts and is in the process from its first instruction on. So a process that was
-started the moment before `up` was killed is found although nobody noted its pid, and a pid that the system has since
-given to a stranger is never signalled.
+and to what we started). The id is written to the state file before the first process starts, and the process has it
+from its first instruction on. No file of pids is kept, on purpose: a `up` that is killed between starting a process
+and noting its pid would lose the process, and a noted pid may be a stranger's by the time it is read. What is found is
+held as pid and start time together (psutil's identity), and a signal is sent only while both still agree.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from gpuprov.sandbox.files import private_folder, write_private
+from gpuprov.sandbox.files import private_folder
 
 ID_VARIABLE = "GPUPROV_SANDBOX_ID"
 PART_VARIABLE = "GPUPROV_SANDBOX_PART"
 POLL_SECONDS = 0.02
-START_TIME_TOLERANCE_SECONDS = 0.05
+YOUNG_SECONDS = 10.0
+"""A process of this age or less may still be between its fork and its program."""
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
 """Processes that this very interpreter started: a parent has to collect the dead, or they stay as zombies."""
@@ -40,15 +40,10 @@ class Part:
     component: str
     process: psutil.Process
 
-    @property
-    def key(self) -> tuple[str, str]:
-        """Cluster and component."""
-        return self.cluster, self.component
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """What to start: one component of one cluster, with the folder for its log and the record of its pid."""
+    """What to start: one component of one cluster, and the folder for its log."""
 
     cluster: str
     component: str
@@ -60,11 +55,6 @@ class Launch:
     def log(self) -> Path:
         """File of all that the component prints; kept over restarts."""
         return self.folder / "logs" / f"{self.component}.log"
-
-    @property
-    def record(self) -> Path:
-        """File with pid, start time and executable: for people, and as a short cut to the process."""
-        return self.folder / "run" / f"{self.component}.json"
 
 
 def environment(sandbox_id: str, launch: Launch) -> dict[str, str]:
@@ -81,7 +71,6 @@ def environment(sandbox_id: str, launch: Launch) -> dict[str, str]:
 def spawn(sandbox_id: str, launch: Launch) -> psutil.Process:
     """Start a component in a session of its own, so that it outlives this command and the terminal."""
     private_folder(launch.log.parent)
-    private_folder(launch.record.parent)
     log = os.open(launch.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         child = subprocess.Popen(
@@ -97,10 +86,7 @@ def spawn(sandbox_id: str, launch: Launch) -> psutil.Process:
     finally:
         os.close(log)
     _children[child.pid] = child
-    process = psutil.Process(child.pid)
-    record = {"pid": child.pid, "created": process.create_time(), "executable": launch.argv[0]}
-    write_private(launch.record, json.dumps(record))
-    return process
+    return psutil.Process(child.pid)
 
 
 def find(sandbox_id: str) -> list[Part]:
@@ -111,23 +97,6 @@ def find(sandbox_id: str) -> list[Part]:
         if part is not None:
             found.append(part)
     return found
-
-
-def find_recorded(sandbox_id: str, cluster: str, component: str, record: Path) -> Part | None:
-    """Return the process of a record if it lives and is still the very one: pid, start time and id agree.
-
-    A shortcut for asking after one component; `find` sees more and is what starting and ending rely on.
-    """
-    try:
-        entry = json.loads(record.read_text(encoding="utf-8"))
-        process = psutil.Process(int(entry["pid"]))
-        created = float(entry["created"])
-    except (OSError, ValueError, KeyError, TypeError, psutil.Error):
-        return None
-    if abs(process.create_time() - created) > START_TIME_TOLERANCE_SECONDS:
-        return None
-    part = _part_of(process, sandbox_id)
-    return part if part is not None and part.key == (cluster, component) else None
 
 
 def alive(process: psutil.Process) -> bool:
@@ -181,14 +150,26 @@ def tail(log: Path, lines: int = 8, start: int = 0) -> str:
 
 
 def _part_of(process: psutil.Process, sandbox_id: str) -> Part | None:
-    try:
-        values: Mapping[str, str] = process.environ()
-    except (psutil.Error, OSError):
-        return None
+    values = _environment_of(process)
     if values.get(ID_VARIABLE) != sandbox_id or not alive(process):
         return None
     cluster, _, component = values.get(PART_VARIABLE, "").partition("/")
     return Part(cluster=cluster, component=component, process=process)
+
+
+def _environment_of(process: psutil.Process) -> dict[str, str]:
+    """Read a process's environment; empty for one that is not ours to read.
+
+    In the middle of `execve` it reads as empty for a moment: a young process is asked again.
+    """
+    try:
+        while not (values := process.environ()):
+            if time.time() - process.create_time() > YOUNG_SECONDS or not alive(process):
+                break
+            time.sleep(POLL_SECONDS)
+    except (psutil.Error, OSError):
+        return {}
+    return values
 
 
 def _signal(processes: Iterable[psutil.Process], number: signal.Signals) -> None:

@@ -84,7 +84,8 @@ class Sandbox:
                 state.save(self.root, current)
             elif current.clusters != self.clusters:
                 raise SandboxError(f"{self.root} holds a sandbox with other clusters; `down` it first")
-            private_folder(self.root / state.PULUMI_NAME)
+            for name in (state.PULUMI_NAME, state.CLUSTERS_NAME):
+                private_folder(self.root / name)
             self._start_all([spec.name for spec in current.clusters], tell)
 
     def down(self) -> None:

@@ -1,0 +1,182 @@
+"""``gpuprov sandbox``: real clusters on this machine to try things on."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shlex
+import sys
+from collections.abc import Callable, Mapping
+from functools import wraps
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import click
+import platformdirs
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from gpuprov import toolchain
+from gpuprov.errors import GpuprovError
+from gpuprov.sandbox import COMPONENTS, ClusterStatus, Sandbox
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _reported(function: Callable[P, R]) -> Callable[P, R]:
+    """Turn our own errors into a message and exit code 1."""
+
+    @wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except GpuprovError as error:
+            raise click.ClickException(str(error)) from error
+
+    return wrapper
+
+
+def _default_folder() -> Path:
+    return platformdirs.user_state_path("gpuprov") / "sandbox"
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def _with_programs(sandbox: Sandbox) -> Sandbox:
+    installed = toolchain.ensure(COMPONENTS)
+    binaries = {name: installed.binary(name) for name in COMPONENTS}
+    return Sandbox(sandbox.root, binaries, sandbox.clusters)
+
+
+@click.group()
+@click.option(
+    "--dir",
+    "folder",
+    envvar="GPUPROV_SANDBOX_DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=_default_folder,
+    show_default="gpuprov/sandbox in the user's state folder",
+    help="Folder of the sandbox; each folder holds a sandbox of its own.",
+)
+@click.pass_context
+def command(context: click.Context, folder: Path) -> None:
+    """Run real Kubernetes clusters with simulated GPU nodes on this machine.
+
+    The clusters are the programme's three suppliers: samsung-sds, elice-cloud and kt-cloud. Everything is real but
+    the nodes: pods are scheduled and counted, and no container runs.
+    """
+    context.obj = Sandbox(folder, {})
+
+
+@command.command()
+@click.pass_obj
+@_reported
+def up(sandbox: Sandbox) -> None:
+    """Start the clusters, or what of them is not running."""
+    _with_programs(sandbox).up(_say)
+    _say(f"kubeconfig: {sandbox.kubeconfig}")
+
+
+@command.command()
+@click.pass_obj
+@_reported
+def down(sandbox: Sandbox) -> None:
+    """Stop the clusters and delete all their data, the Pulumi state in the sandbox too."""
+    sandbox.down()
+
+
+@command.command()
+@click.argument("cluster")
+@click.pass_obj
+@_reported
+def stop(sandbox: Sandbox, cluster: str) -> None:
+    """Stop one CLUSTER, as an outage would; its data stays."""
+    sandbox.stop(cluster)
+
+
+@command.command()
+@click.argument("cluster")
+@click.pass_obj
+@_reported
+def start(sandbox: Sandbox, cluster: str) -> None:
+    """Bring one CLUSTER back with its data, at its old address."""
+    _with_programs(sandbox).start(cluster, _say)
+
+
+@command.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; stdout is data only.")
+@click.pass_obj
+@_reported
+def status(sandbox: Sandbox, *, as_json: bool) -> None:
+    """Show how the clusters are. Exit code 0 if all are ready, 1 otherwise."""
+    clusters = sandbox.status()
+    ready = bool(clusters) and all(cluster.ready for cluster in clusters)
+    if as_json:
+        document = {"ready": ready, "clusters": [dataclasses.asdict(cluster) for cluster in clusters]}
+        click.echo(json.dumps(document, indent=2))
+    elif clusters:
+        _print_table(clusters)
+    else:
+        _say(f"no sandbox in {sandbox.root}; `gpuprov sandbox up` makes one")
+    sys.exit(0 if ready else 1)
+
+
+@command.command()
+@click.pass_obj
+@_reported
+def kubeconfig(sandbox: Sandbox) -> None:
+    """Print the path of the kubeconfig."""
+    click.echo(_present(sandbox).kubeconfig)
+
+
+@command.command()
+@click.pass_obj
+@_reported
+def env(sandbox: Sandbox) -> None:
+    """Print shell commands that point kubectl and Pulumi here: eval "$(gpuprov sandbox env)"."""
+    variables = _present(sandbox).environment()
+    folders = [Path(sys.prefix) / "bin", *_tool_folders()]
+    variables["PATH"] = _path(folders, os.environ)
+    for name, value in variables.items():
+        click.echo(f"export {name}={shlex.quote(value)}")
+
+
+def _present(sandbox: Sandbox) -> Sandbox:
+    if not sandbox.exists:
+        raise click.ClickException(f"no sandbox in {sandbox.root}; `gpuprov sandbox up` makes one")
+    return sandbox
+
+
+def _tool_folders() -> list[Path]:
+    return []
+
+
+def _path(first: list[Path], environment: Mapping[str, str]) -> str:
+    """Put folders at the front of PATH, each only once, so that a repeated eval adds nothing."""
+    entries = [*map(str, first), *environment.get("PATH", os.defpath).split(os.pathsep)]
+    return os.pathsep.join(dict.fromkeys(entries))
+
+
+def _print_table(clusters: list[ClusterStatus]) -> None:
+    table = Table(box=box.SIMPLE)
+    for column in ("cluster", "ready", "API URL", "nodes", "GPUs", "uptime", "pids"):
+        table.add_column(column, overflow="fold")
+    for cluster in clusters:
+        table.add_row(
+            cluster.name,
+            "yes" if cluster.ready else "no",
+            cluster.url,
+            f"{cluster.nodes_ready}/{cluster.nodes_total}",
+            str(cluster.gpus),
+            "-" if cluster.uptime_seconds is None else f"{cluster.uptime_seconds:.0f} s",
+            " ".join(str(pid) for pid in cluster.pids.values()) or "-",
+        )
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    for cluster in clusters:
+        if cluster.problem:
+            _say(f"{cluster.name}: {cluster.problem}")

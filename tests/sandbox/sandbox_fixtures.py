@@ -1,0 +1,52 @@
+"""What the tests of the sandbox share: where its programs are, small clusters, and a client for them."""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from gpuprov.sandbox import A100, COMPONENTS, H100, ClusterSpec, NodePool, Sandbox
+from gpuprov.sandbox.api import Api, Reply
+from gpuprov.sandbox.state import State, load
+
+ALPHA = ClusterSpec(name="alpha", pools=(NodePool(product=H100, count=2), NodePool(product=A100, count=1)))
+BETA = ClusterSpec(name="beta", pools=(NodePool(product=H100, count=1),))
+WAIT_SECONDS = 120.0
+
+
+def programs() -> Mapping[str, Path]:
+    """Find the programs in the folder named by GPUPROV_TEST_BINARIES, else through the toolchain."""
+    if folder := os.environ.get("GPUPROV_TEST_BINARIES"):
+        return {name: Path(folder) / name for name in COMPONENTS}
+    from gpuprov import toolchain
+
+    installed = toolchain.ensure(COMPONENTS)
+    return {name: installed.binary(name) for name in COMPONENTS}
+
+
+def state_of(sandbox: Sandbox) -> State:
+    """Read the state of a sandbox that must be there."""
+    state = load(sandbox.root)
+    assert state is not None
+    return state
+
+
+def api_of(sandbox: Sandbox, cluster: str) -> Api:
+    """Make a client with the administrator's certificate."""
+    return Api(state_of(sandbox).layout(sandbox.root, cluster))
+
+
+def created(api: Api, path: str, body: dict[str, Any]) -> Reply:
+    """Create an object and assert that it was taken."""
+    reply = api.request("POST", path, body)
+    assert reply.ok, reply
+    return reply
+
+
+def eventually(what: Callable[[], object]) -> None:
+    """Wait until ``what`` is true; the deadline is for a hang, not a measure."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not what():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.1)
