@@ -1,0 +1,125 @@
+"""`gpuprov toolchain`: the pinned programs that gpuprov starts. Standard output carries data only."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+
+import click
+
+from gpuprov.errors import ToolchainError
+from gpuprov.toolchain import CLI_TOOLS, TOOL_NAMES, Event, Found, Installed, Settings, ensure, locate
+from gpuprov.toolchain.pins import unit_of
+
+BEAT_SECONDS = 15.0
+"""Seconds between two signs of life where standard error is not a terminal."""
+
+
+@click.group()
+def command() -> None:
+    """List, install and locate the pinned programs: pulumi, etcd, the Kubernetes servers, kwok, helm."""
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_tools(as_json: bool) -> None:
+    """List every tool with its pinned version and where it was found; installs nothing."""
+    settings = _settings()
+    rows = [_row(name, locate(name, settings)) for name in TOOL_NAMES]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    table = [("TOOL", "VERSION", "FOUND", "PATH"), *(tuple(value or "-" for value in row.values()) for row in rows)]
+    widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
+    for cells in table:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
+
+
+@command.command()
+@click.argument("tools", nargs=-1, type=click.Choice(TOOL_NAMES), metavar="[TOOL]...")
+@click.option("--json", "as_json", is_flag=True, help="Print what there is as JSON.")
+def install(tools: tuple[str, ...], as_json: bool) -> None:
+    """Provide the TOOLs, all if none is named: from PATH, the cache, the vendor's release, or Go modules.
+
+    GPUPROV_TOOLCHAIN_SOURCES (path,cache,download,build) chooses among them, GPUPROV_TOOLCHAIN_MIRROR is the base
+    URL of a mirror of the vendors' releases.
+    """
+    settings = _settings()
+    printer = _Printer()
+    try:
+        installed = ensure(tools or None, printer.show, settings)
+    except ToolchainError as error:
+        printer.clear()
+        raise click.ClickException(str(error)) from error
+    printer.clear()
+    if as_json:
+        click.echo(json.dumps([_row(found.tool, found) for found in installed], indent=2))
+    else:
+        for found in installed:
+            click.echo(f"{found.tool}\t{found.version}\t{found.path}")
+
+
+@command.command("path")
+@click.option("--hand", is_flag=True, help="With the Python language host, for `pulumi up` by hand.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of folders.")
+def path_prefix(hand: bool, as_json: bool) -> None:
+    """Print the folders to put before PATH for pulumi and its plugin; installs nothing.
+
+    PATH="$(gpuprov toolchain path --hand):$PATH" pulumi up
+    """
+    settings = _settings()
+    found = {name: locate(name, settings) for name in CLI_TOOLS}
+    if missing := [name for name, located in found.items() if located is None]:
+        raise click.ClickException(
+            f"{', '.join(missing)} missing: run `gpuprov toolchain install {' '.join(missing)}` first"
+        )
+    installed = Installed(located for located in found.values() if located is not None)
+    prefix = installed.path_for_hand() if hand else installed.path_for_cli()
+    click.echo(json.dumps(prefix.split(os.pathsep)) if as_json else prefix)
+
+
+def _settings() -> Settings:
+    try:
+        return Settings.load()
+    except ToolchainError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _row(name: str, found: Found | None) -> dict[str, str | None]:
+    return {
+        "tool": name,
+        "version": found.version if found else unit_of(name).version,
+        "found": {"path": "PATH", "cache": "cache"}[found.source] if found else "missing",
+        "path": str(found.path) if found else None,
+    }
+
+
+class _Printer:
+    """Shows events on standard error: a line that changes on a terminal, a line now and then elsewhere."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._last = 0.0
+        self._dirty = False
+
+    def show(self, event: Event) -> None:
+        """Show one event."""
+        if event.kind != "beat":
+            self.clear()
+            self._last = 0.0
+            click.echo(event.text, err=True)
+        elif self._terminal:
+            width = shutil.get_terminal_size().columns
+            click.echo(f"\r\x1b[K{event.text[: width - 1]}", nl=False, err=True)
+            self._dirty = True
+        elif event.seconds - self._last >= BEAT_SECONDS:
+            self._last = event.seconds
+            click.echo(event.text, err=True)
+
+    def clear(self) -> None:
+        """End the changing line, if there is one."""
+        if self._dirty:
+            click.echo("\r\x1b[K", nl=False, err=True)
+            self._dirty = False

@@ -1,0 +1,30 @@
+"""What an installation tells while it runs. The library never prints; the command line does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["start", "beat", "note", "done"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One sign of life. A ``beat`` comes about once a second; the reader decides how many of them to show."""
+
+    kind: Kind
+    unit: str
+    text: str
+    seconds: float = 0.0
+
+
+Progress = Callable[[Event], None]
+
+
+def silent(event: Event) -> None:
+    """Show nothing."""
+
+
+class SourceFailed(Exception):
+    """One source could not provide a unit; the next one is tried. The message becomes part of the final error."""

@@ -1,0 +1,49 @@
+"""Where the tools are, and the PATH that Pulumi needs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from gpuprov.errors import ToolchainError
+from gpuprov.toolchain.find import LANGUAGE_HOST, Found
+from gpuprov.toolchain.pins import ANALYZER, CLI_TOOLS
+
+
+class Installed:
+    """The tools that `ensure` provided."""
+
+    def __init__(self, tools: Iterable[Found]) -> None:
+        self._tools = {found.tool: found for found in tools}
+
+    def __iter__(self) -> Iterator[Found]:
+        return iter(self._tools.values())
+
+    def binary(self, name: str) -> Path:
+        """Return the executable of a tool. Raises ToolchainError for one that `ensure` was not asked for."""
+        if name not in self._tools:
+            raise ToolchainError(f"{name} was not asked for; there are: {', '.join(self._tools)}")
+        return self._tools[name].path
+
+    def path_for_cli(self) -> str:
+        """Return the folders to put before PATH for the Automation API: pulumi, its plugin and the analyzer script.
+
+        Our own language host (sdk 3.77.1) is left out: where the engine finds it, it runs policy packs with it, and
+        fails, because that host ignores the request's program folder; without it the engine uses the analyzer script.
+        Pulumi's own release keeps a newer host beside pulumi, which runs policy packs, and needs no script.
+        """
+        return os.pathsep.join(self._cli_folders())
+
+    def path_for_hand(self) -> str:
+        """Return the folders to put before PATH for `pulumi up` by hand: those of the CLI and the language host."""
+        folders = [*self._cli_folders(), str(self.binary(LANGUAGE_HOST).parent)]
+        return os.pathsep.join(dict.fromkeys(folders))
+
+    def _cli_folders(self) -> list[str]:
+        pulumi, host, plugin = (self.binary(name) for name in CLI_TOOLS)
+        folders = [pulumi.parent, plugin.parent]
+        analyzer = host.parent.parent / "analyzer" / ANALYZER
+        if analyzer.is_file():
+            folders.append(analyzer.parent)
+        return list(dict.fromkeys(str(folder) for folder in folders))
