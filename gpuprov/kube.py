@@ -64,10 +64,10 @@ class KubeApi:
             if not token:
                 return
 
-    def apply(self, path: str, manifest: Mapping[str, Any], *, manager: str) -> None:
-        """Write the fields of ``manifest`` by server-side apply as ``manager``, taking over from other managers."""
-        query = {"fieldManager": manager, "force": "true"}
-        self._request("PATCH", path, query=query, body=manifest, content="application/apply-patch+yaml")
+    def merge(self, path: str, patch: Mapping[str, Any], *, manager: str) -> None:
+        """Change the fields that ``patch`` names, as ``manager``; an object that is gone stays gone."""
+        query = {"fieldManager": manager}
+        self._request("PATCH", path, query=query, body=patch, content="application/merge-patch+json", missing_ok=True)
 
     def delete(self, path: str, **query: str) -> None:
         """Delete an object or a collection; one that is gone already is a success."""

@@ -1,0 +1,151 @@
+"""Takes GPUs back on a provider's cluster, and proves that they are free.
+
+A quota at 0 stops new pods but touches no running one, and what a quota charges says nothing about the cards: a pod
+that is stuck while terminating is not charged any more and still holds its GPU. So access goes first, then the quota,
+then the pods, and a card counts as free only when the API server knows no pod of the tenant any more. Pods are deleted
+with a grace period and never by force: that would remove the record of the pod and not the process on the card.
+Finalizers are reported and never stripped.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from gpuprov.cluster import ProviderCluster
+from gpuprov.kube import KubeApi
+from gpuprov.manifests import BINDING, MANAGED_BY, MANAGER, PROVIDER_LABEL, QUOTA
+
+GRACE_SECONDS = 30
+"""What a container gets to end by itself after SIGTERM, as is Kubernetes' own default."""
+
+T = TypeVar("T")
+
+_AT_ONCE = 16
+_POLL_SECONDS = 0.2
+_SLOWEST_POLL_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """What became of one namespace's pods. ``stuck`` says which pods still hold GPUs and why; empty is free.
+
+    ``seconds`` is from the call to the proof.
+    """
+
+    namespace: str
+    seconds: float
+    stuck: tuple[str, ...] = ()
+
+
+def release(
+    cluster: ProviderCluster, namespaces: Sequence[str], *, timeout: float, progress: Callable[[str], None]
+) -> list[Release]:
+    """Close the namespaces and end their pods; return for each whether its GPUs are proven free.
+
+    ``timeout`` is in seconds for all together. Raises ClusterError where the API server refuses or does not answer.
+    Safe to call again at any time, also where a namespace is half gone.
+    """
+    begun = time.monotonic()
+    api = KubeApi(cluster)
+    _side_by_side(lambda name: _close(api, name), namespaces)
+    waiting = list(namespaces)
+    done: list[Release] = []
+    poll = _POLL_SECONDS
+    while waiting:
+        pods = dict(zip(waiting, _side_by_side(lambda name: _pods(api, name), waiting), strict=True))
+        spent = time.monotonic() - begun
+        done += [Release(namespace=name, seconds=spent) for name, left in pods.items() if not left]
+        waiting = [name for name, left in pods.items() if left]
+        if waiting and spent >= timeout:
+            done += [
+                Release(namespace=name, seconds=spent, stuck=tuple(_why_stuck(pod) for pod in pods[name]))
+                for name in waiting
+            ]
+            break
+        if waiting:
+            progress(f"waiting for the pods of {len(waiting)} namespaces to end")
+            time.sleep(min(poll, max(0.0, timeout - spent)))
+            poll = min(poll * 1.5, _SLOWEST_POLL_SECONDS)
+    return done
+
+
+def lower(cluster: ProviderCluster, hard: Mapping[str, Mapping[str, str]]) -> None:
+    """Lower the quotas of shrinking tenants, by namespace, before anything is granted from what they give back."""
+    api = KubeApi(cluster)
+    _side_by_side(lambda name: _limit(api, name, hard[name]), list(hard))
+
+
+def prove_gone(
+    cluster: ProviderCluster, namespaces: Iterable[str], *, timeout: float, progress: Callable[[str], None]
+) -> dict[str, str]:
+    """Read back until none of the namespaces exists; return the ones that remain after ``timeout`` s, with the reason.
+
+    A namespace that no Pulumi state knows (a killed run left it) and that carries our labels is deleted here.
+    """
+    begun = time.monotonic()
+    api = KubeApi(cluster)
+    selector = f"{MANAGED_BY}={MANAGER},{PROVIDER_LABEL}={cluster.provider}"
+    wanted = set(namespaces)
+    poll = _POLL_SECONDS
+    while wanted:
+        listed = api.list("/api/v1/namespaces", labelSelector=selector)
+        there = {item["metadata"]["name"]: item for item in listed if item["metadata"]["name"] in wanted}
+        if not there:
+            break
+        for name, item in there.items():
+            if not item["metadata"].get("deletionTimestamp"):
+                progress(f"deleting {name}, which no stack knows")
+                api.delete(f"/api/v1/namespaces/{name}")
+        if time.monotonic() - begun >= timeout:
+            return {name: _why_terminating(item) for name, item in there.items()}
+        time.sleep(poll)
+        poll = min(poll * 1.5, _SLOWEST_POLL_SECONDS)
+    return {}
+
+
+def _close(api: KubeApi, namespace: str) -> None:
+    """Take access away, let nothing new start, and ask the pods to end. Their controllers cannot replace them."""
+    if api.get(f"/api/v1/namespaces/{namespace}") is None:
+        return
+    api.delete(f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings/{BINDING}")
+    quota = api.get(f"/api/v1/namespaces/{namespace}/resourcequotas/{QUOTA}")
+    if quota is not None:
+        _limit(api, namespace, dict.fromkeys([*quota.get("spec", {}).get("hard", {}), "pods"], "0"))
+    api.delete(f"/api/v1/namespaces/{namespace}/pods", gracePeriodSeconds=str(GRACE_SECONDS))
+
+
+def _limit(api: KubeApi, namespace: str, hard: Mapping[str, str]) -> None:
+    path = f"/api/v1/namespaces/{namespace}/resourcequotas/{QUOTA}"
+    api.merge(path, {"spec": {"hard": dict(hard)}}, manager=MANAGER)
+
+
+def _pods(api: KubeApi, namespace: str) -> list[dict[str, Any]]:
+    """Return every pod that is bound to a node and has not ended; ended pods hold no card."""
+    return [
+        pod
+        for pod in api.list(f"/api/v1/namespaces/{namespace}/pods")
+        if pod["spec"].get("nodeName") and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
+    ]
+
+
+def _why_stuck(pod: Mapping[str, Any]) -> str:
+    metadata = pod["metadata"]
+    text = f"pod {metadata['name']} on node {pod['spec']['nodeName']}"
+    if metadata.get("finalizers"):
+        return f"{text} is held by the finalizers {', '.join(metadata['finalizers'])}"
+    return f"{text} has not ended; check the node"
+
+
+def _why_terminating(namespace: Mapping[str, Any]) -> str:
+    conditions = namespace.get("status", {}).get("conditions") or ()
+    reasons = [one["message"] for one in conditions if one.get("status") == "True" and one.get("message")]
+    return "; ".join(reasons) or "its deletion has not ended yet"
+
+
+def _side_by_side(work: Callable[[str], T], names: Sequence[str]) -> list[T]:
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        return list(pool.map(work, names))

@@ -1,0 +1,72 @@
+"""What one provider's process is told to do, and what it answers: plain data that crosses a process boundary."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from gpuprov.cluster import ProviderCluster
+from gpuprov.tenant import Tenant
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Reclaim(_Message):
+    """A tenant to take back, with the GPUs that its quota grants now."""
+
+    award_id: str
+    namespace: str
+    model: str
+    gpus: int
+
+
+class Job(_Message):
+    """One provider's part of a plan. The process decides nothing: the tenants were decided and guarded before.
+
+    ``touch`` are the awards that differ and may be changed; ``grow`` those among them that get GPUs which others may
+    have to give back first; ``lower`` the shrinking ones. ``timeout`` in seconds bounds the waiting for pods, and
+    again for the namespaces.
+    """
+
+    root: Path
+    project: str
+    cluster: ProviderCluster
+    cluster_uid: str
+    tenants: tuple[Tenant, ...]
+    touch: tuple[str, ...]
+    grow: tuple[str, ...] = ()
+    lower: tuple[str, ...] = ()
+    reclaim: tuple[Reclaim, ...] = ()
+    refresh: bool = False
+    timeout: float = 120.0
+
+    @property
+    def empty(self) -> bool:
+        """True where nothing differs: then no process is started at all."""
+        return not self.touch
+
+
+class Freed(_Message):
+    """A tenant that is gone: ``pods_seconds`` until its GPUs were proven free, ``seconds`` until its namespace was."""
+
+    award_id: str
+    namespace: str
+    model: str
+    gpus: int
+    pods_seconds: float
+    seconds: float
+
+
+class Outcome(_Message):
+    """What one provider's process did. ``error`` is None where all of it succeeded."""
+
+    provider: str
+    operations: dict[str, int] = {}
+    freed: tuple[Freed, ...] = ()
+    stuck: dict[str, str] = {}
+    postponed: tuple[str, ...] = ()
+    seconds: float = 0.0
+    error: str | None = None

@@ -1,0 +1,136 @@
+"""The steps before anything is changed: load, decide, observe, plan, guard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from gpuprov import engine, guard
+from gpuprov.capacity import Excess, excesses
+from gpuprov.cluster import ProviderCluster
+from gpuprov.engine import StackOutputs
+from gpuprov.errors import GpuprovError, InputError, PlanRefused, Problem
+from gpuprov.guard import Confirmed
+from gpuprov.ledger import Accepted, Extended, Forfeited, History, Reduced, histories
+from gpuprov.load import load_awards, load_mapping
+from gpuprov.observe import observe
+from gpuprov.observed import ObservedCluster
+from gpuprov.plan import Plan, make_plan
+from gpuprov.project import Project, read_ledger
+from gpuprov.tenant import Desired, desired_state
+
+Progress = Callable[[str, str], None]
+"""Called with a provider's name (or an empty text) and a line about what is going on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """The award lists with the ledger's events applied. ``warnings`` are worth a look and stop nothing."""
+
+    project: Project
+    histories: tuple[History, ...]
+    events: tuple[Accepted | Forfeited | Reduced | Extended, ...]
+    excesses: tuple[Excess, ...]
+    warnings: tuple[str, ...]
+
+    def desired(self, at: datetime) -> Desired:
+        """Return what should exist at an instant. Raises PlanRefused where a pool is exceeded at any time."""
+        if self.excesses:
+            raise PlanRefused([str(excess) for excess in self.excesses])
+        return desired_state(self.histories, self.project.clusters, at)
+
+
+def load(project: Project) -> Loaded:
+    """Read the award lists and the ledger. Raises InputError with every problem of every file."""
+    problems: list[Problem] = []
+    awards = []
+    events: tuple[Accepted | Forfeited | Reduced | Extended, ...] = ()
+    try:
+        columns = None if project.columns is None else load_mapping(project.columns)
+        awards = list(load_awards(project.awards, project.clusters, columns).awards)
+    except InputError as error:
+        problems += error.problems
+    try:
+        events = read_ledger(project.ledger)
+    except InputError as error:
+        problems += error.problems
+    if problems:
+        raise InputError(problems)
+    known = {award.id for award in awards}
+    warnings = [
+        f"{project.ledger}: {event.event} of {event.award}, which no award list has"
+        for event in events
+        if event.award not in known
+    ]
+    all_histories = histories(awards, events)
+    allocations = [part for one in all_histories for part in one.allocations]
+    return Loaded(
+        project=project,
+        histories=all_histories,
+        events=events,
+        excesses=tuple(excesses(allocations, project.clusters)),
+        warnings=tuple(warnings),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """What should be, what is, and the plan between them. ``failed`` has the providers that did not answer."""
+
+    project: Project
+    desired: Desired
+    observed: tuple[ObservedCluster, ...]
+    outputs: Mapping[str, StackOutputs]
+    plan: Plan
+    failed: Mapping[str, GpuprovError] = field(default_factory=dict)
+
+
+def look(project: Project, desired: Desired, providers: Collection[str]) -> Situation:
+    """Observe the providers' clusters and stacks side by side, and plan. A provider that fails is set aside."""
+    clusters = [cluster for cluster in project.clusters if cluster.provider in providers]
+    with ThreadPoolExecutor(max_workers=max(1, 2 * len(clusters))) as pool:
+        seen = {one.provider: pool.submit(observe, one) for one in clusters}
+        stacks = {one.provider: pool.submit(engine.read_outputs, project.root, one.provider) for one in clusters}
+    observed: list[ObservedCluster] = []
+    outputs: dict[str, StackOutputs] = {}
+    failed: dict[str, GpuprovError] = {}
+    for provider, reading in seen.items():
+        error = reading.exception() or stacks[provider].exception()
+        if isinstance(error, GpuprovError):
+            failed[provider] = error
+            continue
+        observed.append(reading.result())
+        outputs[provider] = stacks[provider].result()
+    plan = make_plan(desired, observed, project.by_provider)
+    return Situation(
+        project=project, desired=desired, observed=tuple(observed), outputs=outputs, plan=plan, failed=failed
+    )
+
+
+def check(situation: Situation, confirmed: Confirmed) -> None:
+    """Let the guard look at the plan. Raises PlanRefused; nothing was changed then."""
+    guard.check(
+        situation.plan,
+        situation.desired,
+        situation.observed,
+        situation.project.by_provider,
+        {name: one.cluster_uid for name, one in situation.outputs.items() if one.cluster_uid is not None},
+        confirmed,
+    )
+
+
+def select(clusters: Sequence[ProviderCluster], providers: Sequence[str]) -> list[str]:
+    """Return the names of the providers asked for; all where none is named. Raises InputError for an unknown one."""
+    known = [cluster.provider for cluster in clusters]
+    problems = [
+        Problem(
+            file="--provider", value=name, message="is no provider of this project", remedy=f"use {', '.join(known)}"
+        )
+        for name in providers
+        if name not in known
+    ]
+    if problems:
+        raise InputError(problems)
+    return [name for name in known if not providers or name in providers]
