@@ -47,8 +47,13 @@ def _say(line: str) -> None:
     click.echo(line, err=True)
 
 
+def _say_event(event: toolchain.Event) -> None:
+    if event.kind != "beat":
+        _say(event.text)
+
+
 def _with_programs(sandbox: Sandbox) -> Sandbox:
-    installed = toolchain.ensure(COMPONENTS)
+    installed = toolchain.ensure(COMPONENTS, _say_event)
     binaries = {name: installed.binary(name) for name in COMPONENTS}
     return Sandbox(sandbox.root, binaries, sandbox.clusters)
 
@@ -140,8 +145,8 @@ def kubeconfig(sandbox: Sandbox) -> None:
 def env(sandbox: Sandbox) -> None:
     """Print shell commands that point kubectl and Pulumi here: eval "$(gpuprov sandbox env)"."""
     variables = _present(sandbox).environment()
-    folders = [Path(sys.prefix) / "bin", *_tool_folders()]
-    variables["PATH"] = _path(folders, os.environ)
+    # The virtual environment comes first: the Python language host takes the interpreter that it finds on PATH.
+    variables["PATH"] = _path([str(Path(sys.prefix) / "bin"), *_tool_folders()], os.environ)
     for name, value in variables.items():
         click.echo(f"export {name}={shlex.quote(value)}")
 
@@ -152,13 +157,20 @@ def _present(sandbox: Sandbox) -> Sandbox:
     return sandbox
 
 
-def _tool_folders() -> list[Path]:
-    return []
+def _tool_folders() -> list[str]:
+    """Return the folders of pulumi, its plugin and its language host; installs nothing."""
+    settings = toolchain.Settings.load()
+    found = [toolchain.locate(name, settings) for name in toolchain.CLI_TOOLS]
+    if None in found:
+        _say("pulumi is not installed; `gpuprov toolchain install` does it, then take this environment again")
+        return []
+    installed = toolchain.Installed(tool for tool in found if tool is not None)
+    return installed.path_for_hand().split(os.pathsep)
 
 
-def _path(first: list[Path], environment: Mapping[str, str]) -> str:
+def _path(first: list[str], environment: Mapping[str, str]) -> str:
     """Put folders at the front of PATH, each only once, so that a repeated eval adds nothing."""
-    entries = [*map(str, first), *environment.get("PATH", os.defpath).split(os.pathsep)]
+    entries = [*first, *environment.get("PATH", os.defpath).split(os.pathsep)]
     return os.pathsep.join(dict.fromkeys(entries))
 
 

@@ -133,10 +133,12 @@ class Cluster:
                 running[component] = process.spawn(self.sandbox_id, plan)
 
     def _wait(self, problem: Callable[[], str], running: Mapping[str, psutil.Process], deadline: float) -> None:
-        while reason := problem():
+        while True:
             for component, found in running.items():
                 if not process.alive(found):
                     raise self._death(component)
+            if not (reason := problem()):
+                return
             if self.cancelled.is_set():
                 raise SandboxError(f"{self.spec.name}: interrupted; `up` goes on, `down` cleans up")
             if time.monotonic() > deadline:
