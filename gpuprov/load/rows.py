@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date
 from typing import Any
 
 from pydantic import ValidationError
 
-from gpuprov.award import Award, breaches
+from gpuprov.award import Award, Breach, Track, breaches
 from gpuprov.errors import Problem
+from gpuprov.gpu import GpuModel
 from gpuprov.load import cells
+from gpuprov.load.cells import FIRST_YEAR
 from gpuprov.load.suppliers import Suppliers, model
 
 _MOST_SHOWN = 80
@@ -58,18 +61,22 @@ class RowParser:
                 self._suppliers.check_pool(found["provider"], found["model"])
             except cells.CellProblem as problem:
                 problems.append(self.problem(row, "model", values.get("model"), problem.message, problem.remedy))
-        award_id = found.get("id")
-        if problems:
-            return award_id, None, problems
+        award = None if problems else self._award(row, found, values, problems)
+        for breach in breaches(award) if award is not None else _rule_breaches(found):
+            value = values.get(breach.field)
+            problems.append(self.problem(row, breach.field, value, breach.message, breach.remedy))
+        return found.get("id"), None if problems else award, problems
+
+    def _award(
+        self, row: int, found: Mapping[str, Any], values: Mapping[str, object], problems: list[Problem]
+    ) -> Award | None:
         try:
-            award = Award(**found)
+            return Award(**found)
         except ValidationError as error:  # a constraint of the model that no parser knows
             for detail in error.errors():
                 field = str(detail["loc"][0]) if detail["loc"] else "id"
                 problems.append(self.problem(row, field, values.get(field), detail["msg"], "correct the value"))
-            return award_id, None, problems
-        problems += [self.problem(row, b.field, values.get(b.field), b.message, b.remedy) for b in breaches(award)]
-        return award_id, None if problems else award, problems
+            return None
 
     def problem(self, row: int, field: str, value: object, message: str, remedy: str) -> Problem:
         """Return a problem of one cell."""
@@ -81,6 +88,29 @@ class RowParser:
             message=message,
             remedy=remedy,
         )
+
+
+def _rule_breaches(found: Mapping[str, Any]) -> Iterator[Breach]:
+    """Check the rules on the cells that were understood, also in a row where others were not.
+
+    Cells that a rule compares with each other are replaced together by harmless ones if any of them is missing.
+    """
+    whole = {**_HARMLESS, **{field: found[field] for group in _COMPARED if group <= found.keys() for field in group}}
+    return (breach for breach in breaches(Award(**whole)) if breach.field in found)
+
+
+_COMPARED = ({"track", "applied_h100", "model", "quantity"}, {"first_day", "last_day"})
+_HARMLESS: dict[str, Any] = {
+    "id": "-",
+    "organization": "-",
+    "provider": "-",
+    "track": Track.ONE,
+    "applied_h100": 1,
+    "model": GpuModel.H100,
+    "quantity": 1,
+    "first_day": date(FIRST_YEAR, 1, 1),
+    "last_day": date(FIRST_YEAR, 1, 1),
+}
 
 
 def _shown(value: object) -> str | None:

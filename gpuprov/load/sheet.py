@@ -45,7 +45,7 @@ def read_workbook(file: str, data: bytes, mapping: ColumnMapping | None) -> Tabl
     except InputError:
         raise
     except Exception as error:  # whatever a damaged part makes openpyxl stumble over
-        message = f"is damaged: {type(error).__name__}"
+        message = "is a damaged or incomplete workbook"
         raise InputError([Problem(file=file, message=message, remedy=_SAVE_AGAIN)]) from error
 
 
