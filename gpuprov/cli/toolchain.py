@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import sys
 
 import click
@@ -48,6 +49,8 @@ def install(tools: tuple[str, ...], as_json: bool) -> None:
     """
     settings = _settings()
     printer = _Printer()
+    # As Ctrl-C: a build that is under way must end with us.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         installed = ensure(tools or None, printer.show, settings)
     except ToolchainError as error:

@@ -187,7 +187,7 @@ class Downloader:
     def _open(self, url: str, headers: Mapping[str, str], also: tuple[int, ...] = ()) -> urllib3.BaseHTTPResponse:
         host = urllib.parse.urlsplit(url).netloc
         if len(self._dead) >= HOSTS_BEFORE_GIVING_UP:
-            raise SourceFailed(f"downloads do not work in this run ({'; '.join(self._dead.values())})")
+            raise SourceFailed(f"downloads do not work in this run: no answer from {', '.join(self._dead)}")
         if host in self._dead:
             raise SourceFailed(self._dead[host])
         try:
@@ -240,8 +240,6 @@ def _sha256(path: Path) -> str:
 
 
 def _short(error: BaseException) -> str:
-    """Give the cause without urllib3's object addresses."""
-    return (
-        re.sub(r"^\(?'?<[^>]*>:?'?,?\s*|^HTTPS?Connection\([^)]*\):\s*", "", str(error)).strip("() '\"")
-        or type(error).__name__
-    )
+    """Give the cause without urllib3's connection objects."""
+    text = re.sub(r"^(<[^>]*>|HTTPS?Connection(Pool)?\([^)]*\)): ", "", str(error))
+    return text or type(error).__name__

@@ -37,7 +37,7 @@ from gpuprov.toolchain.pins import (
 TAIL_LINES = 12
 """Lines of go's output that an error shows."""
 
-KILL_GRACE = 5.0
+STOP_GRACE = 5.0
 """Seconds between asking an abandoned build to stop and killing it."""
 
 BEAT_SECONDS = 1.0
@@ -97,7 +97,7 @@ def module_folder(go: str, source: Path, module: str, beat: Beat) -> Path:
 def run_go(command: list[str], folder: Path, beat: Beat) -> str:
     """Run go in ``folder`` and return its standard output. Raises SourceFailed with the last lines that it printed.
 
-    Whatever ends this call early (Ctrl-C, an error in ``beat``) also ends go and the compilers it started.
+    Whatever ends this call early (Ctrl-C, an error in ``beat``) also ends go.
     """
     # A go.work above the cache folder would replace the recipe's pins.
     environment = {**os.environ, "GOWORK": "off"}
@@ -111,7 +111,6 @@ def run_go(command: list[str], folder: Path, beat: Beat) -> str:
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            start_new_session=True,
         )
     except OSError as error:
         raise SourceFailed(f"cannot run {command[0]}: {error}") from error
@@ -166,15 +165,14 @@ def _follow(process: subprocess.Popen[str], beat: Beat) -> tuple[str, list[str]]
 def _end(process: subprocess.Popen[str]) -> None:
     if process.poll() is not None:
         return
-    for stop in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            # The group, because go's compilers would go on without it.
-            os.killpg(process.pid, stop)
-            process.wait(timeout=KILL_GRACE)
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
-            continue
+    # go stays in our process group, so that a Ctrl-C or the end of a terminal reaches it as well. On an interrupt it
+    # starts no more compilers.
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(timeout=STOP_GRACE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _explain(code: int, tail: list[str]) -> str:

@@ -17,9 +17,9 @@ from gpuprov.errors import ToolchainError
 from gpuprov.toolchain.archive import extract
 from gpuprov.toolchain.download import Downloader
 from gpuprov.toolchain.events import Event, Kind, Progress, SourceFailed, silent
-from gpuprov.toolchain.find import MANIFEST, Found, cached, locate, version_of
 from gpuprov.toolchain.gobuild import build
 from gpuprov.toolchain.installed import Installed
+from gpuprov.toolchain.lookup import MANIFEST, Found, cached, locate, version_of
 from gpuprov.toolchain.pins import TOOL_NAMES, UNITS, Download, Unit
 from gpuprov.toolchain.settings import SOURCES_VARIABLE, Settings
 

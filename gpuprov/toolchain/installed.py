@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from gpuprov.errors import ToolchainError
-from gpuprov.toolchain.find import LANGUAGE_HOST, Found
+from gpuprov.toolchain.lookup import LANGUAGE_HOST, Found
 from gpuprov.toolchain.pins import ANALYZER, CLI_TOOLS
 
 

@@ -19,6 +19,9 @@ ASK_TIMEOUT = 10.0
 MANIFEST = "installed.json"
 LANGUAGE_HOST = "pulumi-language-python"
 
+_answers: dict[tuple[Path, int, int, int], str] = {}
+"""Versions already told in this process, by path, inode, size and time of change; failures are asked again."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
@@ -77,6 +80,10 @@ def on_path(unit: Unit, name: str, settings: Settings) -> Path | None:
 def version_of(tool: Tool, path: Path) -> str | None:
     """Ask an executable for its version; None where it does not answer in ASK_TIMEOUT seconds."""
     try:
+        state = path.stat()
+        key = (path, state.st_ino, state.st_size, state.st_mtime_ns)
+        if key in _answers:
+            return _answers[key]
         answer = subprocess.run(
             [path, *tool.ask],
             stdin=subprocess.DEVNULL,
@@ -90,7 +97,9 @@ def version_of(tool: Tool, path: Path) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     match = re.search(tool.pattern, answer.stdout) if answer.returncode == 0 else None
-    return match.group(1) if match else None
+    if match is None:
+        return None
+    return _answers.setdefault(key, match.group(1))
 
 
 def _candidates(name: str, settings: Settings) -> list[Path]:
