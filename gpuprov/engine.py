@@ -92,28 +92,29 @@ def up(
     cluster_uid: str,
     *,
     touch: Collection[str] | None,
+    told: Mapping[str, Any] | None,
     refresh: bool,
     progress: Callable[[str], None],
 ) -> Applied:
     """Bring the stack to ``tenants``. Raises EngineError with what Pulumi said.
 
     ``touch`` names the awards that differ, the others' objects are neither declared nor looked at; None is all of
-    them. ``refresh`` reads the touched objects from the cluster first, for what changed behind the state's back.
+    them. ``told`` is what the stack's outputs then say of its tenants. ``refresh`` reads the touched objects from the
+    cluster first, for what changed behind the state's back.
     """
     begun = time.monotonic()
     watch = _Watch(progress)
-    only = touch if tenants else None  # an empty stack is empty: also the role and the provider go
     try:
         stack = auto.create_or_select_stack(
             stack_name=cluster.provider,
             project_name=project,
-            program=lambda: declare(cluster, tenants, cluster_uid, only=only),
+            program=lambda: declare(cluster, tenants, cluster_uid, only=touch, told=told),
             opts=auto.LocalWorkspaceOptions(work_dir=str(root), env_vars=TUNED),
         )
         result = stack.up(
             parallel=PARALLEL,
             refresh=refresh,
-            target=None if only is None else urns(cluster.provider, project, only),
+            target=None if touch is None else urns(cluster.provider, project, touch),
             on_event=watch,
             color="never",
             suppress_outputs=True,

@@ -76,7 +76,12 @@ def _wrong_cluster(
 
 
 def _over_capacity(plan: Plan, desired: Desired, cluster: ProviderCluster) -> list[str]:
-    """Count what is granted, and where an award shrinks what its pods still hold: those cards are not free yet."""
+    """Count what is granted, and where an award shrinks what its pods still hold: those cards are not free yet.
+
+    A plan that only takes back is never refused: it is the way out.
+    """
+    if all(change.after <= change.before for change in plan.on(cluster.provider)):
+        return []
     held: dict[GpuModel, int] = {}
     still = {change.award_id: change.used for change in plan.on(cluster.provider) if change.op is Op.UPDATE}
     for tenant in desired.on(cluster.provider):

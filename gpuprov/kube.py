@@ -52,14 +52,17 @@ class KubeApi:
         return self._request("GET", path, missing_ok=True)
 
     def list(self, path: str, **query: str) -> Iterator[dict[str, Any]]:
-        """Yield the items of a collection, page by page. ``kind`` is filled in: the server leaves it out of items."""
+        """Yield the items of a collection, page by page. The server leaves out their ``kind`` and ``apiVersion``."""
         token = ""
         while True:
             page = {"limit": str(PAGE), **query} | ({"continue": token} if token else {})
             found = self._request("GET", path, query=page) or {}
-            kind = str(found.get("kind", "")).removesuffix("List")
+            about = {
+                "apiVersion": found.get("apiVersion"),
+                "kind": str(found.get("kind", "")).removesuffix("List"),
+            }
             for item in found.get("items") or ():
-                yield {"kind": kind, **item}
+                yield about | item
             token = found.get("metadata", {}).get("continue") or ""
             if not token:
                 return

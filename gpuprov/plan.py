@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -57,6 +57,10 @@ class Plan:
     def on(self, provider: str) -> tuple[Change, ...]:
         """Return the changes on one provider's cluster."""
         return tuple(change for change in self.changes if change.provider == provider)
+
+    def where(self, wanted: Callable[[Change], bool]) -> Plan:
+        """Return the plan with only the changes that are wanted."""
+        return replace(self, changes=tuple(change for change in self.changes if wanted(change)))
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as plain data for machines."""

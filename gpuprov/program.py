@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pulumi
@@ -29,12 +29,18 @@ def summary(tenants: Sequence[Tenant]) -> dict[str, dict[str, Any]]:
 
 
 def declare(
-    cluster: ProviderCluster, tenants: Sequence[Tenant], cluster_uid: str, *, only: Collection[str] | None = None
+    cluster: ProviderCluster,
+    tenants: Sequence[Tenant],
+    cluster_uid: str,
+    *,
+    only: Collection[str] | None = None,
+    told: Mapping[str, Any] | None = None,
 ) -> None:
     """Declare the tenants of one provider's cluster and export what they are.
 
-    ``only`` leaves out the components of all other awards: for a run that targets these, so that its cost follows
-    what changed. The outputs always tell of all tenants. Without tenants the stack is empty but for its outputs.
+    ``only`` leaves out the components of all other awards, for a run that targets these so that its cost follows what
+    changed; ``told`` is then what the output ``tenants`` says, since the tenants alone do not tell what of them was
+    applied. Without tenants the stack is empty but for its outputs.
     """
     if tenants:
         provider = kubernetes_provider(cluster)
@@ -43,4 +49,4 @@ def declare(
             if only is None or tenant.award_id in only:
                 AwardTenant(tenant, cluster, provider)
     pulumi.export(UID_OUTPUT, cluster_uid)
-    pulumi.export(TENANTS_OUTPUT, summary(tenants))
+    pulumi.export(TENANTS_OUTPUT, summary(tenants) if told is None else dict(told))

@@ -16,12 +16,15 @@ from gpuprov.run.job import Job, Outcome, Reclaim
 from gpuprov.run.pipeline import Progress, Situation
 
 
-def make_jobs(situation: Situation, *, timeout: float, accept: Collection[str] = ()) -> list[Job]:
+def make_jobs(
+    situation: Situation, *, timeout: float, only: Collection[str] | None = None, accept: Collection[str] = ()
+) -> list[Job]:
     """Return one job for each provider that was observed; a job is empty where nothing differs.
 
     An award differs where the cluster does not have it as it should be, or where the stack's last outputs say
-    otherwise: those are written when a run ends well, so they tell what a killed run left undone. ``accept`` names
-    providers whose cluster was replaced: there everything is looked at again.
+    otherwise: those are written when a run ends well, so they tell what a killed run left undone. ``only`` restricts
+    the jobs to some awards. ``accept`` names providers whose cluster was replaced: there everything is looked at
+    again.
     """
     jobs = []
     for there in situation.observed:
@@ -35,6 +38,9 @@ def make_jobs(situation: Situation, *, timeout: float, accept: Collection[str] =
         replaced = said.cluster_uid not in (None, there.uid) and (provider in accept)
         if replaced:
             touch |= ids
+        if only is not None:
+            touch &= set(only)
+            changes = tuple(change for change in changes if change.award_id in only)
         jobs.append(
             Job(
                 root=situation.project.root,
@@ -42,6 +48,7 @@ def make_jobs(situation: Situation, *, timeout: float, accept: Collection[str] =
                 cluster=situation.project.by_provider[provider],
                 cluster_uid=there.uid,
                 tenants=tenants,
+                told=dict(said.tenants),
                 touch=tuple(sorted(touch)),
                 grow=tuple(change.award_id for change in changes if change.after > change.before),
                 lower=tuple(c.award_id for c in changes if c.op is Op.UPDATE and c.after < c.before),

@@ -5,19 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
-from gpuprov.award import SEOUL
 from gpuprov.cluster import ProviderCluster
 from gpuprov.errors import InputError, PlanRefused, Problem
 from gpuprov.observe import cluster_uid
 from gpuprov.project import open_project
+from gpuprov.run.clock import AT_VARIABLE, instant
 from gpuprov.run.pipeline import load
 from gpuprov.tenant import Tenant
-
-AT_VARIABLE = "GPUPROV_AT"
-"""Environment variable with the instant to decide for; unset means now. The command line's --at reads it too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,20 +23,6 @@ class Decision:
     cluster: ProviderCluster
     tenants: Sequence[Tenant]
     cluster_uid: str
-
-
-def instant(text: str | None) -> datetime:
-    """Read an instant; one without an offset is Korean time, none at all is now. Raises InputError."""
-    if not text:
-        return datetime.now(SEOUL)
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError as error:
-        problem = Problem(
-            file=AT_VARIABLE, value=text, message="is no instant", remedy="write it as 2026-06-30T23:59:59+09:00"
-        )
-        raise InputError([problem]) from error
-    return at if at.tzinfo else at.replace(tzinfo=SEOUL)
 
 
 def decide(root: Path, stack: str) -> Decision:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -28,7 +29,7 @@ class Job(_Message):
 
     ``touch`` are the awards that differ and may be changed; ``grow`` those among them that get GPUs which others may
     have to give back first; ``lower`` the shrinking ones. ``timeout`` in seconds bounds the waiting for pods, and
-    again for the namespaces.
+    again for the namespaces. ``told`` is what the stack's outputs said of its tenants after its last run.
     """
 
     root: Path
@@ -36,6 +37,7 @@ class Job(_Message):
     cluster: ProviderCluster
     cluster_uid: str
     tenants: tuple[Tenant, ...]
+    told: dict[str, Any]
     touch: tuple[str, ...]
     grow: tuple[str, ...] = ()
     lower: tuple[str, ...] = ()

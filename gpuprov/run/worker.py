@@ -14,6 +14,7 @@ import traceback
 from gpuprov import engine, reclaim
 from gpuprov.errors import GpuprovError
 from gpuprov.manifests import quota_hard
+from gpuprov.program import summary
 from gpuprov.run.job import Freed, Job, Outcome, Reclaim
 
 
@@ -35,7 +36,8 @@ def run(job: Job) -> Outcome:
     released, stuck = _release(job)
     postponed = _postpone(job, stuck)
     touch = set(job.touch) - set(stuck) - postponed
-    operations = _apply(job, touch, everything=not stuck and not postponed and not job.tenants)
+    nothing_stays = not job.tenants and not job.told.keys() - touch and not stuck
+    operations = _apply(job, touch, everything=nothing_stays)
     freed = _prove(job, released, stuck, begun)
     return Outcome(
         provider=job.cluster.provider,
@@ -86,9 +88,13 @@ def _postpone(job: Job, stuck: dict[str, str]) -> set[str]:
 
 
 def _apply(job: Job, touch: set[str], *, everything: bool) -> dict[str, int]:
+    """Let Pulumi touch the awards that differ. ``everything``: an empty stack is empty, also role and provider go."""
     if not touch:
         return {}
     progress(f"applying {len(touch)} awards")
+    should = summary(job.tenants)
+    told = {award_id: said for award_id, said in job.told.items() if award_id not in touch}
+    told |= {award_id: said for award_id, said in should.items() if award_id in touch}
     applied = engine.up(
         job.root,
         job.project,
@@ -96,6 +102,7 @@ def _apply(job: Job, touch: set[str], *, everything: bool) -> dict[str, int]:
         job.tenants,
         job.cluster_uid,
         touch=None if everything else touch,
+        told=told,
         refresh=job.refresh,
         progress=progress,
     )

@@ -169,6 +169,8 @@ def _control_loop(layout: Layout, component: str, port: int) -> list[str]:
         f"--kubeconfig={kubeconfig}",
         f"--authentication-kubeconfig={kubeconfig}",
         f"--authorization-kubeconfig={kubeconfig}",
+        # The client authority is given below; the cluster publishes none for a front proxy, as there is none.
+        "--authentication-skip-lookup",
         f"--bind-address={LOOPBACK}",
         f"--secure-port={port}",
         f"--tls-cert-file={certificate}",

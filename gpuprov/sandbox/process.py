@@ -25,7 +25,7 @@ from gpuprov.sandbox.files import private_folder
 ID_VARIABLE = "GPUPROV_SANDBOX_ID"
 PART_VARIABLE = "GPUPROV_SANDBOX_PART"
 POLL_SECONDS = 0.02
-YOUNG_SECONDS = 10.0
+YOUNG_SECONDS = 2.0
 """A process of this age or less may still be between its fork and its program."""
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
@@ -160,11 +160,13 @@ def _part_of(process: psutil.Process, sandbox_id: str) -> Part | None:
 def _environment_of(process: psutil.Process) -> dict[str, str]:
     """Read a process's environment; empty for one that is not ours to read.
 
-    In the middle of `execve` it reads as empty for a moment: a young process is asked again.
+    In the middle of `execve` it reads as empty for a moment: a young process is asked again. Not so the kernel's
+    own threads, which have no executable and never an environment.
     """
     try:
         while not (values := process.environ()):
-            if time.time() - process.create_time() > YOUNG_SECONDS or not alive(process):
+            age = time.time() - process.create_time()
+            if age > YOUNG_SECONDS or not process.exe() or not alive(process):
                 break
             time.sleep(POLL_SECONDS)
     except (psutil.Error, OSError):

@@ -1,0 +1,184 @@
+"""What the commands share: options, exit codes, and the one place where errors become messages and codes."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from gpuprov.errors import ClusterError, GpuprovError, InputError, PlanRefused
+from gpuprov.project import Project, find_root, open_project
+from gpuprov.run.clock import AT_VARIABLE, instant
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Exit(IntEnum):
+    """Exit codes; docs/cli.md lists them, and a test holds the two together."""
+
+    OK = 0
+    FAILURE = 1
+    USAGE = 2
+    CHANGES_PENDING = 3
+    REFUSED = 4
+    SOME_CLUSTERS_FAILED = 5
+    INTERRUPTED = 130
+
+
+class Instant(click.ParamType[datetime]):
+    """An ISO 8601 instant; without an offset it is Korean time."""
+
+    name = "instant"
+
+    def convert(self, value: str | datetime, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Return an aware instant, or fail as a usage error."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            return instant(value)
+        except InputError:
+            self.fail(f"{value!r} is no instant; write it as 2026-06-30T23:59:59+09:00", param, ctx)
+
+
+def project_option(command: F) -> F:
+    """Add ``-C``, and hand the opened project to the command as ``project``."""
+
+    @functools.wraps(command)
+    def opened(*args: Any, directory: Path | None, **kwargs: Any) -> Any:  # noqa: ANN401 (click's own signature)
+        root = find_root(Path.cwd()) if directory is None else directory.resolve()
+        return command(*args, project=open_project(root), **kwargs)
+
+    option = click.option(
+        "-C",
+        "--project",
+        "directory",
+        type=click.Path(path_type=Path, exists=True, file_okay=False),
+        help="The project's folder; the nearest one upwards with a Pulumi.yaml if not given.",
+    )
+    return option(opened)  # type: ignore[return-value]
+
+
+at_option = click.option(
+    "--at",
+    type=Instant(),
+    envvar=AT_VARIABLE,
+    help=f"Decide for this instant instead of now (also {AT_VARIABLE}).",
+)
+provider_option = click.option("--provider", "providers", multiple=True, help="Only this provider; repeatable.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Data as JSON on standard output.")
+yes_option = click.option("--yes", is_flag=True, help="Do not ask before changing anything.")
+timeout_option = click.option(
+    "--timeout",
+    type=click.FloatRange(min=1),
+    default=120.0,
+    show_default=True,
+    help="Seconds to wait for pods to end, and again for namespaces to go.",
+)
+
+
+def fail(code: Exit) -> NoReturn:
+    """End the command with an exit code; the message was printed before."""
+    raise SystemExit(int(code))
+
+
+def reports_errors(command: F) -> F:
+    """Turn gpuprov's errors into a message on standard error, JSON where it was asked for, and an exit code."""
+
+    @functools.wraps(command)
+    def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (click's own signature)
+        try:
+            return command(*args, **kwargs)
+        except KeyboardInterrupt:
+            click.echo("interrupted; give the same command again to finish", err=True)
+            fail(Exit.INTERRUPTED)
+        except GpuprovError as error:
+            if kwargs.get("as_json"):
+                print_json(error_json(error))
+            click.echo(error_text(error), err=True)
+            fail(exit_code(error))
+
+    return guarded  # type: ignore[return-value]
+
+
+def exit_code(error: GpuprovError) -> Exit:
+    """Return the exit code of an error that ended a command."""
+    if isinstance(error, PlanRefused):
+        return Exit.REFUSED
+    if isinstance(error, ClusterError):
+        return Exit.SOME_CLUSTERS_FAILED
+    return Exit.FAILURE
+
+
+def error_text(error: GpuprovError) -> str:
+    """Return the message for a person."""
+    if isinstance(error, PlanRefused):
+        return "refused, nothing was changed:\n" + "\n".join(f"  - {reason}" for reason in error.reasons)
+    if isinstance(error, InputError) and len(error.problems) > 1:
+        return f"{error}\n{len(error.problems)} problems, nothing was changed"
+    return f"error: {error}"
+
+
+def error_json(error: GpuprovError) -> dict[str, Any]:
+    """Return the error for a machine."""
+    data: dict[str, Any] = {"error": type(error).__name__, "message": str(error)}
+    if isinstance(error, InputError):
+        fields = ("file", "row", "column", "value", "message", "remedy")
+        data["problems"] = [{name: getattr(problem, name) for name in fields} for problem in error.problems]
+    if isinstance(error, PlanRefused):
+        data["reasons"] = list(error.reasons)
+    return data
+
+
+def print_json(data: Any) -> None:  # noqa: ANN401 (JSON)
+    """Print data, and nothing else, on standard output."""
+    click.echo(json.dumps(data, ensure_ascii=False, indent=2, default=str))
+
+
+def progress(provider: str, line: str) -> None:
+    """Print a line about what is going on, on standard error."""
+    click.echo(f"  {provider + ': ' if provider else ''}{line}", err=True)
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask on a terminal; without one, refuse to guess."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError("give --yes: there is no terminal to ask at")
+    if not click.confirm(question, err=True):
+        click.echo("nothing was changed", err=True)
+        fail(Exit.FAILURE)
+
+
+def warn(lines: tuple[str, ...]) -> None:
+    """Print warnings on standard error."""
+    for line in lines:
+        click.echo(f"warning: {line}", err=True)
+
+
+__all__ = [
+    "Exit",
+    "Project",
+    "at_option",
+    "confirm",
+    "error_json",
+    "error_text",
+    "exit_code",
+    "fail",
+    "json_option",
+    "print_json",
+    "progress",
+    "project_option",
+    "provider_option",
+    "reports_errors",
+    "timeout_option",
+    "warn",
+    "yes_option",
+]

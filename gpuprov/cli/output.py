@@ -1,0 +1,78 @@
+"""Tables for people. Data for machines is JSON, printed by the commands themselves."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from gpuprov.plan import Op, Plan
+from gpuprov.run.job import Outcome
+
+_MOST_ROWS = 40
+_PIPE_COLUMNS = 160
+
+
+def _console(*, err: bool) -> Console:
+    """Return a console that does not fold tables to 80 columns when the output goes to a file."""
+    stream = sys.stderr if err else sys.stdout
+    return Console(file=stream, width=None if stream.isatty() else _PIPE_COLUMNS, highlight=False)
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[object]], *, err: bool = False) -> None:
+    """Print rows under headers; columns whose every cell is a number are set to the right."""
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for index, header in enumerate(headers):
+        numeric = bool(rows) and all(isinstance(row[index], int) for row in rows)
+        grid.add_column(header, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        grid.add_row(*(str(cell) for cell in row))
+    _console(err=err).print(grid, markup=False)
+
+
+def print_plan(plan: Plan, *, err: bool = False, full: bool = False) -> None:
+    """Print a plan: every change that is not a plain creation, and as many creations as fit."""
+    rows = [
+        (c.op, c.provider, c.award_id, c.model, f"{c.before} → {c.after}", "; ".join(c.reasons)) for c in plan.changes
+    ]
+    hidden = 0
+    if not full and len(rows) > _MOST_ROWS:
+        rare = [row for row in rows if row[0] is not Op.CREATE]
+        room = max(0, _MOST_ROWS - len(rare))
+        creations = [row for row in rows if row[0] is Op.CREATE]
+        hidden = max(0, len(creations) - room)
+        rows = rare + creations[:room]
+    if rows:
+        table(["change", "provider", "award", "model", "GPUs", "why"], rows, err=err)
+    if hidden:
+        print(f"… and {hidden} more creations (--full shows all)", file=sys.stderr if err else sys.stdout)
+    counts = {op: sum(change.op is op for change in plan.changes) for op in Op}
+    said = ", ".join(f"{count} to {op}" for op, count in counts.items() if count) or "nothing to change"
+    line = f"at {plan.at.isoformat(timespec='seconds')}: {said}, {plan.unchanged} unchanged"
+    print(line, file=sys.stderr if err else sys.stdout)
+
+
+def print_outcomes(outcomes: Sequence[Outcome]) -> None:
+    """Print what each provider's process did."""
+    rows = []
+    for one in outcomes:
+        objects = ", ".join(f"{n} {op}" for op, n in sorted(one.operations.items()) if op != "same") or "no change"
+        gpus = ", ".join(f"{freed} {model}" for model, freed in sorted(_freed(one).items())) or "-"
+        rows.append((one.provider, "failed" if one.error else "ok", objects, gpus, f"{one.seconds:.1f} s"))
+    table(["provider", "result", "Kubernetes objects", "GPUs freed", "time"], rows)
+    for one in outcomes:
+        if len(one.freed) <= _MOST_ROWS // 4:
+            for freed in one.freed:
+                print(  # noqa: T201
+                    f"{freed.award_id}: {freed.gpus} {freed.model} proven free after {freed.pods_seconds:.1f} s, "
+                    f"namespace {freed.namespace} gone after {freed.seconds:.1f} s"
+                )
+
+
+def _freed(outcome: Outcome) -> dict[str, int]:
+    sums: dict[str, int] = {}
+    for freed in outcome.freed:
+        sums[freed.model] = sums.get(freed.model, 0) + freed.gpus
+    return sums

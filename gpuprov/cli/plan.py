@@ -1,0 +1,74 @@
+"""`gpuprov plan`: what would change, and why."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import click
+
+from gpuprov.cli.common import (
+    Exit,
+    at_option,
+    error_text,
+    fail,
+    json_option,
+    print_json,
+    project_option,
+    provider_option,
+    reports_errors,
+    warn,
+)
+from gpuprov.cli.output import print_plan
+from gpuprov.errors import PlanRefused
+from gpuprov.guard import Confirmed
+from gpuprov.project import Project
+from gpuprov.render import plan_markdown
+from gpuprov.run.clock import now
+from gpuprov.run.pipeline import check, load, look, select
+
+
+@click.command("plan")
+@reports_errors
+@project_option
+@at_option
+@provider_option
+@json_option
+@click.option("--markdown", is_flag=True, help="A Markdown table on standard output, for a pull request.")
+@click.option("--exit-code", "exit_code", is_flag=True, help="Exit with 3 where changes are pending.")
+@click.option("--full", is_flag=True, help="Show every row.")
+def command(
+    project: Project,
+    at: datetime | None,
+    providers: tuple[str, ...],
+    *,
+    as_json: bool,
+    markdown: bool,
+    exit_code: bool,
+    full: bool,
+) -> None:
+    """Show what would change on the clusters, and why. Changes nothing."""
+    loaded = load(project)
+    warn(loaded.warnings)
+    situation = look(project, loaded.desired(at or now()), select(project.clusters, providers))
+    refused: tuple[str, ...] = ()
+    try:
+        check(situation, Confirmed())
+    except PlanRefused as error:
+        refused = error.reasons
+    failed = {provider: str(error) for provider, error in situation.failed.items()}
+    if as_json:
+        print_json(situation.plan.to_json() | {"failed": failed, "refused": list(refused)})
+    elif markdown:
+        click.echo(plan_markdown(situation.plan, failed, refused))
+    else:
+        print_plan(situation.plan, full=full)
+    for message in failed.values():
+        click.echo(f"not planned: {message}", err=True)
+    if refused:
+        click.echo(error_text(PlanRefused(refused)), err=True)
+    if failed:
+        fail(Exit.SOME_CLUSTERS_FAILED)
+    if refused:
+        fail(Exit.REFUSED)
+    if exit_code and situation.plan.changes:
+        fail(Exit.CHANGES_PENDING)

@@ -1,0 +1,54 @@
+"""`gpuprov status`: capacity, allocated and free, read from the clusters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from gpuprov.cli.common import (
+    Exit,
+    fail,
+    json_option,
+    print_json,
+    project_option,
+    provider_option,
+    reports_errors,
+)
+from gpuprov.cli.output import table
+from gpuprov.project import Project
+from gpuprov.run.pipeline import select
+from gpuprov.run.status import PoolStatus, read_status
+
+
+@click.command("status")
+@reports_errors
+@project_option
+@provider_option
+@json_option
+def command(project: Project, providers: tuple[str, ...], *, as_json: bool) -> None:
+    """Show what each pool has, what quotas grant of it, what pods hold, and what is free.
+
+    In GPUs of the model and in H100-equivalents; spare A100 that make no whole H100 count as none.
+    """
+    pools, failed = read_status(project, select(project.clusters, providers))
+    if as_json:
+        rows: list[dict[str, Any]] = [pool.to_json() for pool in pools]
+        print_json({"pools": rows, "failed": {name: str(error) for name, error in failed.items()}})
+    else:
+        headers = ["provider", "model", "awards", "capacity", "allocated", "in use", "over quota", "free"]
+        headers += ["free, H100-eq.", "capacity, H100-eq."]
+        table(
+            headers,
+            [_row(pool) for pool in pools],
+        )
+    for error in failed.values():
+        click.echo(f"not read: {error}", err=True)
+    if failed:
+        fail(Exit.SOME_CLUSTERS_FAILED)
+
+
+def _row(pool: PoolStatus) -> tuple[object, ...]:
+    convert = pool.model.h100_equivalents
+    numbers = (pool.awards, pool.capacity, pool.allocated, pool.used, pool.over, pool.free)
+    return (pool.provider, pool.model, *numbers, convert(max(0, pool.free)), convert(pool.capacity))

@@ -1,0 +1,30 @@
+"""The only clock: which instant a command decides for. Everything below is given that instant."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from gpuprov.award import SEOUL
+from gpuprov.errors import InputError, Problem
+
+AT_VARIABLE = "GPUPROV_AT"
+"""Environment variable with the instant to decide for; unset means now. The command line's --at reads it too."""
+
+
+def instant(text: str | None) -> datetime:
+    """Read an instant; one without an offset is Korean time, none at all is now. Raises InputError."""
+    if not text:
+        return now()
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        problem = Problem(
+            file=AT_VARIABLE, value=text, message="is no instant", remedy="write it as 2026-06-30T23:59:59+09:00"
+        )
+        raise InputError([problem]) from error
+    return at if at.tzinfo else at.replace(tzinfo=SEOUL)
+
+
+def now() -> datetime:
+    """Return the present instant in Korean time."""
+    return datetime.now(SEOUL)
