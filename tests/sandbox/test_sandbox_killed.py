@@ -18,7 +18,8 @@ from gpuprov.sandbox.state import load
 pytestmark = pytest.mark.sandbox
 
 UP = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 from gpuprov.sandbox import Sandbox
@@ -102,6 +103,19 @@ def test_a_killed_down_is_finished_by_the_next_command(tmp_path: Path) -> None:
     finally:
         sandbox.down()
     assert not sandbox.root.exists()
+
+
+def test_an_interrupted_up_ends_and_down_cleans_up(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    child = command(root, "up")
+    eventually(lambda: "etcd" in started(root) or child.poll() is not None)
+    child.send_signal(signal.SIGINT)
+    assert child.wait(timeout=WAIT_SECONDS) != 0
+    state = load(root)
+    Sandbox(root, {}).down()
+    assert not root.exists()
+    assert state is not None
+    assert carrying(state.sandbox_id) == []
 
 
 def test_two_ups_at_once_make_one_sandbox(tmp_path: Path) -> None:
