@@ -16,6 +16,7 @@ from gpuprov.sandbox.api import Api
 from gpuprov.sandbox.controlplane import Layout, launch
 from gpuprov.sandbox.files import private_folder, write_private
 from gpuprov.sandbox.pki import make_pki
+from gpuprov.sandbox.ports import is_free
 from gpuprov.sandbox.spec import COMPONENTS, ClusterSpec
 
 Progress = Callable[[str], None]
@@ -128,6 +129,9 @@ class Cluster:
     def _launch(self, components: Iterable[str], running: dict[str, psutil.Process]) -> None:
         for component in components:
             if component not in running:
+                # The component would find out too, but meanwhile we would ask a stranger whether it is ready.
+                if not all(map(is_free, self.layout.ports.of(component))):
+                    raise PortTaken(component)
                 plan = launch(self.layout, component, self.binaries)
                 self._log_starts[component] = plan.log.stat().st_size if plan.log.exists() else 0
                 running[component] = process.spawn(self.sandbox_id, plan)

@@ -28,6 +28,15 @@ class Ports:
         """Number of ports that a cluster needs."""
         return len(fields(cls))
 
+    def of(self, component: str) -> tuple[int, ...]:
+        """Return the ports on which ``component`` listens; kwok has none."""
+        return {
+            "etcd": (self.etcd, self.etcd_peer),
+            "kube-apiserver": (self.api,),
+            "kube-controller-manager": (self.controller_manager,),
+            "kube-scheduler": (self.scheduler,),
+        }.get(component, ())
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:

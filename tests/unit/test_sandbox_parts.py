@@ -402,3 +402,16 @@ def test_the_tail_of_a_log_is_short_and_starts_where_asked(tmp_path: Path) -> No
     assert process.tail(log, lines=2) == "line 18\nline 19"
     assert "old" not in process.tail(log, lines=100, start=4)
     assert process.tail(tmp_path / "absent") == ""
+
+
+def test_ports_that_stay_taken_are_changed_and_then_given_up(tmp_path: Path) -> None:
+    script = tmp_path / "program"
+    script.write_text("#!/bin/sh\necho 'listen tcp 127.0.0.1:1: bind: address already in use'\nexit 1\n")
+    script.chmod(0o700)
+    sandbox = Sandbox(tmp_path / "root", dict.fromkeys(COMPONENTS, script), (SMALL,))
+    said: list[str] = []
+    with pytest.raises(SandboxError, match="small: found no free ports in 5 attempts"):
+        sandbox.up(said.append)
+    assert said == ["small: a port of etcd is in use, choosing others"] * 5
+    sandbox.down()
+    assert not sandbox.root.exists()
