@@ -44,6 +44,7 @@ HOSTS_BEFORE_GIVING_UP = 2
 """After this many unreachable hosts, downloads count as impossible for the rest of the run."""
 
 MAX_BYTES = 1 << 30
+MAX_SUMS_BYTES = 4 << 20
 CHUNK = 1 << 20
 _SHA256_LINE = re.compile(r"^([0-9a-fA-F]{64})(?:\s+\*?(?:\./)?(\S+))?\s*$")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -102,8 +103,8 @@ class Downloader:
     def published_digest(self, sums: str, file_name: str) -> str:
         """Return the SHA-256 that the vendor's checksum file gives for ``file_name``. Raises SourceFailed.
 
-        The file may hold one bare digest, or lines of ``digest  name``; digests of another length (some vendors
-        publish SHA-1) are not accepted.
+        The file may hold one bare digest, lines of ``digest  name``, or GitHub's description of a release, which has
+        the digests of its assets. Digests of another length (some vendors publish SHA-1) are not accepted.
         """
         url = self.address(sums)
         try:
@@ -111,17 +112,16 @@ class Downloader:
         except _Interrupted as error:
             raise SourceFailed(f"{url}: {error}") from error
         try:
-            _require_trusted(response.url or url)
-            text = response.read(CHUNK, decode_content=True).decode("utf-8", "replace")
+            _require_trusted(url, response)
+            text = response.read(MAX_SUMS_BYTES, decode_content=True).decode("utf-8", "replace")
         except HTTPError as error:
             raise SourceFailed(f"{url}: {_short(error)}") from error
         finally:
             response.release_conn()
-        for line in text.splitlines():
-            match = _SHA256_LINE.match(line.strip())
-            if match and match.group(2) in (None, file_name):
-                return match.group(1).lower()
-        raise SourceFailed(f"{url} has no SHA-256 for {file_name}: an unverified file is not used")
+        digest = _digest_in(text, file_name)
+        if digest is None:
+            raise SourceFailed(f"{url} has no SHA-256 for {file_name}: an unverified file is not used")
+        return digest
 
     def fetch(self, url: str, digest: str, partial: Path, beat: Beat) -> Path:
         """Fetch ``url`` into the folder ``partial``, verify it, and return its path.
@@ -223,11 +223,36 @@ def _pool(url: str, timeout: urllib3.Timeout) -> urllib3.PoolManager:
     return urllib3.PoolManager(timeout=timeout)
 
 
-def _require_trusted(url: str) -> None:
+def _require_trusted(url: str, response: urllib3.BaseHTTPResponse) -> None:
     """Refuse a checksum that came over an unprotected line: whoever could change the file could change it too."""
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme not in ("", "https") and parts.hostname not in _LOOPBACK:
-        raise SourceFailed(f"{url}: a checksum file must come over https")
+    locations = [url]
+    for step in response.retries.history if response.retries else ():
+        if step.redirect_location:
+            locations.append(urllib.parse.urljoin(locations[-1], step.redirect_location))
+    for location in locations:
+        parts = urllib.parse.urlsplit(location)
+        if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
+            raise SourceFailed(f"{location}: a checksum must come over https")
+
+
+def _digest_in(text: str, file_name: str) -> str | None:
+    if text.lstrip().startswith("{"):
+        return _digest_of_asset(text, file_name)
+    for line in text.splitlines():
+        match = _SHA256_LINE.match(line.strip())
+        if match and match.group(2) in (None, file_name):
+            return match.group(1).lower()
+    return None
+
+
+def _digest_of_asset(text: str, file_name: str) -> str | None:
+    """Read GitHub's answer to "get a release by tag name": assets that are older than mid-2025 have no digest."""
+    try:
+        digests = {asset["name"]: asset.get("digest") for asset in json.loads(text)["assets"]}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    match = re.fullmatch(r"sha256:([0-9a-fA-F]{64})", str(digests.get(file_name)))
+    return match.group(1).lower() if match else None
 
 
 def _file_name(url: str) -> str:

@@ -140,7 +140,8 @@ class _Installation:
                 _check(self._unit, out)
             except SourceFailed as error:
                 reasons.append(f"{source}: {error}")
-                self._tell("note", f"{self._label}: no {source}: {error}")
+                if source == "download" and "build" in self._settings.sources:
+                    self._tell("note", f"{self._label}: no download: {error}")
                 shutil.rmtree(out)
                 out.mkdir()
             else:
@@ -163,10 +164,9 @@ class _Installation:
             return template.format(version=self._unit.version, os=self._settings.system, arch=arch)
 
         url = fill(download.url)
-        digest = download.sha256.get(platform, "")
-        if not digest and not download.sums:
-            raise SourceFailed(f"the vendor publishes no checksum for {url}: an unverified file is not used")
-        digest = digest or self._downloader.published_digest(fill(download.sums), url.rpartition("/")[2])
+        digest = download.sha256.get(platform) or self._downloader.published_digest(
+            fill(download.sums), url.rpartition("/")[2]
+        )
         self._tell("start", f"downloading {url} ({self._position})")
         file = self._downloader.fetch(url, digest, self._folder / "partial", self._beat("downloading"))
         if download.members:

@@ -48,12 +48,12 @@ class Download:
     """One file of the vendor's release.
 
     ``members`` maps archive members to their place in the installed folder; for a bare executable ``place`` says it.
-    ``sums`` is the vendor's SHA-256 file (empty: the vendor publishes none), ``sha256`` holds digests by platform
-    ("linux-amd64") that need no such file.
+    ``sums`` is where the vendor publishes the SHA-256 digest (`Downloader.published_digest` says in which forms);
+    ``sha256`` holds digests by platform ("linux-amd64") that need no look there.
     """
 
     url: str
-    sums: str = ""
+    sums: str
     sha256: Mapping[str, str] = field(default_factory=dict)
     members: Mapping[str, str] = field(default_factory=dict)
     place: str = ""
@@ -147,8 +147,8 @@ PLUGIN = Unit(
         Download(
             url="https://github.com/pulumi/pulumi-kubernetes/releases/download/v{version}"
             "/pulumi-resource-kubernetes-v{version}-{os}-{arch}.tar.gz",
-            sums="https://github.com/pulumi/pulumi-kubernetes/releases/download/v{version}"
-            "/pulumi-kubernetes_{version}_checksums.txt",
+            # GitHub's description of the release, which has the digests of its assets.
+            sums="https://api.github.com/repos/pulumi/pulumi-kubernetes/releases/tags/v{version}",
             members={"pulumi-resource-kubernetes": "bin/pulumi-resource-kubernetes"},
             systems=("linux", "darwin"),
         ),
@@ -205,6 +205,7 @@ KWOK = Unit(
     downloads=(
         Download(
             url="https://github.com/kubernetes-sigs/kwok/releases/download/v{version}/kwok-{os}-{arch}",
+            sums="https://api.github.com/repos/kubernetes-sigs/kwok/releases/tags/v{version}",
             place="bin/kwok",
             systems=("linux", "darwin"),
         ),

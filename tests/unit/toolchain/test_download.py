@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import socket
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from gpuprov.toolchain.archive import extract
 from gpuprov.toolchain.download import ATTEMPTS, HOSTS_BEFORE_GIVING_UP, Downloader
 from gpuprov.toolchain.events import SourceFailed
-from toolchain.vendor import Vendor, tarball
+from toolchain.vendor import Vendor, serving, tarball
 
 BIG = bytes(range(256)) * 400
 DIGEST = hashlib.sha256(BIG).hexdigest()
@@ -100,6 +101,41 @@ def test_a_checksum_file_without_a_sha256_for_the_file_is_not_enough(vendor: Ven
     vendor.files["/sums"] = text.format(digest=DIGEST).encode()
     with pytest.raises(SourceFailed, match="no SHA-256 for big: an unverified file is not used"):
         Downloader().published_digest(vendor.base + "/sums", "big")
+
+
+def test_githubs_description_of_a_release_is_a_checksum_file(vendor: Vendor) -> None:
+    assets = [{"name": "other", "digest": None}, {"name": "big", "digest": f"sha256:{DIGEST}"}, {"name": "old"}]
+    vendor.files["/release"] = json.dumps({"assets": assets}).encode()
+    downloader = Downloader()
+    assert downloader.published_digest(f"{vendor.base}/release", "big") == DIGEST
+    for name in ("other", "old", "none"):
+        with pytest.raises(SourceFailed, match=f"no SHA-256 for {name}"):
+            downloader.published_digest(f"{vendor.base}/release", name)
+
+
+@pytest.mark.parametrize(
+    "text", ["{", '{"assets": null}', '{"assets": [1]}', '{"assets": [{"name": "big", "digest": 1}]}']
+)
+def test_a_strange_description_is_not_a_checksum_file(vendor: Vendor, text: str) -> None:
+    vendor.files["/release"] = text.encode()
+    with pytest.raises(SourceFailed, match="no SHA-256 for big"):
+        Downloader().published_digest(f"{vendor.base}/release", "big")
+
+
+def test_redirects_are_followed(vendor: Vendor, tmp_path: Path) -> None:
+    vendor.publish("/elsewhere", BIG)
+    vendor.redirects["/big"] = "/elsewhere"
+    assert fetch(vendor, tmp_path / "partial").read_bytes() == BIG
+
+
+def test_a_checksum_over_an_unprotected_line_is_refused(vendor: Vendor) -> None:
+    # 127.0.0.2 stands for any other host: only the local machine is exempt from https.
+    with serving(Vendor(), "127.0.0.2") as other:
+        other.files["/sums"] = DIGEST.encode()
+        vendor.redirects["/sums"] = f"{other.base}/sums"
+        for url in (f"{other.base}/sums", f"{vendor.base}/sums"):
+            with pytest.raises(SourceFailed, match=r"127\.0\.0\.2:\d+/sums: a checksum must come over https"):
+                Downloader().published_digest(url, "big")
 
 
 def test_a_host_that_does_not_answer_is_asked_once(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ class Vendor:
 
     files: dict[str, bytes] = field(default_factory=dict)
     ranges: bool = True
+    redirects: dict[str, str] = field(default_factory=dict)
     etag: str = '"one"'
     cut: list[int] = field(default_factory=list)
     log: list[tuple[str, str]] = field(default_factory=list)
@@ -36,11 +37,17 @@ class Vendor:
 
 
 @contextmanager
-def serving(vendor: Vendor) -> Iterator[Vendor]:
+def serving(vendor: Vendor, host: str = "127.0.0.1") -> Iterator[Vendor]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             given = self.headers.get("Range", "")
             vendor.log.append((self.path, given))
+            if self.path in vendor.redirects:
+                self.send_response(302)
+                self.send_header("Location", vendor.redirects[self.path])
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             content = vendor.files.get(self.path)
             if content is None:
                 self.send_response(404)
@@ -69,8 +76,8 @@ def serving(vendor: Vendor) -> Iterator[Vendor]:
         def log_request(self, *args: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    vendor.base = f"http://127.0.0.1:{server.server_address[1]}"
+    server = ThreadingHTTPServer((host, 0), Handler)
+    vendor.base = f"http://{host}:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
