@@ -22,7 +22,7 @@ SEOUL = ZoneInfo("Asia/Seoul")
 TRACK_1_MOST_H100 = 4
 
 AwardId = Annotated[
-    str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\s:,\x22'\\\x00-\x1f]+$", strict=True)
+    str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\s:*,\x22'\\\x00-\x1f]+$", strict=True)
 ]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=300)]
 

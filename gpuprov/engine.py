@@ -76,12 +76,14 @@ def read_outputs(root: Path, stack: str) -> StackOutputs:
 
 
 def urns(stack: str, project: str, award_ids: Collection[str]) -> list[str]:
-    """Return patterns for what a run on these awards may touch: their components, all that is in them, and the role."""
+    """Return patterns for what a run on these awards may touch: their components, all that is in them, and the role.
+
+    An award id has neither ``:`` nor ``*``, so a pattern never reaches another award. A pattern may match nothing,
+    where an exact URN that the state does not have is an error for a refresh.
+    """
     prefix = f"urn:pulumi:{stack}::{project}::"
-    patterns = [f"{prefix}gpuprov:index:ClusterAccess**"]
-    for award_id in sorted(award_ids):
-        patterns += [f"{prefix}{TENANT_TYPE}::{award_id}", f"{prefix}{TENANT_TYPE}$**::{award_id}"]
-    return patterns
+    tenants = [f"{prefix}{TENANT_TYPE}**::{award_id}" for award_id in sorted(award_ids)]
+    return [f"{prefix}gpuprov:index:ClusterAccess**", *tenants]
 
 
 def up(

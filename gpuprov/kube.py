@@ -93,10 +93,9 @@ class KubeApi:
             header_params={"Accept": "application/json", "Content-Type": content},
             auth_settings=["BearerToken"],
         )
-        sent = None if body is None else json.dumps(body)
         try:
             response = self._client.rest_client.request(
-                *request[:3], body=sent, _request_timeout=(CONNECT_SECONDS, READ_SECONDS)
+                *request[:3], body=body, _request_timeout=(CONNECT_SECONDS, READ_SECONDS)
             )
             raw = response.read()
         except (urllib3.exceptions.HTTPError, client.ApiException, ConfigException, OSError) as error:

@@ -10,7 +10,7 @@ from typing import Any
 
 from gpuprov.cluster import ProviderCluster
 from gpuprov.gpu import GpuModel
-from gpuprov.manifests import Manifest, tenant_manifests
+from gpuprov.manifests import QUOTA, Manifest, tenant_manifests
 from gpuprov.observed import Live, ObservedCluster, ObservedTenant
 from gpuprov.tenant import Absence, Cause, Desired, Tenant
 
@@ -108,8 +108,11 @@ def _write(tenant: Tenant, live: ObservedTenant | None, cluster: ProviderCluster
     before = used = 0
     if live is not None:
         op = Op.UPDATE
-        reasons = list(_drift(tenant_manifests(tenant, cluster), live))
         before, used = live.hard(resource), live.used(resource)
+        reasons = list(_drift(tenant_manifests(tenant, cluster), live))
+        if before != tenant.gpus and ("ResourceQuota", QUOTA) in live.objects:
+            summary = f"the quota grants {before} {tenant.pool.model}, the award has {tenant.gpus}"
+            reasons = [summary, *(reason for reason in reasons if not reason.startswith(f"ResourceQuota {QUOTA}:"))]
         if not reasons:
             return None
         if len(reasons) > _MOST_DIFFERENCES:

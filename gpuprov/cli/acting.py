@@ -45,9 +45,11 @@ def report(outcomes: Sequence[Outcome], unreached: Mapping[str, GpuprovError], *
     for provider, message in failed.items():
         click.echo(f"\n{provider} failed: {message.removeprefix(f'{provider}: ')}", err=True)
     if failed:
+        done = [one.provider for one in outcomes if not one.error]
+        others = f"; {', '.join(done)} done" if done else ""
         click.echo(
-            f"\n{len(failed)} of {len(outcomes) + len(unreached)} clusters failed ({', '.join(failed)}); "
-            "the others are done. When the cause is gone, give the same command again: it does only what is left.",
+            f"\nfailed on {', '.join(failed)}{others}. When the cause is gone, give the same command again: "
+            "it does only what is left.",
             err=True,
         )
         fail(Exit.SOME_CLUSTERS_FAILED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import sys
 from collections.abc import Callable
 from datetime import datetime
@@ -13,8 +14,9 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from gpuprov.errors import ClusterError, GpuprovError, InputError, PlanRefused
-from gpuprov.project import Project, find_root, open_project
+from gpuprov import toolchain
+from gpuprov.errors import ClusterError, GpuprovError, InputError, PlanRefused, ToolchainError
+from gpuprov.project import find_root, open_project
 from gpuprov.run.clock import AT_VARIABLE, instant
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -81,6 +83,20 @@ timeout_option = click.option(
     show_default=True,
     help="Seconds to wait for pods to end, and again for namespaces to go.",
 )
+
+
+def use_toolchain() -> None:
+    """Let the engine find Pulumi: the installed toolchain goes to the front of PATH. Raises ToolchainError.
+
+    Installs nothing: what takes many minutes is for the operator to start.
+    """
+    settings = toolchain.Settings.load()
+    found = [toolchain.locate(name, settings) for name in toolchain.CLI_TOOLS]
+    missing = [name for name, tool in zip(toolchain.CLI_TOOLS, found, strict=True) if tool is None]
+    if missing:
+        raise ToolchainError(f"{', '.join(missing)} missing; run `gpuprov toolchain install`")
+    installed = toolchain.Installed(tool for tool in found if tool is not None)
+    os.environ["PATH"] = os.pathsep.join([installed.path_for_cli(), os.environ.get("PATH", os.defpath)])
 
 
 def fail(code: Exit) -> NoReturn:
@@ -161,24 +177,3 @@ def warn(lines: tuple[str, ...]) -> None:
     """Print warnings on standard error."""
     for line in lines:
         click.echo(f"warning: {line}", err=True)
-
-
-__all__ = [
-    "Exit",
-    "Project",
-    "at_option",
-    "confirm",
-    "error_json",
-    "error_text",
-    "exit_code",
-    "fail",
-    "json_option",
-    "print_json",
-    "progress",
-    "project_option",
-    "provider_option",
-    "reports_errors",
-    "timeout_option",
-    "warn",
-    "yes_option",
-]

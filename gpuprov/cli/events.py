@@ -10,7 +10,7 @@ from datetime import datetime
 import click
 
 from gpuprov.cli.acting import report
-from gpuprov.cli.common import confirm, progress
+from gpuprov.cli.common import confirm, progress, use_toolchain
 from gpuprov.cli.output import print_plan
 from gpuprov.errors import InputError, Problem
 from gpuprov.guard import Confirmed
@@ -62,6 +62,7 @@ def record_and_apply(
 
     The decision counts even where a cluster cannot be reached: the event is written all the same.
     """
+    use_toolchain()
     project = loaded.project
     ids = {one.award.id for one in found}
     after = histories([one.award for one in loaded.histories], [*loaded.events, *events])

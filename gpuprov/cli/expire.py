@@ -15,6 +15,7 @@ from gpuprov.cli.common import (
     provider_option,
     reports_errors,
     timeout_option,
+    use_toolchain,
     warn,
     yes_option,
 )
@@ -47,6 +48,7 @@ def command(
 
     Meant to run unattended (with --yes), as often as wanted: late, or twice, it does only what is left.
     """
+    use_toolchain()
     loaded = load(project)
     warn(loaded.warnings)
     desired = desired_state(loaded.histories, project.clusters, at or now())

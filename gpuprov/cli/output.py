@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from gpuprov.plan import Op, Plan
+from gpuprov.plan import Change, Op, Plan
 from gpuprov.run.job import Outcome
 
-_MOST_ROWS = 40
+_MOST_ROWS = 12
 _PIPE_COLUMNS = 160
 
 
@@ -33,25 +33,24 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]], *, err: bool
 
 
 def print_plan(plan: Plan, *, err: bool = False, full: bool = False) -> None:
-    """Print a plan: every change that is not a plain creation, and as many creations as fit."""
-    rows = [
-        (c.op, c.provider, c.award_id, c.model, f"{c.before} → {c.after}", "; ".join(c.reasons)) for c in plan.changes
-    ]
-    hidden = 0
-    if not full and len(rows) > _MOST_ROWS:
-        rare = [row for row in rows if row[0] is not Op.CREATE]
-        room = max(0, _MOST_ROWS - len(rare))
-        creations = [row for row in rows if row[0] is Op.CREATE]
-        hidden = max(0, len(creations) - room)
-        rows = rare + creations[:room]
+    """Print a plan: every change that needs a look, and of creations and expected reclaims as many as fit."""
+    shown = plan.changes if full else _worth_showing(plan)
+    rows = [(c.op, c.provider, c.award_id, c.model, f"{c.before} → {c.after}", "; ".join(c.reasons)) for c in shown]
     if rows:
         table(["change", "provider", "award", "model", "GPUs", "why"], rows, err=err)
-    if hidden:
-        print(f"… and {hidden} more creations (--full shows all)", file=sys.stderr if err else sys.stdout)
+    stream = sys.stderr if err else sys.stdout
+    if len(shown) < len(plan.changes):
+        print(f"… and {len(plan.changes) - len(shown)} more (`gpuprov plan --full` shows all)", file=stream)
     counts = {op: sum(change.op is op for change in plan.changes) for op in Op}
     said = ", ".join(f"{count} to {op}" for op, count in counts.items() if count) or "nothing to change"
-    line = f"at {plan.at.isoformat(timespec='seconds')}: {said}, {plan.unchanged} unchanged"
-    print(line, file=sys.stderr if err else sys.stdout)
+    print(f"at {plan.at.isoformat(timespec='seconds')}: {said}, {plan.unchanged} unchanged", file=stream)
+
+
+def _worth_showing(plan: Plan) -> list[Change]:
+    routine = [change for change in plan.changes if change.op is not Op.UPDATE and change.expected]
+    room = max(0, _MOST_ROWS - (len(plan.changes) - len(routine)))
+    hidden = {id(change) for change in routine[room:]}
+    return [change for change in plan.changes if id(change) not in hidden]
 
 
 def print_outcomes(outcomes: Sequence[Outcome]) -> None:
@@ -60,10 +59,12 @@ def print_outcomes(outcomes: Sequence[Outcome]) -> None:
     for one in outcomes:
         objects = ", ".join(f"{n} {op}" for op, n in sorted(one.operations.items()) if op != "same") or "no change"
         gpus = ", ".join(f"{freed} {model}" for model, freed in sorted(_freed(one).items())) or "-"
-        rows.append((one.provider, "failed" if one.error else "ok", objects, gpus, f"{one.seconds:.1f} s"))
-    table(["provider", "result", "Kubernetes objects", "GPUs freed", "time"], rows)
+        rows.append(
+            (one.provider, "failed" if one.error else "ok", len(one.applied), objects, gpus, f"{one.seconds:.1f} s")
+        )
+    table(["provider", "result", "awards applied", "Kubernetes objects", "GPUs freed", "time"], rows)
     for one in outcomes:
-        if len(one.freed) <= _MOST_ROWS // 4:
+        if len(one.freed) <= _MOST_ROWS:
             for freed in one.freed:
                 print(  # noqa: T201
                     f"{freed.award_id}: {freed.gpus} {freed.model} proven free after {freed.pods_seconds:.1f} s, "

@@ -16,6 +16,7 @@ from gpuprov.cli.common import (
     project_option,
     provider_option,
     reports_errors,
+    use_toolchain,
     warn,
 )
 from gpuprov.cli.output import print_plan
@@ -47,6 +48,7 @@ def command(
     full: bool,
 ) -> None:
     """Show what would change on the clusters, and why. Changes nothing."""
+    use_toolchain()
     loaded = load(project)
     warn(loaded.warnings)
     situation = look(project, loaded.desired(at or now()), select(project.clusters, providers))

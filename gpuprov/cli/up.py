@@ -14,6 +14,7 @@ from gpuprov.cli.common import (
     provider_option,
     reports_errors,
     timeout_option,
+    use_toolchain,
     warn,
     yes_option,
 )
@@ -50,6 +51,7 @@ def command(
 
     What is given back is proven free before anything is granted.
     """
+    use_toolchain()
     loaded = load(project)
     warn(loaded.warnings)
     desired = loaded.desired(at or now())

@@ -63,9 +63,15 @@ class Freed(_Message):
 
 
 class Outcome(_Message):
-    """What one provider's process did. ``error`` is None where all of it succeeded."""
+    """What one provider's process did. ``error`` is None where all of it succeeded.
+
+    ``applied`` are the awards that Pulumi brought to what they should be, ``operations`` the Kubernetes objects that
+    it wrote or deleted on the way; ``stuck`` are awards that could not be reclaimed, ``postponed`` those that wait for
+    their GPUs.
+    """
 
     provider: str
+    applied: tuple[str, ...] = ()
     operations: dict[str, int] = {}
     freed: tuple[Freed, ...] = ()
     stuck: dict[str, str] = {}

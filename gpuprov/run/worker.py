@@ -41,6 +41,7 @@ def run(job: Job) -> Outcome:
     freed = _prove(job, released, stuck, begun)
     return Outcome(
         provider=job.cluster.provider,
+        applied=tuple(sorted(touch)),
         operations=operations,
         freed=tuple(freed),
         stuck=stuck,
