@@ -1,0 +1,131 @@
+"""Builders and hypothesis strategies that the tests of the core share."""
+
+from copy import deepcopy
+from datetime import date, datetime, timedelta
+
+from hypothesis import strategies as st
+
+from gpuprov.award import SEOUL, Award
+from gpuprov.cluster import GpuPool, ProviderCluster
+from gpuprov.gpu import GpuModel
+from gpuprov.ledger import Accepted, Extended, Forfeited, Reduced, histories
+from gpuprov.manifests import tenant_manifests
+from gpuprov.observed import ObservedCluster, ObservedTenant
+from gpuprov.tenant import Tenant, desired_state
+
+JANUARY = datetime(2026, 1, 1, tzinfo=SEOUL)
+JULY = datetime(2026, 7, 1, tzinfo=SEOUL)
+MARCH = datetime(2026, 3, 1, 12, tzinfo=SEOUL)
+
+
+def cluster(provider="samsung-sds", uid=None, **capacities):
+    """A cluster with a pool for each model that is named; 200 H100 if none is."""
+    pools = tuple(
+        GpuPool(model=GpuModel(model), capacity=count, node_label={"nvidia.com/gpu.product": f"NVIDIA-{model}"})
+        for model, count in (capacities or {"H100": 200}).items()
+    )
+    return ProviderCluster(provider=provider, context=provider, uid=uid, pools=pools)
+
+
+def award(award_id="HPC-1", quantity=8, model="H100", **fields):
+    """A valid award of the first half of 2026 at samsung-sds."""
+    h100 = quantity // GpuModel(model).per_h100
+    values = {
+        "id": award_id,
+        "organization": "한빛대학교",
+        "track": "1" if h100 <= 4 else "2",
+        "applied_h100": h100,
+        "provider": "samsung-sds",
+        "model": model,
+        "quantity": quantity,
+        "first_day": date(2026, 1, 1),
+        "last_day": date(2026, 6, 30),
+    }
+    return Award.model_validate(values | fields)
+
+
+def _event(kind, award_id, at, **fields):
+    return kind(award=award_id, at=at, by="operator", reason="as decided", recorded=at, **fields)
+
+
+def accepted(award_id, at):
+    return _event(Accepted, award_id, at)
+
+
+def forfeited(award_id, at):
+    return _event(Forfeited, award_id, at)
+
+
+def reduced(award_id, at, quantity):
+    return _event(Reduced, award_id, at, quantity=quantity)
+
+
+def extended(award_id, at, last_day):
+    return _event(Extended, award_id, at, last_day=last_day)
+
+
+def desired(awards, clusters, at=MARCH, events=()):
+    return desired_state(histories(awards, events), clusters, at)
+
+
+def tenant(award_id="HPC-1", gpus=8, where=None, model="H100", **fields):
+    where = where or cluster()
+    values = {
+        "award_id": award_id,
+        "organization": "한빛대학교",
+        "provider": where.provider,
+        "pool": where.pool(GpuModel(model)),
+        "gpus": gpus,
+        "term_start": JANUARY,
+        "term_end": JULY,
+    }
+    return Tenant.model_validate(values | fields)
+
+
+def live(one, where, used=0):
+    """The tenant as a cluster has it that was written completely, with what a server adds."""
+    objects = {}
+    for manifest in tenant_manifests(one, where):
+        there = deepcopy(dict(manifest))
+        there["metadata"] |= {"uid": f"uid-{len(objects)}", "resourceVersion": "7", "managedFields": []}
+        objects[there["kind"], there["metadata"]["name"]] = there
+    quota = objects["ResourceQuota", "gpu"]
+    quota["status"] = {"hard": quota["spec"]["hard"], "used": {f"requests.{one.pool.resource}": str(used)}}
+    return ObservedTenant(namespace=one.namespace, objects=objects)
+
+
+def seen(where, *tenants, uid="uid-1"):
+    return ObservedCluster(provider=where.provider, uid=uid, tenants=tuple(tenants))
+
+
+# Ids as a ministry might print them, and ids that were made to collide.
+SIGNS = st.characters(
+    exclude_categories=("Cs", "Cc", "Zs", "Zl", "Zp"), exclude_characters=":,\"'\\ \t\n\r\x0b\x0c\x85\u2028\u2029"
+)
+AWARD_IDS = st.one_of(
+    st.from_regex(r"HPC-202[5-7]-[12]-[0-9]{3}", fullmatch=True),
+    st.text(st.sampled_from("aAbB01-_.xX가"), min_size=1, max_size=70),
+    st.text(SIGNS, min_size=1, max_size=100),
+    st.from_regex(r"[A-Za-z0-9]{0,8}-[xX][0-9a-fA-F]{16}", fullmatch=True),
+)
+
+HOURS = st.integers(-72, 24 * 14).map(lambda hours: JANUARY + timedelta(hours=hours))
+"""Instants around a term from 1 to 7 January."""
+
+
+@st.composite
+def events(draw, award_ids=("HPC-1",)):
+    """Any events on the awards, in any order of their instants."""
+    kinds = st.sampled_from(["accepted", "forfeited", "reduced", "reduced", "extended", "extended"])
+    made = []
+    for kind in draw(st.lists(kinds, max_size=7)):
+        award_id, at = draw(st.sampled_from(award_ids)), draw(HOURS)
+        if kind == "accepted":
+            made.append(accepted(award_id, at))
+        elif kind == "forfeited":
+            made.append(forfeited(award_id, at))
+        elif kind == "reduced":
+            made.append(reduced(award_id, at, draw(st.integers(1, 20))))
+        else:
+            made.append(extended(award_id, at, date(2025, 12, 28) + timedelta(days=draw(st.integers(0, 20)))))
+    return made

@@ -1,0 +1,234 @@
+"""The ledger's events, and the allocations that follow from them."""
+
+import itertools
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from strategies import JANUARY, JULY, MARCH, accepted, award, events, extended, forfeited, reduced
+
+from gpuprov.award import SEOUL, Status
+from gpuprov.ledger import EVENT, histories, history
+
+SHORT = award(quantity=16, last_day=date(2026, 1, 7))
+HOUR = timedelta(hours=1)
+SAMPLES = [JANUARY + HOUR * hour for hour in range(-96, 24 * 22)]
+
+
+def day(number):
+    return datetime(2026, 1, number, tzinfo=SEOUL)
+
+
+def simulate(one, happened):
+    """What the award holds in each sampled hour: each event's effect is painted over the hours, one after another."""
+    held = {at: one.quantity if at.date() <= one.last_day and at >= JANUARY else 0 for at in SAMPLES}
+    end = datetime(2026, 1, 8, tzinfo=SEOUL)
+    quantity = one.quantity
+    for event in sorted(happened, key=lambda event: event.at):
+        if event.event == "forfeited":
+            return {at: 0 if at >= event.at else gpus for at, gpus in held.items()}
+        if event.event == "reduced":
+            quantity = min(quantity, event.quantity)
+            held = {at: min(gpus, quantity) if at >= event.at else gpus for at, gpus in held.items()}
+        if event.event == "extended" and event.at < end:
+            end = max(JANUARY, datetime(event.last_day.year, event.last_day.month, event.last_day.day, tzinfo=SEOUL))
+            if event.last_day >= JANUARY.date():
+                end += timedelta(days=1)
+            known = [(at, gpus) for at, gpus in held.items() if gpus]
+            for at in SAMPLES:
+                if JANUARY <= at < end:
+                    before = [gpus for when, gpus in known if when <= at]
+                    held[at] = (min(before[-1], quantity) if at >= event.at else before[-1]) if before else quantity
+                else:
+                    held[at] = 0
+    return held
+
+
+@settings(max_examples=300)
+@given(events())
+@example([reduced("HPC-1", day(3), 4), reduced("HPC-1", day(5), 8)])
+@example([extended("HPC-1", day(3), date(2026, 1, 12)), forfeited("HPC-1", day(10))])
+@example([extended("HPC-1", day(3), date(2026, 1, 1)), reduced("HPC-1", day(4), 2)])
+@example([forfeited("HPC-1", day(3)), extended("HPC-1", day(4), date(2026, 1, 12))])
+def test_what_an_award_holds_in_every_hour(happened):
+    told = history(SHORT, happened)
+    for at, gpus in simulate(SHORT, happened).items():
+        held = told.at(at)
+        assert (held.gpus if held else 0) == gpus, at
+
+
+@settings(max_examples=300)
+@given(events())
+def test_allocations_follow_each_other_without_gap_or_overlap(happened):
+    told = history(SHORT, happened)
+    parts = told.allocations
+    for part in parts:
+        assert part.start < part.end
+        assert 1 <= part.gpus <= SHORT.quantity
+        assert (part.award_id, part.provider, part.model) == (SHORT.id, SHORT.provider, SHORT.model)
+    assert all(one.end == other.start for one, other in itertools.pairwise(parts))
+    assert [part.gpus for part in parts] == sorted((part.gpus for part in parts), reverse=True)
+    if parts:
+        assert (parts[0].start, parts[-1].end) == (told.term.start, told.term.end)
+    else:
+        assert told.term.start == told.term.end
+
+
+@given(events(), events())
+def test_nothing_counts_after_a_forfeiture(before, after):
+    gone = forfeited("HPC-1", day(4))
+    before = [event for event in before if event.at <= gone.at]
+    after = [event for event in after if event.at > gone.at]
+    told = history(SHORT, [*before, gone])
+    assert told == history(SHORT, [*before, gone, *after])
+    assert all(told.at(at) is None for at in SAMPLES if at >= gone.at)
+    assert told.forfeited is not None
+
+
+@given(events(), st.randoms())
+def test_lines_may_stand_in_any_order_if_their_instants_differ(happened, random):
+    happened = list({event.at: event for event in happened}.values())
+    shuffled = list(happened)
+    random.shuffle(shuffled)
+    assert history(SHORT, happened) == history(SHORT, shuffled)
+
+
+@given(events(), events(("OTHER", "hpc-1")))
+def test_events_on_other_awards_do_not_count(mine, others):
+    assert history(SHORT, [*others, *mine]) == history(SHORT, mine)
+
+
+@given(events(("A", "B", "C")))
+def test_histories_are_those_of_each_award_in_the_order_of_the_list(happened):
+    awards = [award(name, last_day=date(2026, 1, 7)) for name in "CAB"]
+    assert histories(awards, happened) == tuple(history(one, happened) for one in awards)
+
+
+@pytest.mark.parametrize("status", [Status.WAITLISTED, Status.FORFEITED])
+def test_only_a_selected_award_is_allocated(status):
+    assert history(award(status=status), [extended("HPC-1", MARCH, date(2026, 12, 31))]).allocations == ()
+
+
+def test_an_award_without_events_holds_its_quantity_for_its_term():
+    (only,) = history(award(quantity=8), []).allocations
+    assert (only.gpus, only.start, only.end) == (8, JANUARY, JULY)
+
+
+def test_acceptance_changes_nothing():
+    assert history(award(), [accepted("HPC-1", MARCH)]) == history(award(), [])
+
+
+def test_a_reduction_never_raises():
+    told = history(award(quantity=8), [reduced("HPC-1", MARCH, 2), reduced("HPC-1", MARCH + HOUR, 6)])
+    assert [told.at(at).gpus for at in (MARCH - HOUR, MARCH, MARCH + 2 * HOUR)] == [8, 2, 2]
+
+
+def test_a_reduction_before_the_term_counts_from_its_first_instant():
+    told = history(award(quantity=8), [reduced("HPC-1", JANUARY - HOUR, 3)])
+    assert [(part.gpus, part.start) for part in told.allocations] == [(3, JANUARY)]
+
+
+def test_events_of_one_instant_apply_as_they_were_written():
+    extension = extended("HPC-1", MARCH, date(2026, 12, 31))
+    again = extended("HPC-1", MARCH, date(2026, 9, 30))
+    assert history(award(), [extension, again]).term.end == datetime(2026, 10, 1, tzinfo=SEOUL)
+    assert history(award(), [again, extension]).term.end == datetime(2027, 1, 1, tzinfo=SEOUL)
+
+
+@pytest.mark.parametrize(("late", "counts"), [(timedelta(microseconds=-1), True), (timedelta(0), False), (HOUR, False)])
+def test_an_extension_counts_only_while_the_term_runs(late, counts):
+    told = history(award(), [extended("HPC-1", JULY + late, date(2026, 9, 30))])
+    assert told.term.end == (datetime(2026, 10, 1, tzinfo=SEOUL) if counts else JULY)
+
+
+def test_a_second_extension_counts_while_the_first_one_runs():
+    late = [
+        extended("HPC-1", MARCH, date(2026, 7, 31)),
+        extended("HPC-1", datetime(2026, 7, 20, tzinfo=SEOUL), date(2026, 8, 31)),
+    ]
+    assert history(award(), late).term.end == datetime(2026, 9, 1, tzinfo=SEOUL)
+    assert history(award(), late[1:]).term.end == JULY
+
+
+@pytest.mark.parametrize("at", [JANUARY - HOUR, JANUARY])
+def test_an_award_given_up_before_its_term_never_holds_anything(at):
+    told = history(award(), [forfeited("HPC-1", at)])
+    assert told.allocations == ()
+    assert told.forfeited.at == at
+
+
+def test_instants_of_other_time_zones_are_the_same_instants():
+    utc = MARCH.astimezone(UTC)
+    assert history(award(), [forfeited("HPC-1", utc)]).term == history(award(), [forfeited("HPC-1", MARCH)]).term
+
+
+@given(events())
+def test_every_event_survives_its_line(happened):
+    for event in happened:
+        line = EVENT.dump_json(event)
+        assert b"\n" not in line
+        again = EVENT.validate_json(line)
+        assert again == event
+        assert type(again) is type(event)
+        assert EVENT.dump_json(again) == line
+
+
+GOOD = {
+    "event": "reduced",
+    "award": "HPC-1",
+    "at": "2026-03-01T12:00:00+09:00",
+    "by": "operator",
+    "reason": "as decided",
+    "recorded": "2026-03-01T12:00:00+09:00",
+    "quantity": 4,
+}
+
+
+def test_a_good_line_is_read():
+    event = EVENT.validate_python(GOOD)
+    assert (event.event, event.at, event.quantity) == ("reduced", MARCH, 4)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"event": "forgiven"},
+        {"event": "forfeited"},  # which has no quantity
+        {"event": None},
+        {"surprise": 1},
+        {"at": "2026-03-01T12:00:00"},
+        {"at": "2026-03-01"},
+        {"recorded": "2026-03-01T12:00:00"},
+        {"quantity": 0},
+        {"quantity": -1},
+        {"quantity": 4.0},
+        {"quantity": "4"},
+        {"quantity": None},
+        {"award": ""},
+        {"award": "A:B"},
+        {"by": ""},
+        {"reason": ""},
+    ],
+)
+def test_a_line_that_is_not_understood_is_refused(bad):
+    with pytest.raises(ValidationError):
+        EVENT.validate_python(GOOD | bad)
+
+
+@pytest.mark.parametrize("missing", GOOD)
+def test_no_field_may_be_left_out(missing):
+    with pytest.raises(ValidationError):
+        EVENT.validate_python({name: value for name, value in GOOD.items() if name != missing})
+
+
+@pytest.mark.xfail(
+    strict=True, raises=OverflowError, reason="the day after the last one of the calendar does not exist"
+)
+def test_a_last_day_that_means_forever_is_refused_or_works():
+    try:
+        forever = extended("HPC-1", MARCH, date(9999, 12, 31))
+    except ValidationError:
+        return
+    assert history(award(), [forever]).at(MARCH).gpus == 8
