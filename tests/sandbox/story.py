@@ -1,0 +1,193 @@
+"""What the tests of the whole story share: a project of their own, the real commands, and eyes on the clusters."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kubernetes import client, config
+
+from gpuprov import toolchain
+from gpuprov.sandbox import Sandbox
+
+REPOSITORY = Path(__file__).parents[2]
+PROVIDERS = ("elice-cloud", "kt-cloud", "samsung-sds")
+MARCH = "2026-03-01T09:00:00+09:00"
+OURS = "app.kubernetes.io/managed-by=gpuprov"
+WAIT_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class World:
+    """The three clusters and the environment in which commands find them."""
+
+    sandbox: Sandbox
+    environment: dict[str, str]
+
+    def core(self, provider: str) -> client.CoreV1Api:
+        return client.CoreV1Api(self.connection(provider))
+
+    def connection(self, provider: str) -> client.ApiClient:
+        return config.new_client_from_config(config_file=str(self.sandbox.kubeconfig), context=provider)
+
+    def as_awardee(self, provider: str, group: str) -> client.CoreV1Api:
+        """Return a client that acts as a member of an awardee's group."""
+        connection = self.connection(provider)
+        connection.set_default_header("Impersonate-User", "researcher@example.org")
+        connection.set_default_header("Impersonate-Group", group)
+        return client.CoreV1Api(connection)
+
+    def namespaces(self, provider: str) -> set[str]:
+        found = self.core(provider).list_namespace(label_selector=OURS)
+        return {item.metadata.name for item in found.items}
+
+    def quotas(self, provider: str) -> dict[str, int]:
+        """Return the GPUs that each namespace's quota grants."""
+        found = self.core(provider).list_resource_quota_for_all_namespaces(label_selector=OURS)
+        return {item.metadata.namespace: int(item.spec.hard["requests.nvidia.com/gpu"]) for item in found.items}
+
+    def clean(self) -> None:
+        """Remove what a test left, so that the next one starts with empty clusters."""
+        for provider in PROVIDERS:
+            core = self.core(provider)
+            for name in self.namespaces(provider):
+                for pod in core.list_namespaced_pod(name).items:
+                    if pod.metadata.finalizers:
+                        core.patch_namespaced_pod(pod.metadata.name, name, {"metadata": {"finalizers": None}})
+                core.delete_namespace(name)
+        eventually(lambda: not any(self.namespaces(provider) for provider in PROVIDERS))
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def data(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True)
+class Story:
+    """One project folder with its own Pulumi state, on clusters that are shared by all tests."""
+
+    world: World
+    root: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return self.world.environment | {
+            "PULUMI_BACKEND_URL": f"file://{self.root / 'state'}",
+            "PULUMI_HOME": str(self.root / "pulumi-home"),
+        }
+
+    def run(self, *command: str, at: str = MARCH, **environment: str) -> Ran:
+        done = subprocess.run(
+            [sys.executable, "-m", "gpuprov", *command],
+            cwd=self.root,
+            env=self.environment | {"GPUPROV_AT": at} | environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    def ok(self, *command: str, at: str = MARCH) -> Ran:
+        ran = self.run(*command, at=at)
+        assert ran.code == 0, f"{command}: {ran}"
+        return ran
+
+    def up(self, at: str = MARCH) -> dict[str, Any]:
+        """Run `gpuprov up` and return what it did by provider."""
+        data = self.ok("up", "--yes", "--json", at=at).data
+        return {one["provider"]: one for one in data["providers"]}
+
+    def by_hand(self, verb: str, provider: str, *options: str, at: str = MARCH) -> Ran:
+        """Run pulumi as an engineer types it, with the language host and the local program."""
+        done = subprocess.run(
+            ["pulumi", verb, "--stack", provider, "--non-interactive", *options],
+            cwd=self.root,
+            env=self.environment | {"GPUPROV_AT": at},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    def stack_types(self, provider: str) -> list[str]:
+        """Return the types of all that the stack's state holds."""
+        ran = self.by_hand("stack", provider, "export")
+        return [one["type"] for one in json.loads(ran.out)["deployment"].get("resources", ())]
+
+    def use_lists(self, *names: str) -> None:
+        """Make these files of examples/ the project's award lists."""
+        path = self.root / "Pulumi.yaml"
+        text = path.read_text(encoding="utf-8")
+        head, rest = text.split("    default:\n      - ", 1)
+        tail = rest.split("\n  ledger:", 1)[1]
+        lists = "".join(f"      - examples/{name}\n" for name in names)
+        path.write_text(f"{head}    default:\n{lists}  ledger:{tail}", encoding="utf-8")
+
+    def edit_list(self, change: Callable[[list[str]], list[str]], name: str = "awards-2026-h1.csv") -> None:
+        """Rewrite the rows of a list, below its header, and commit it as CI would get it."""
+        path = self.root / "examples" / name
+        header, *rows = path.read_text(encoding="utf-8-sig").splitlines()
+        path.write_text("\n".join([header, *change(rows)]) + "\n", encoding="utf-8-sig")
+        git = ["git", "-c", "user.name=ci", "-c", "user.email=ci@example.org"]
+        for command in (["init", "-q"], ["add", "examples"], ["commit", "-qm", "Change the award list"]):
+            subprocess.run([*git, *command], cwd=self.root, check=True)
+
+
+def make_environment(sandbox: Sandbox) -> dict[str, str]:
+    """Return an environment with the sandbox, and with the language host on PATH for `pulumi up` by hand."""
+    path = toolchain.ensure(toolchain.CLI_TOOLS).path_for_hand()
+    folders = [str(Path(sys.executable).parent), path, os.environ["PATH"]]
+    return {**os.environ, **sandbox.environment(), "PATH": os.pathsep.join(folders)}
+
+
+def make_project(root: Path) -> None:
+    """Copy what makes a gpuprov project out of the repository."""
+    shutil.copy(REPOSITORY / "Pulumi.yaml", root)
+    for folder in ("stacks", "examples"):
+        shutil.copytree(REPOSITORY / folder, root / folder, ignore=shutil.ignore_patterns("*.jsonl*", "__pycache__"))
+    (root / "state").mkdir()
+
+
+def eventually(what: Callable[[], object]) -> None:
+    """Wait until ``what`` is true; the deadline is for a hang, not a measure."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not what():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.1)
+
+
+def gpu_pod(name: str, gpus: int, finalizer: str | None = None) -> dict[str, Any]:
+    """Return a pod that Pod Security's level `restricted` lets in."""
+    return {
+        "metadata": {"name": name, "finalizers": [finalizer] if finalizer else []},
+        "spec": {
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": 1000,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [
+                {
+                    "name": "train",
+                    "image": "example.invalid/train:1",
+                    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+                    "resources": {"limits": {"nvidia.com/gpu": str(gpus)}},
+                }
+            ],
+        },
+    }

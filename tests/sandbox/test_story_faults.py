@@ -1,0 +1,236 @@
+"""What goes wrong, on real clusters: refusals, outages, drift, kills. Each test starts with three provisioned clusters.
+
+A small list keeps them quick: two awards for each provider.
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from story import MARCH, PROVIDERS, Story, World, eventually, gpu_pod, make_project
+
+pytestmark = pytest.mark.sandbox
+
+SMALL = {
+    "HPC-2026-1-003": "samsung-sds",
+    "HPC-2026-1-005": "samsung-sds",
+    "HPC-2026-1-001": "elice-cloud",
+    "HPC-2026-1-006": "elice-cloud",
+    "HPC-2026-1-002": "kt-cloud",
+    "HPC-2026-1-007": "kt-cloud",
+}
+
+
+def namespace(award: str) -> str:
+    return f"gpu-{award.lower()}"
+
+
+@pytest.fixture
+def story(world: World, tmp_path: Path) -> Iterator[Story]:
+    make_project(tmp_path)
+    made = Story(world, tmp_path)
+    made.edit_list(lambda rows: [row for row in rows if row.split(",")[0] in SMALL])
+    try:
+        made.up()
+        yield made
+    finally:
+        world.clean()
+
+
+def live(story: Story) -> dict[str, set[str]]:
+    return {provider: story.world.namespaces(provider) for provider in PROVIDERS}
+
+
+def everything() -> dict[str, set[str]]:
+    return {provider: {namespace(a) for a, where in SMALL.items() if where == provider} for provider in PROVIDERS}
+
+
+def in_step(story: Story) -> None:
+    """Cluster, state and list agree: nothing to plan, and Pulumi's own refresh finds nothing."""
+    assert story.run("plan", "--exit-code").code == 0
+    for provider in PROVIDERS:
+        ran = story.by_hand("preview", provider, "--refresh", "--expect-no-changes")
+        assert ran.code == 0, ran
+
+
+def test_one_stopped_cluster_does_not_stop_the_others(story: Story) -> None:
+    story.edit_list(lambda rows: [row.replace(",누리테크,", ",누리테크 연구소,") for row in rows])
+    sandbox = story.world.sandbox
+    sandbox.stop("elice-cloud")
+    try:
+        story.edit_list(
+            lambda rows: [row.replace("선정", "예비") if "003" in row.split(",")[0] else row for row in rows]
+        )
+        ran = story.run("up", "--yes", "--json")
+        assert ran.code == 5
+        assert set(ran.data["failed"]) == {"elice-cloud"}
+        assert "elice-cloud" in ran.err
+        assert "give the same command again" in ran.err
+        done = {one["provider"]: one["applied"] for one in ran.data["providers"]}
+        assert done == {"samsung-sds": ["HPC-2026-1-003"], "kt-cloud": ["HPC-2026-1-002"]}
+        assert story.run("status", "--json").code == 5
+    finally:
+        sandbox.start("elice-cloud")
+    story.up()
+    in_step(story)
+
+
+def test_an_invalid_list_changes_nothing(story: Story) -> None:
+    before = live(story)
+    story.edit_list(lambda rows: [row.replace(",H100,8,", ",H100,7,") for row in rows])
+    for command in (("up", "--yes"), ("plan",), ("expire", "--yes"), ("validate",)):
+        ran = story.run(*command)
+        assert ran.code == 1, ran
+        assert ran.err.count("8 H100 convert to 8 H100, not 7") == 2
+        assert "awards-2026-h1.csv:3" in ran.err
+    assert live(story) == before
+
+
+def test_a_truncated_list_is_refused_until_the_teardown_is_confirmed(story: Story) -> None:
+    story.edit_list(lambda rows: rows[:1])
+    for command in (("up", "--yes"), ("plan",)):
+        ran = story.run(*command)
+        assert ran.code == 4, ran
+        assert "kt-cloud: 2 of 2 live awards would be torn down" in ran.err
+    assert live(story) == everything()
+    assert story.run("up", "--yes", "--allow-teardown", "4").code == 4
+    assert live(story) == everything()
+    story.ok("up", "--yes", "--allow-teardown", "5")
+    assert sum(len(names) for names in live(story).values()) == 1
+
+
+def test_another_cluster_behind_the_context_is_refused(story: Story, tmp_path: Path) -> None:
+    config = yaml.safe_load(story.world.sandbox.kubeconfig.read_text(encoding="utf-8"))
+    contexts = {one["name"]: one for one in config["contexts"]}
+    contexts["samsung-sds"]["name"], contexts["kt-cloud"]["name"] = "kt-cloud", "samsung-sds"
+    swapped = tmp_path / "swapped"
+    swapped.write_text(yaml.safe_dump(config), encoding="utf-8")
+    swapped.chmod(0o600)
+    before = live(story)
+    ran = story.run("up", "--yes", KUBECONFIG=str(swapped))
+    assert ran.code == 4, ran
+    assert "--accept-cluster kt-cloud" in ran.err
+    assert "--accept-cluster samsung-sds" in ran.err
+    assert live(story) == before
+
+
+def test_what_was_changed_by_hand_is_found_and_put_right(story: Story) -> None:
+    samsung = story.world.core("samsung-sds")
+    more = {"spec": {"hard": {"requests.nvidia.com/gpu": "64"}}}
+    samsung.patch_namespaced_resource_quota("gpu", namespace("HPC-2026-1-003"), more)
+    samsung.delete_namespaced_limit_range("defaults", namespace("HPC-2026-1-005"))
+    elice = story.world.core("elice-cloud")
+    no_label = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": None}}}
+    elice.patch_namespace(namespace("HPC-2026-1-001"), no_label)
+    elice.delete_namespace(namespace("HPC-2026-1-006"))
+    eventually(lambda: namespace("HPC-2026-1-006") not in story.world.namespaces("elice-cloud"))
+    changes = {one["award_id"]: one for one in story.ok("plan", "--json").data["changes"]}
+    assert {award: one["op"] for award, one in changes.items()} == {
+        "HPC-2026-1-003": "update",
+        "HPC-2026-1-005": "update",
+        "HPC-2026-1-001": "update",
+        "HPC-2026-1-006": "create",
+    }
+    assert changes["HPC-2026-1-003"]["reasons"][0] == "the quota grants 64 H100, the award has 8"
+    assert changes["HPC-2026-1-005"]["reasons"] == ["LimitRange defaults is missing"]
+    assert "pod-security.kubernetes.io/enforce is None" in changes["HPC-2026-1-001"]["reasons"][0]
+    story.up()
+    assert live(story) == everything()
+    assert story.world.quotas("samsung-sds")[namespace("HPC-2026-1-003")] == 8
+    in_step(story)
+
+
+def test_gpus_of_a_stuck_pod_are_not_given_to_the_next_awardee(story: Story) -> None:
+    """The pool has room for the new award only where the old one's GPUs are really free."""
+    config = story.root / "stacks" / "Pulumi.kt-cloud.yaml"
+    config.write_text(config.read_text(encoding="utf-8").replace("capacity: 400", "capacity: 5"), encoding="utf-8")
+    core = story.world.core("kt-cloud")
+    old, there = "HPC-2026-1-007", namespace("HPC-2026-1-007")
+    core.create_namespaced_pod(there, gpu_pod("stuck", 4, finalizer="example.org/held"))
+    eventually(lambda: core.read_namespaced_pod("stuck", there).status.phase == "Running")
+    ran = story.run("forfeit", old, "--reason", "gave up", "--yes", "--json", "--timeout", "3")
+    assert ran.code == 5, ran
+    assert "example.org/held" in ran.data["failed"]["kt-cloud"]
+    assert story.world.quotas("kt-cloud")[there] == 0
+
+    new = "HPC-2026-1-888,새연구소,대학,책임자,new@example.org,1,4,KT클라우드,H200,4,2026-03-02,2026-06-30,선정,"
+    story.edit_list(lambda rows: [*rows, new])
+    later = "2026-03-02T09:00:00+09:00"
+    ran = story.run("up", "--yes", "--json", "--timeout", "3", at=later)
+    assert ran.code == 5, ran
+    kt_cloud = next(one for one in ran.data["providers"] if one["provider"] == "kt-cloud")
+    assert list(kt_cloud["stuck"]) == [old]
+    assert kt_cloud["postponed"] == ["HPC-2026-1-888"]
+    assert namespace("HPC-2026-1-888") not in story.world.namespaces("kt-cloud")
+
+    core.patch_namespaced_pod("stuck", there, {"metadata": {"finalizers": None}})
+    story.up(at=later)
+    assert story.world.quotas("kt-cloud") == {namespace("HPC-2026-1-002"): 1, namespace("HPC-2026-1-888"): 4}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_killed_run_is_finished_by_the_next(story: Story, seed: int) -> None:
+    """Two awards go, two come; the run and all its children are killed at a random moment."""
+    chance = random.Random(seed)  # noqa: S311 (a moment, not a secret)
+    story.edit_list(lambda rows: [row for row in rows if row.split(",")[0] != "HPC-2026-1-001"])
+    new = [
+        f"HPC-2026-1-77{i},새연구소,대학,책임자,new@example.org,1,4,{supplier},{model},4,2026-03-01,2026-06-30,선정,"
+        for i, (supplier, model) in enumerate([("엘리스클라우드", "H100"), ("KT클라우드", "H200")])
+    ]
+    story.edit_list(lambda rows: rows + new)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gpuprov", "up", "--yes"],
+        cwd=story.root,
+        env=story.environment | {"GPUPROV_AT": MARCH},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    time.sleep(chance.uniform(1.0, 6.0))
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    again = story.run("up", "--yes")
+    if again.code:  # the killed engine's lock: the message says how to go on
+        assert "pulumi cancel --stack" in again.err, again
+        for provider in PROVIDERS:
+            story.by_hand("cancel", provider, "--yes")
+        story.up()
+    expected = everything()
+    expected["elice-cloud"] = {namespace("HPC-2026-1-006"), namespace("HPC-2026-1-770")}
+    expected["kt-cloud"] |= {namespace("HPC-2026-1-771")}
+    assert live(story) == expected
+    in_step(story)
+
+
+def test_an_orphan_that_no_state_knows_is_swept(story: Story) -> None:
+    """As after a kill between the cluster's answer and the saving of the state, for an award that is not wanted."""
+    body = story.world.core("kt-cloud").read_namespace(namespace("HPC-2026-1-002"))
+    labels = body.metadata.labels | {"gpuprov.dev/award": "hpc-2026-1-555"}
+    annotations = body.metadata.annotations | {"gpuprov.dev/award-id": "HPC-2026-1-555"}
+    orphan = {"metadata": {"name": "gpu-hpc-2026-1-555", "labels": labels, "annotations": annotations}}
+    story.world.core("kt-cloud").create_namespace(orphan)
+    story.up()
+    assert live(story) == everything()
+    in_step(story)
+
+
+def test_by_hand_first_then_the_command_line(story: Story) -> None:
+    story.edit_list(lambda rows: [row.replace(",1,4,KT클라우드,H200,4,", ",1,2,KT클라우드,H200,2,") for row in rows])
+    ran = story.by_hand("up", "kt-cloud", "--yes")
+    assert ran.code == 0, ran
+    assert story.world.quotas("kt-cloud")[namespace("HPC-2026-1-007")] == 2
+    assert json.loads(story.run("plan", "--json").out)["changes"] == []
+    assert all(one["applied"] == [] for one in story.up().values())
+    ran = story.by_hand("up", "kt-cloud", "--yes", at="2026-07-01T00:00:00+09:00")
+    assert ran.code == 0, ran
+    assert story.world.namespaces("kt-cloud") == set()
+    assert story.stack_types("kt-cloud") == ["pulumi:pulumi:Stack"]

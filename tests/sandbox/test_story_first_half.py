@@ -1,0 +1,202 @@
+"""The first half of 2026 on three real clusters. The tests of this file are one story and run in its order."""
+
+import csv
+import json
+from collections import Counter
+
+import pytest
+from kubernetes.client import ApiException
+from story import MARCH, PROVIDERS, REPOSITORY, Story, eventually, gpu_pod
+
+pytestmark = pytest.mark.sandbox
+
+SUPPLIERS = {"삼성SDS": "samsung-sds", "엘리스클라우드": "elice-cloud", "KT클라우드": "kt-cloud"}
+STUDIO, ROBOTS, FACTORY = "HPC-2026-1-003", "HPC-2026-1-006", "HPC-2026-1-009"
+NEXT_DAY = "2026-03-02T09:00:00+09:00"
+LAST_SECOND, TERM_END = "2026-06-30T23:59:59+09:00", "2026-07-01T00:00:00+09:00"
+
+
+def listed() -> list[dict[str, str]]:
+    path = REPOSITORY / "examples" / "awards-2026-h1.csv"
+    return list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
+
+
+def expected_quotas(provider: str) -> dict[str, int]:
+    """Read the list with nothing of ours: the namespace is the id in small letters."""
+    return {
+        f"gpu-{row['과제번호'].lower()}": int(row["배정수량"])
+        for row in listed()
+        if SUPPLIERS[row["공급사"]] == provider
+    }
+
+
+def test_before_the_term_nothing_is_provisioned(story: Story) -> None:
+    done = story.up(at="2025-12-31T23:59:59+09:00")
+    assert [one["applied"] for one in done.values()] == [[], [], []]
+    assert not any(story.world.namespaces(provider) for provider in PROVIDERS)
+
+
+def test_up_provisions_every_award_of_the_list(story: Story) -> None:
+    planned = story.ok("plan", "--json").data
+    assert Counter(change["op"] for change in planned["changes"]) == {"create": len(listed())}
+    done = story.up()
+    assert sum(len(one["applied"]) for one in done.values()) == len(listed())
+    for provider in PROVIDERS:
+        assert story.world.quotas(provider) == expected_quotas(provider)
+
+
+def test_a_second_up_changes_nothing(story: Story) -> None:
+    assert all(one["applied"] == [] and one["operations"] == {} for one in story.up().values())
+    assert story.run("plan", "--exit-code").code == 0
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_pulumi_up_by_hand_finds_nothing_to_change(story: Story, provider: str) -> None:
+    ran = story.by_hand("up", provider, "--yes", "--expect-no-changes")
+    assert ran.code == 0, ran
+    refreshed = story.by_hand("preview", provider, "--refresh", "--expect-no-changes")
+    assert refreshed.code == 0, refreshed
+
+
+def test_outputs_tell_namespace_quota_and_term(story: Story) -> None:
+    outputs = json.loads(story.by_hand("stack", "samsung-sds", "output", "--json").out)
+    assert outputs["tenants"][STUDIO] == {
+        "namespace": "gpu-hpc-2026-1-003",
+        "model": "H100",
+        "quota": {"requests.nvidia.com/gpu": 8},
+        "term": {"start": "2026-01-01T00:00:00+09:00", "end": TERM_END},
+    }
+    assert len(outputs["tenants"]) == len(expected_quotas("samsung-sds"))
+    kube_system = story.world.core("samsung-sds").read_namespace("kube-system")
+    assert outputs["clusterUid"] == kube_system.metadata.uid
+
+
+def test_no_credential_reaches_the_state_or_the_stack_files(story: Story) -> None:
+    written = story.by_hand("stack", "samsung-sds", "export").out
+    written += (story.root / "stacks" / "Pulumi.samsung-sds.yaml").read_text(encoding="utf-8")
+    for secret in ("client-key-data", "client-certificate-data", "PRIVATE KEY", "token"):
+        assert secret not in written
+
+
+def test_a_pod_within_the_quota_runs_and_one_gpu_more_is_refused(story: Story) -> None:
+    core = story.world.as_awardee("samsung-sds", "gpuprov:hpc-2026-1-003")
+    namespace = "gpu-hpc-2026-1-003"
+    core.create_namespaced_pod(namespace, gpu_pod("train", 8))
+    eventually(lambda: core.read_namespaced_pod("train", namespace).status.phase == "Running")
+    node = core.read_namespaced_pod("train", namespace).spec.node_name
+    labels = story.world.core("samsung-sds").read_node(node).metadata.labels
+    assert labels["nvidia.com/gpu.product"] == "NVIDIA-H100-80GB-HBM3"
+    with pytest.raises(ApiException) as refused:
+        core.create_namespaced_pod(namespace, gpu_pod("more", 1))
+    message = json.loads(refused.value.body)["message"]
+    assert refused.value.status == 403
+    assert "exceeded quota: gpu" in message
+    assert "requests.nvidia.com/gpu=8" in message
+
+
+def test_an_awardee_cannot_widen_the_award(story: Story) -> None:
+    core = story.world.as_awardee("samsung-sds", "gpuprov:hpc-2026-1-003")
+    more = {"spec": {"hard": {"requests.nvidia.com/gpu": "16"}}}
+    for attempt in (
+        lambda: core.patch_namespaced_resource_quota("gpu", "gpu-hpc-2026-1-003", more),
+        lambda: core.delete_namespaced_resource_quota("gpu", "gpu-hpc-2026-1-003"),
+        lambda: core.delete_namespaced_limit_range("defaults", "gpu-hpc-2026-1-003"),
+        lambda: core.patch_namespace("gpu-hpc-2026-1-003", {"metadata": {"labels": {"x": "y"}}}),
+        lambda: core.create_namespaced_pod("gpu-hpc-2026-1-005", gpu_pod("elsewhere", 1)),
+    ):
+        with pytest.raises(ApiException) as refused:
+            attempt()
+        assert refused.value.status == 403
+        assert "forbidden" in json.loads(refused.value.body)["message"]
+
+
+def test_forfeiting_an_award_with_a_running_pod_frees_its_gpus(story: Story) -> None:
+    ran = story.ok("forfeit", STUDIO, "--reason", "no answer since January", "--by", "ops", "--yes", "--json")
+    (freed,) = ran.data["providers"][0]["freed"]
+    assert (freed["award_id"], freed["gpus"], freed["model"]) == (STUDIO, 8, "H100")
+    assert "gpu-hpc-2026-1-003" not in story.world.namespaces("samsung-sds")
+    pods = story.world.core("samsung-sds").list_pod_for_all_namespaces().items
+    assert not [pod for pod in pods if pod.metadata.namespace == "gpu-hpc-2026-1-003"]
+    (line,) = (story.root / "examples" / "ledger.jsonl").read_text(encoding="utf-8").splitlines()
+    event = json.loads(line)
+    assert {key: event[key] for key in ("award", "event", "at", "by", "reason")} == {
+        "award": STUDIO,
+        "event": "forfeited",
+        "at": MARCH,
+        "by": "ops",
+        "reason": "no answer since January",
+    }
+    pool = next(one for one in story.ok("status", "--json").data["pools"] if one["provider"] == "samsung-sds")
+    assert (pool["capacity"], pool["allocated"], pool["free"]) == (200, 192, 8)
+
+
+def test_forfeiting_it_again_changes_nothing_and_writes_no_second_event(story: Story) -> None:
+    ran = story.ok("forfeit", STUDIO, "--reason", "again", "--yes", "--json")
+    assert ran.data["providers"][0]["applied"] == []
+    assert len((story.root / "examples" / "ledger.jsonl").read_text(encoding="utf-8").splitlines()) == 1
+    assert story.by_hand("up", "samsung-sds", "--yes", "--expect-no-changes").code == 0
+
+
+def test_reducing_an_award_lowers_its_quota_and_keeps_its_pod(story: Story) -> None:
+    core = story.world.core("elice-cloud")
+    core.create_namespaced_pod("gpu-hpc-2026-1-009", gpu_pod("train", 8))
+    eventually(lambda: core.read_namespaced_pod("train", "gpu-hpc-2026-1-009").status.phase == "Running")
+    story.ok("reduce", FACTORY, "--to", "4", "--reason", "half of it unused", "--yes")
+    assert story.world.quotas("elice-cloud")["gpu-hpc-2026-1-009"] == 4
+    assert core.read_namespaced_pod("train", "gpu-hpc-2026-1-009").status.phase == "Running"
+    pool = next(one for one in story.ok("status", "--json").data["pools"] if one["provider"] == "elice-cloud")
+    assert (pool["over"], pool["free"]) == (4, 400 - 398), "the four cards under the pod are not free yet"
+    core.delete_namespaced_pod("train", "gpu-hpc-2026-1-009", grace_period_seconds=0)
+    eventually(lambda: not core.list_namespaced_pod("gpu-hpc-2026-1-009").items)
+    assert story.run("plan", "--exit-code").code == 0
+
+
+def test_a_commit_that_changes_the_list_is_applied(story: Story) -> None:
+    """One award is dropped, one is new: its 8 GPUs come from the one that was forfeited."""
+
+    def change(rows: list[str]) -> list[str]:
+        kept = [row for row in rows if not row.startswith(ROBOTS)]
+        new = "HPC-2026-1-999,뒤늦은연구소,대학,책임자,late@example.org,2,8,삼성SDS,H100,8,2026-03-02,2026-06-30,선정,"
+        return [*kept, new]
+
+    story.edit_list(change)
+    planned = {change["award_id"]: change["op"] for change in story.ok("plan", "--json", at=NEXT_DAY).data["changes"]}
+    assert planned == {ROBOTS: "reclaim", "HPC-2026-1-999": "create"}
+    done = story.up(at=NEXT_DAY)
+    assert done["samsung-sds"]["applied"] == ["HPC-2026-1-999"]
+    assert done["elice-cloud"]["applied"] == [ROBOTS]
+    assert done["kt-cloud"]["applied"] == []
+    assert story.world.quotas("samsung-sds")["gpu-hpc-2026-1-999"] == 8
+    assert "gpu-hpc-2026-1-006" not in story.world.namespaces("elice-cloud")
+
+
+def test_the_last_second_of_the_term_keeps_everything(story: Story) -> None:
+    before = {provider: story.world.quotas(provider) for provider in PROVIDERS}
+    for command in ("up", "expire"):
+        data = story.ok(command, "--yes", "--json", at=LAST_SECOND).data
+        assert all(one["applied"] == [] for one in data["providers"])
+    assert {provider: story.world.quotas(provider) for provider in PROVIDERS} == before
+
+
+def test_the_end_of_the_term_leaves_nothing(story: Story) -> None:
+    core = story.world.core("kt-cloud")
+    core.create_namespaced_pod("gpu-hpc-2026-1-002", gpu_pod("train", 1))
+    eventually(lambda: core.read_namespaced_pod("train", "gpu-hpc-2026-1-002").status.phase == "Running")
+    data = story.ok("expire", "--yes", "--json", at=TERM_END).data
+    freed = {one["provider"]: sum(tenant["gpus"] for tenant in one["freed"]) for one in data["providers"]}
+    assert freed == {"samsung-sds": 200, "elice-cloud": 398 - 4 - 8, "kt-cloud": 223}
+    for provider in PROVIDERS:
+        assert story.world.namespaces(provider) == set()
+        assert story.world.quotas(provider) == {}
+        assert story.stack_types(provider) == ["pulumi:pulumi:Stack"]
+    pools = story.ok("status", "--json").data["pools"]
+    assert all(pool["free"] == pool["capacity"] for pool in pools)
+
+
+def test_expiring_again_or_late_changes_nothing(story: Story) -> None:
+    for at in (TERM_END, "2026-11-24T12:00:00+09:00"):
+        for command in ("expire", "up"):
+            data = story.ok(command, "--yes", "--json", at=at).data
+            assert all(one["applied"] == [] and one["operations"] == {} for one in data["providers"])
+    for provider in PROVIDERS:
+        assert story.by_hand("up", provider, "--yes", "--expect-no-changes", at=TERM_END).code == 0
