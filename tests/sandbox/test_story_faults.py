@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -90,7 +91,7 @@ def test_an_invalid_list_changes_nothing(story: Story) -> None:
         ran = story.run(*command)
         assert ran.code == 1, ran
         assert ran.err.count("8 H100 convert to 8 H100, not 7") == 2
-        assert "awards-2026-h1.csv:3" in ran.err
+        assert "awards-2026-h1.csv:4 [배정수량] '7'" in ran.err
     assert live(story) == before
 
 
@@ -148,30 +149,43 @@ def test_what_was_changed_by_hand_is_found_and_put_right(story: Story) -> None:
     in_step(story)
 
 
+@contextmanager
+def dead_nodes(story: Story, provider: str) -> Iterator[None]:
+    """Stop what answers for the nodes: a pod that is deleted then stays, terminating, as on a node that died."""
+    (kwok,) = [status.pids["kwok"] for status in story.world.sandbox.status() if status.name == provider]
+    os.kill(kwok, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(kwok, signal.SIGCONT)
+
+
 def test_gpus_of_a_stuck_pod_are_not_given_to_the_next_awardee(story: Story) -> None:
     """The pool has room for the new award only where the old one's GPUs are really free."""
     config = story.root / "stacks" / "Pulumi.kt-cloud.yaml"
     config.write_text(config.read_text(encoding="utf-8").replace("capacity: 400", "capacity: 5"), encoding="utf-8")
     core = story.world.core("kt-cloud")
     old, there = "HPC-2026-1-007", namespace("HPC-2026-1-007")
-    core.create_namespaced_pod(there, gpu_pod("stuck", 4, finalizer="example.org/held"))
+    core.create_namespaced_pod(there, gpu_pod("stuck", 4))
     eventually(lambda: core.read_namespaced_pod("stuck", there).status.phase == "Running")
-    ran = story.run("forfeit", old, "--reason", "gave up", "--yes", "--json", "--timeout", "3")
-    assert ran.code == 5, ran
-    assert "example.org/held" in ran.data["failed"]["kt-cloud"]
-    assert story.world.quotas("kt-cloud")[there] == 0
-
+    node = core.read_namespaced_pod("stuck", there).spec.node_name
     new = "HPC-2026-1-888,새연구소,대학,책임자,new@example.org,1,4,KT클라우드,H200,4,2026-03-02,2026-06-30,선정,"
-    story.edit_list(lambda rows: [*rows, new])
     later = "2026-03-02T09:00:00+09:00"
-    ran = story.run("up", "--yes", "--json", "--timeout", "3", at=later)
-    assert ran.code == 5, ran
-    kt_cloud = next(one for one in ran.data["providers"] if one["provider"] == "kt-cloud")
-    assert list(kt_cloud["stuck"]) == [old]
-    assert kt_cloud["postponed"] == ["HPC-2026-1-888"]
-    assert namespace("HPC-2026-1-888") not in story.world.namespaces("kt-cloud")
 
-    core.patch_namespaced_pod("stuck", there, {"metadata": {"finalizers": None}})
+    with dead_nodes(story, "kt-cloud"):
+        ran = story.run("forfeit", old, "--reason", "gave up", "--yes", "--json", "--timeout", "3")
+        assert ran.code == 5, ran
+        assert f"pod stuck on node {node} has not ended" in ran.data["failed"]["kt-cloud"]
+        assert story.world.quotas("kt-cloud")[there] == 0
+
+        story.edit_list(lambda rows: [*rows, new])
+        ran = story.run("up", "--yes", "--json", "--timeout", "3", at=later)
+        assert ran.code == 5, ran
+        kt_cloud = next(one for one in ran.data["providers"] if one["provider"] == "kt-cloud")
+        assert list(kt_cloud["stuck"]) == [old]
+        assert kt_cloud["postponed"] == ["HPC-2026-1-888"]
+        assert namespace("HPC-2026-1-888") not in story.world.namespaces("kt-cloud")
+
     story.up(at=later)
     assert story.world.quotas("kt-cloud") == {namespace("HPC-2026-1-002"): 1, namespace("HPC-2026-1-888"): 4}
 

@@ -1,0 +1,205 @@
+"""The guard's three rules."""
+
+from datetime import timedelta
+from fractions import Fraction
+
+import pytest
+from strategies import MARCH, award, cluster, desired, forfeited, live, reduced, seen, tenant
+
+from gpuprov import guard
+from gpuprov.errors import PlanRefused
+from gpuprov.gpu import GpuModel
+from gpuprov.guard import Confirmed
+from gpuprov.observed import ObservedTenant
+from gpuprov.plan import Change, Op, Plan, make_plan
+from gpuprov.tenant import Desired
+
+SDS = cluster("samsung-sds", H100=16, A100=32)
+KT = cluster("kt-cloud", H200=400)
+EVERYTHING = Confirmed(teardown=10_000, clusters=frozenset({"samsung-sds", "kt-cloud"}))
+
+
+def refusals(awards, *observed, events=(), known=None, confirmed=None, clusters=(SDS, KT)):
+    by_name = {one.provider: one for one in clusters}
+    state = desired(awards, clusters, MARCH, events)
+    plan = make_plan(state, observed, by_name)
+    try:
+        guard.check(plan, state, observed, by_name, known or {}, confirmed or Confirmed())
+    except PlanRefused as refused:
+        return list(refused.reasons)
+    return []
+
+
+def here(award_id, gpus, where=SDS, used=0, model=None):
+    return live(tenant(award_id, gpus, where, model or where.pools[0].model), where, used)
+
+
+# Which cluster is it?
+
+
+@pytest.mark.parametrize("known", [{}, {"samsung-sds": "uid-1"}, {"kt-cloud": "uid-2"}])
+def test_the_first_run_and_the_known_cluster_pass(known):
+    assert refusals([award()], seen(SDS), known=known) == []
+
+
+def test_another_cluster_is_refused_until_it_is_confirmed():
+    (reason,) = refusals([award()], seen(SDS, uid="new"), known={"samsung-sds": "old"})
+    assert "leads to the cluster new, but this stack was last applied to old" in reason
+    assert "--accept-cluster samsung-sds" in reason
+    for name, passes in {"samsung-sds": True, "kt-cloud": False}.items():
+        confirmed = Confirmed(clusters=frozenset({name}), teardown=99)
+        found = refusals([award()], seen(SDS, uid="new"), known={"samsung-sds": "old"}, confirmed=confirmed)
+        assert (not found) is passes
+
+
+def test_a_cluster_that_is_pinned_must_be_the_one():
+    pinned = cluster("samsung-sds", uid="pinned", H100=16)
+    assert refusals([], seen(pinned, uid="pinned"), clusters=[pinned]) == []
+    (reason,) = refusals([], seen(pinned, uid="new"), clusters=[pinned], confirmed=EVERYTHING)
+    assert "leads to the cluster new, but the stack's configuration pins pinned" in reason
+    (reason,) = refusals([], seen(pinned, uid="pinned"), clusters=[pinned], known={"samsung-sds": "old"})
+    assert "last applied to old" in reason
+
+
+# Is there room?
+
+
+def test_a_full_pool_passes_and_one_more_gpu_does_not():
+    assert refusals([award("A", 8), award("B", 8)], seen(SDS)) == []
+    (reason,) = refusals([award("A", 8), award("B", 8), award("C", 1)], seen(SDS))
+    assert reason.startswith("samsung-sds H100: 17 GPUs granted or still held by pods, 1 more than the capacity of 16;")
+
+
+def test_each_model_has_its_own_room():
+    assert refusals([award("A", 16), award("B", 32, "A100")], seen(SDS)) == []
+    found = refusals([award("A", 24), award("B", 64, "A100")], seen(SDS))
+    assert [reason.split(":")[0] for reason in found] == ["samsung-sds H100", "samsung-sds A100"]
+
+
+def test_nothing_overrides_the_capacity():
+    (reason,) = refusals([award("A", 24)], seen(SDS), confirmed=EVERYTHING)
+    assert "8 more than the capacity of 16" in reason
+
+
+def test_a_plan_that_only_takes_back_always_passes():
+    listed = [award("A", 16), award("B", 16)]
+    there = seen(SDS, here("A", 16), here("B", 16), here("C", 8))
+    assert refusals(listed, there) == []  # still 32 of 16, but nobody gets more
+    assert refusals(listed, there, events=[reduced("A", MARCH, 15)]) == []
+    assert refusals([*listed, award("D", 1)], there) != []
+    assert refusals(listed, seen(SDS, here("A", 16), here("B", 15))) != []
+
+
+@pytest.mark.parametrize(("used", "passes"), [(0, True), (8, True), (9, False), (16, False)])
+def test_what_pods_of_a_shrinking_award_still_hold_is_not_free(used, passes):
+    """A goes from 16 to 8, B wants the other 8."""
+    found = refusals([award("A", 8), award("B", 8)], seen(SDS, here("A", 16, used=used)))
+    assert (not found) is passes
+    assert passes or f"{used + 8} GPUs granted or still held by pods" in found[0]
+
+
+def test_gpus_of_awards_that_go_are_not_counted():
+    """They are proven free before anybody gets them."""
+    events = [forfeited("A", MARCH)]
+    assert refusals([award("A", 16), award("B", 16)], seen(SDS, here("A", 16, used=16)), events=events) == []
+
+
+def test_a_full_cluster_does_not_hold_up_the_others():
+    listed = [award("A", 24), award("B", 8, "H200", provider="kt-cloud")]
+    (reason,) = refusals(listed, seen(SDS), seen(KT))
+    assert reason.startswith("samsung-sds")
+    assert refusals(listed, seen(KT)) == []
+
+
+# Do awards go in masses?
+
+
+def teardown(counts, confirmed=0, expected=()):
+    """Refusals of a plan that reclaims, of each provider, some of its tenants without and some with explanation."""
+    changes, observed = [], []
+    for provider, (live_tenants, gone) in counts.items():
+        where = cluster(provider, H100=8)
+        bare = [ObservedTenant(namespace=f"gpu-{number}", objects={}) for number in range(live_tenants)]
+        observed.append(seen(where, *bare))
+        changes += [
+            Change(
+                op=Op.RECLAIM,
+                provider=provider,
+                award_id=f"HPC-{number}",
+                namespace=f"gpu-{number}",
+                model=GpuModel.H100,
+                before=8,
+                after=0,
+                used=0,
+                reasons=("not in the award list",),
+                expected=number in expected,
+            )
+            for number in range(gone)
+        ]
+    plan = Plan(at=MARCH, changes=tuple(changes), unchanged=0, providers=tuple(counts))
+    state = Desired(at=MARCH, tenants=(), absences=())
+    clusters = {provider: cluster(provider, H100=8) for provider in counts}
+    try:
+        guard.check(plan, state, observed, clusters, {}, Confirmed(teardown=confirmed))
+    except PlanRefused as refused:
+        return list(refused.reasons)
+    return []
+
+
+def test_up_to_a_fifth_may_go_and_one_always_may():
+    assert guard.MASS_TEARDOWN_PERCENT == 20
+    for live_tenants in range(1, 41):
+        for gone in range(live_tenants + 1):
+            refused = gone >= 2 and Fraction(gone, live_tenants) > Fraction(1, 5)
+            assert bool(teardown({"samsung-sds": (live_tenants, gone)})) is refused, (gone, live_tenants)
+
+
+@pytest.mark.parametrize(("live_tenants", "gone", "passes"), [(10, 2, True), (9, 2, False), (10, 3, False)])
+def test_the_edge_of_a_fifth(live_tenants, gone, passes):
+    assert (teardown({"samsung-sds": (live_tenants, gone)}) == []) is passes
+
+
+def test_the_refusal_says_what_goes_and_how_to_confirm_it():
+    (reason,) = teardown({"samsung-sds": (10, 7)})
+    assert reason.startswith("samsung-sds: 7 of 10 live awards would be torn down though neither the ledger nor")
+    assert "(HPC-0, HPC-1, HPC-2, HPC-3, HPC-4 …: not in the award list)" in reason
+    assert reason.endswith("--allow-teardown 7")
+
+
+def test_the_confirmation_must_cover_all_that_goes():
+    counts = {"samsung-sds": (10, 5), "kt-cloud": (10, 4)}
+    assert len(teardown(counts)) == len(teardown(counts, confirmed=8)) == 2
+    assert all(reason.endswith("--allow-teardown 9") for reason in teardown(counts, confirmed=5))
+    assert teardown(counts, confirmed=9) == teardown(counts, confirmed=10) == []
+
+
+def test_the_share_is_that_of_each_cluster():
+    assert [reason.split(":")[0] for reason in teardown({"samsung-sds": (100, 2), "kt-cloud": (2, 2)})] == ["kt-cloud"]
+    assert teardown({"samsung-sds": (1, 1), "kt-cloud": (1, 1)}) == []
+
+
+def test_explained_reclaims_are_not_counted():
+    assert teardown({"samsung-sds": (10, 10)}, expected=range(10)) == []
+    assert teardown({"samsung-sds": (10, 10)}, expected=range(8)) == []
+    (reason,) = teardown({"samsung-sds": (10, 10)}, expected=range(7))
+    assert "3 of 10" in reason
+
+
+def test_an_award_list_that_lost_its_rows_is_stopped_and_a_forfeiture_is_not():
+    listed = [award(name, 1) for name in "ABCD"]
+    there = seen(SDS, *(here(name, 1) for name in "ABCD"))
+    assert len(refusals([listed[0]], there)) == 1
+    assert refusals(listed, there, events=[forfeited(name, MARCH) for name in "ABCD"]) == []
+    assert refusals(listed, there, events=[forfeited(name, MARCH + timedelta(hours=1)) for name in "ABCD"]) == []
+
+
+def test_every_broken_rule_is_told_at_once():
+    there = seen(SDS, *(here(name, 1) for name in "XYZ"), uid="new")
+    found = refusals([award("A", 24)], there, known={"samsung-sds": "old"})
+    assert [
+        word in reason for word, reason in zip(["last applied", "capacity", "live awards"], found, strict=True)
+    ] == [
+        True,
+        True,
+        True,
+    ]
