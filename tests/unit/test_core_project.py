@@ -1,0 +1,273 @@
+"""The project's files: Pulumi.yaml, the stacks, and the ledger."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from strategies import MARCH, accepted, forfeited, reduced
+
+from gpuprov.errors import InputError
+from gpuprov.ledger import EVENT
+from gpuprov.project import append_event, find_root, open_project, read_ledger, relative
+
+ROOT = Path(__file__).parents[2]
+MAIN = "name: shop\nruntime: python\nstackConfigDir: stacks\nconfig:\n  awards: {default: [a.csv]}\n"
+STACK = """config:
+  shop:cluster:
+    context: there
+    aliases: [Supplier]
+    pools:
+      - {model: H100, capacity: 8, nodeLabel: {gpu: h100}}
+"""
+
+
+def project(tmp_path, main=MAIN, **stacks):
+    (tmp_path / "Pulumi.yaml").write_text(main, encoding="utf-8")
+    (tmp_path / "stacks").mkdir()
+    for name, text in (stacks or {"sds": STACK}).items():
+        (tmp_path / f"stacks/Pulumi.{name}.yaml").write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def problems(call, *args):
+    with pytest.raises(InputError) as caught:
+        call(*args)
+    return caught.value.problems
+
+
+def test_the_repositorys_own_project():
+    own = open_project(ROOT)
+    assert (own.root, own.name, own.columns) == (ROOT, "gpuprov", None)
+    assert {name: {str(pool.model): pool.capacity for pool in one.pools} for name, one in own.by_provider.items()} == {
+        "elice-cloud": {"H100": 400, "A100": 80},
+        "kt-cloud": {"H200": 400},
+        "samsung-sds": {"H100": 200},
+    }
+    assert own.awards == (ROOT / "examples/awards-2026-h1.csv",)
+    assert own.ledger == ROOT / "examples/ledger.jsonl"
+    assert relative(own, [*own.awards, Path("/elsewhere/list.csv")]) == [
+        "examples/awards-2026-h1.csv",
+        "/elsewhere/list.csv",
+    ]
+
+
+def test_settings_may_be_bare_values_or_declarations(tmp_path):
+    bare = MAIN.replace("{default: [a.csv]}", "[x.csv, y.csv]\n  ledger: {value: l.jsonl, default: m.jsonl}")
+    read = open_project(project(tmp_path, bare + "  gpuprov:columns: columns.yaml\n"))
+    assert read.awards == (tmp_path / "x.csv", tmp_path / "y.csv")
+    assert (read.ledger, read.columns) == (tmp_path / "l.jsonl", tmp_path / "columns.yaml")
+
+
+def test_without_settings_the_defaults_hold(tmp_path):
+    read = open_project(project(tmp_path))
+    assert (read.awards, read.ledger) == ((tmp_path / "a.csv",), tmp_path / "ledger.jsonl")
+    (only,) = read.clusters
+    assert (only.provider, only.context, only.aliases, only.uid) == ("sds", "there", ("Supplier",), None)
+
+
+def test_clusters_come_in_order_and_other_stacks_are_left_out(tmp_path):
+    other = "config:\n  shop:something: 1\n"
+    read = open_project(project(tmp_path, zeta=STACK, alpha=STACK, dev=other, empty="config:\n"))
+    assert [one.provider for one in read.clusters] == ["alpha", "zeta"]
+
+
+def test_the_project_is_found_from_below(tmp_path):
+    deep = project(tmp_path) / "stacks/deep"
+    deep.mkdir()
+    assert find_root(deep) == find_root(tmp_path) == tmp_path
+    (problem,) = problems(find_root, tmp_path.parent)
+    assert "no Pulumi.yaml here" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "column"),
+    [
+        ("context: there", "context: ''", "shop:cluster.context"),
+        ("context: there\n", "kontext: there\n", "shop:cluster.context"),
+        ("capacity: 8", "capacity: -1", "shop:cluster.pools.0.capacity"),
+        ("capacity: 8", "capacity: '8'", "shop:cluster.pools.0.capacity"),
+        ("model: H100", "model: B200", "shop:cluster.pools.0.model"),
+        ("{gpu: h100}", "{gpu: h100, disk: ssd}", "shop:cluster.pools.0.nodeLabel"),
+        ("{gpu: h100}", "{}", "shop:cluster.pools.0.nodeLabel"),
+        ("{gpu: h100}}", "{gpu: h100}, resource: gpu}", "shop:cluster.pools.0.resource"),
+        ("      - {", "      - {surprise: 1, ", "shop:cluster.pools.0.surprise"),
+    ],
+)
+def test_a_wrong_setting_of_a_stack_is_told_by_its_place(old, new, column, tmp_path):
+    assert old in STACK
+    found = problems(open_project, project(tmp_path, sds=STACK.replace(old, new)))
+    assert column in [one.column for one in found]
+    assert {Path(one.file).name for one in found} == {"Pulumi.sds.yaml"}
+    assert all(one.message and one.remedy for one in found)
+
+
+def test_a_model_has_one_pool_only(tmp_path):
+    twice = STACK + STACK.splitlines()[-1] + "\n"
+    (problem,) = problems(open_project, project(tmp_path, sds=twice))
+    assert "each GPU model needs exactly one pool" in problem.message
+
+
+def test_all_problems_of_all_files_are_told_at_once(tmp_path):
+    main = MAIN.replace("[a.csv]", "[]")
+    bad = STACK + "      - {model: B200, capacity: -1, nodeLabel: {gpu: b200}}\n"
+    root = project(tmp_path, main, good=STACK, one=bad, two="config: [", three="- a list\n")
+    found = sorted((Path(one.file).name, (one.column or "").rpartition(".")[2]) for one in problems(open_project, root))
+    assert found == [
+        ("Pulumi.one.yaml", "capacity"),
+        ("Pulumi.one.yaml", "model"),
+        ("Pulumi.three.yaml", ""),
+        ("Pulumi.two.yaml", ""),
+        ("Pulumi.yaml", ""),
+    ]
+
+
+@pytest.mark.parametrize("awards", ["", "a.csv", "[]", "[1]", "{default: a.csv}", "{description: which}"])
+def test_award_lists_must_be_named(awards, tmp_path):
+    (problem,) = problems(open_project, project(tmp_path, MAIN.replace("{default: [a.csv]}", awards)))
+    assert (Path(problem.file).name, problem.remedy) == ("Pulumi.yaml", "name the lists")
+
+
+def test_a_project_without_clusters_is_refused(tmp_path):
+    (problem,) = problems(open_project, project(tmp_path, dev="config:\n  shop:other: 1\n"))
+    assert problem.message == "no stack has a gpuprov:cluster"
+
+
+def test_a_folder_that_is_no_project(tmp_path):
+    assert "cannot be read" in problems(open_project, tmp_path)[0].message
+    (tmp_path / "Pulumi.yaml").write_bytes(b"\xff\xfe")
+    assert "is no valid YAML" in problems(open_project, tmp_path)[0].message
+
+
+@pytest.mark.parametrize("name", ["Upper", "under_score", "-dash", "x" * 43])
+def test_a_stack_name_that_is_no_provider_name(name, tmp_path):
+    (problem,) = problems(open_project, project(tmp_path, **{name: STACK}))
+    assert problem.column == "shop:cluster.provider"
+
+
+@pytest.mark.xfail(strict=True, reason="a provider setting inside the cluster silently takes the place of the stack's")
+def test_the_stack_names_the_provider(tmp_path):
+    second = STACK.replace("context: there", "context: there\n    provider: sds")
+    try:
+        read = open_project(project(tmp_path, sds=STACK, other=second))
+    except InputError:
+        return
+    assert set(read.by_provider) == {"sds", "other"}
+
+
+@pytest.mark.xfail(strict=True, reason="says that no stack has a cluster, though it is the name that is missing")
+def test_a_project_without_a_name_is_told_so(tmp_path):
+    root = project(tmp_path, MAIN.replace("name: shop\n", ""))
+    assert any(Path(one.file).name == "Pulumi.yaml" for one in problems(open_project, root))
+
+
+# The ledger.
+
+EVENTS = [accepted("A", MARCH), reduced("과제-1", MARCH, 4), forfeited("A", MARCH)]
+
+
+def test_a_ledger_that_does_not_exist_yet_is_empty(tmp_path):
+    assert read_ledger(tmp_path / "ledger.jsonl") == ()
+
+
+def test_what_was_appended_is_read_in_order(tmp_path):
+    path = tmp_path / "new/folder/ledger.jsonl"
+    for event in EVENTS:
+        append_event(path, event)
+    assert read_ledger(path) == tuple(EVENTS)
+    lines = path.read_text("utf-8").splitlines()
+    assert [json.loads(line)["event"] for line in lines] == ["accepted", "reduced", "forfeited"]
+    assert "과제-1" in lines[1]
+
+
+def test_appending_leaves_every_byte_before_as_it_was(tmp_path):
+    path = tmp_path / "ledger.jsonl"
+    append_event(path, EVENTS[0])
+    before = path.read_bytes()
+    append_event(path, EVENTS[1])
+    assert path.read_bytes().startswith(before)
+    assert path.read_bytes().endswith(b"}\n")
+
+
+@pytest.mark.parametrize(("ending", "lines"), [(b"\n", 2), (b"", 2), (b"\r\n", 2), (b"\n\n", 3)])
+def test_a_new_event_stands_on_a_line_of_its_own(ending, lines, tmp_path):
+    path = tmp_path / "ledger.jsonl"
+    path.write_bytes(EVENT.dump_json(EVENTS[0]) + ending)
+    append_event(path, EVENTS[1])
+    assert read_ledger(path) == tuple(EVENTS[:2])
+    assert path.read_bytes().count(b"\n") == lines
+
+
+def test_an_empty_file_gets_no_empty_line(tmp_path):
+    path = tmp_path / "ledger.jsonl"
+    path.write_bytes(b"")
+    append_event(path, EVENTS[0])
+    assert path.read_bytes() == EVENT.dump_json(EVENTS[0]) + b"\n"
+
+
+def test_every_bad_line_is_told_with_its_row(tmp_path):
+    path = tmp_path / "ledger.jsonl"
+    good = EVENT.dump_json(EVENTS[1]).decode()
+    path.write_text(
+        "\n".join(
+            [
+                good,
+                "{",
+                "",
+                good.replace('"quantity":4', '"quantity":0'),
+                good.replace("reduced", "doubled"),
+                good.replace('"by"', '"who"'),
+                good.replace("+09:00", "", 1),
+                "\u00ff",
+                "",
+            ]
+        ),
+        encoding="latin-1",
+        errors="xmlcharrefreplace",
+    )
+    found = problems(read_ledger, path)
+    assert [one.row for one in found] == [2, 4, 5, 6, 7, 8]
+    assert [one.column for one in found][1:2] == ["reduced.quantity"]
+    assert {one.remedy for one in found} == {"restore the line from git; events are never edited"}
+
+
+def test_a_line_that_was_cut_off_is_told_as_such(tmp_path):
+    path = tmp_path / "ledger.jsonl"
+    whole = EVENT.dump_json(EVENTS[0]) + b"\n"
+    for length in range(1, len(whole) - 1):
+        path.write_bytes(whole + whole[:length])
+        (problem,) = problems(read_ledger, path)
+        assert problem.row == 2
+        assert problem.remedy.startswith("the line was cut off while it was written: remove it")
+    path.write_bytes(whole + whole[:-1])
+    assert len(read_ledger(path)) == 2
+
+
+def test_a_ledger_that_is_a_folder(tmp_path):
+    assert "cannot be read" in problems(read_ledger, tmp_path)[0].message
+    assert "cannot be written" in problems(append_event, tmp_path, EVENTS[0])[0].message
+
+
+WRITER = """
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+from gpuprov.ledger import Accepted
+from gpuprov.project import append_event
+
+at = datetime(2026, 3, 1, tzinfo=timezone.utc)
+for number in range(20):
+    event = Accepted(award=f"{sys.argv[2]}-{number}", at=at, by="operator", reason="x" * 5000, recorded=at)
+    append_event(Path(sys.argv[1]), event)
+"""
+
+
+def test_commands_that_write_at_once_do_not_mix_their_lines(tmp_path):
+    path = tmp_path / "ledger.jsonl"
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, path, str(number)]) for number in range(4)]
+    assert [writer.wait() for writer in writers] == [0] * 4
+    written = [event.award for event in read_ledger(path)]
+    assert len(written) == 80
+    for writer in range(4):
+        assert [one for one in written if one.startswith(f"{writer}-")] == [f"{writer}-{n}" for n in range(20)]
