@@ -1,0 +1,250 @@
+"""What the Pulumi program declares, seen by a monitor that keeps every request."""
+
+import json
+from datetime import datetime
+from importlib.metadata import version
+from types import SimpleNamespace
+
+import pulumi
+import pytest
+from pulumi.runtime import mocks, rpc, settings
+
+from gpuprov.award import SEOUL
+from gpuprov.cluster import GpuPool, ProviderCluster
+from gpuprov.gpu import GpuModel
+from gpuprov.manifests import cluster_role, tenant_manifests
+from gpuprov.program import declare, summary
+from gpuprov.tenant import Tenant
+
+SDS = ProviderCluster(
+    provider="samsung-sds",
+    context="sds-admin",
+    pools=(GpuPool(model=GpuModel.H100, capacity=200, node_label={"nvidia.com/gpu.product": "NVIDIA-H100"}),),
+)
+OBJECTS = {
+    "kubernetes:core/v1:Namespace",
+    "kubernetes:core/v1:ResourceQuota",
+    "kubernetes:core/v1:LimitRange",
+    "kubernetes:networking.k8s.io/v1:NetworkPolicy",
+    "kubernetes:rbac.authorization.k8s.io/v1:RoleBinding",
+}
+NAMESPACE, QUOTA, LIMITS, POLICY, BINDING = (
+    next(one for one in OBJECTS if one.endswith(kind))
+    for kind in ("Namespace", "ResourceQuota", "LimitRange", "NetworkPolicy", "RoleBinding")
+)
+ROLE = "kubernetes:rbac.authorization.k8s.io/v1:ClusterRole"
+TENANT, ACCESS, PROVIDER = "gpuprov:index:AwardTenant", "gpuprov:index:ClusterAccess", "pulumi:providers:kubernetes"
+
+
+def tenant(award_id, gpus=8):
+    return Tenant(
+        award_id=award_id,
+        organization="한빛대학교",
+        provider="samsung-sds",
+        pool=SDS.pools[0],
+        gpus=gpus,
+        term_start=datetime(2026, 1, 1, tzinfo=SEOUL),
+        term_end=datetime(2026, 7, 1, tzinfo=SEOUL),
+    )
+
+
+class Nothing(mocks.Mocks):
+    """Every resource becomes what it was asked to be."""
+
+    def new_resource(self, args):
+        return f"{args.name}-id", args.inputs
+
+    def call(self, args):
+        raise AssertionError(f"the program called {args.token}")
+
+
+class Monitor(mocks.MockMonitor):
+    """Keeps the requests in the order in which they came."""
+
+    def __init__(self):
+        super().__init__(Nothing())
+        self.requests = []
+
+    def RegisterResource(self, request):  # noqa: N802 (gRPC)
+        answer = super().RegisterResource(request)
+        self.requests.append(
+            SimpleNamespace(
+                type=request.type,
+                name=request.name,
+                urn=answer.urn,
+                parent=request.parent,
+                provider=request.provider,
+                custom=request.custom,
+                depends_on=set(request.dependencies),
+                deleted_with=request.deletedWith,
+                version=request.version,
+                inputs=rpc.deserialize_properties(request.object),
+            )
+        )
+        return answer
+
+
+def declared(tenants, **how):
+    """Run the program; return the requested resources by (type, name), and the outputs."""
+    monitor = Monitor()
+    settings.reset_options()
+    mocks.set_mocks(Nothing(), project="gpuprov", stack="samsung-sds", preview=False, monitor=monitor)
+    outputs = {}
+
+    @pulumi.runtime.test
+    def program():
+        declare(SDS, tenants, "uid-1", **how)
+        outputs.update(settings.get_root_resource().outputs)
+
+    program()
+    asked = [one for one in monitor.requests if one.type != "pulumi:pulumi:Stack"]
+    found = {(one.type, one.name): one for one in asked}
+    assert len(found) == len(asked), "two resources with one type and name"
+    return found, outputs
+
+
+@pytest.fixture(scope="module")
+def two():
+    return declared([tenant("HPC-1"), tenant("과제-2", 16)])
+
+
+def test_each_award_is_a_component_with_five_objects(two):
+    asked, _ = two
+    expected = {(PROVIDER, "samsung-sds"), (ACCESS, "access"), (ROLE, "gpuprov-tenant")}
+    for name in ("HPC-1", "과제-2"):
+        expected |= {(TENANT, name), *((kind, name) for kind in OBJECTS)}
+    assert asked.keys() == expected
+
+
+def test_objects_belong_to_their_component(two):
+    asked, _ = two
+    for name in ("HPC-1", "과제-2"):
+        assert not asked[TENANT, name].custom
+        assert "pulumi:pulumi:Stack" in asked[TENANT, name].parent
+        for kind in OBJECTS:
+            assert asked[kind, name].parent == asked[TENANT, name].urn
+            assert asked[kind, name].custom
+    assert asked[ROLE, "gpuprov-tenant"].parent == asked[ACCESS, "access"].urn
+
+
+def test_urns_are_those_of_the_award(two):
+    asked, _ = two
+    start = "urn:pulumi:samsung-sds::gpuprov::"
+    assert asked[TENANT, "HPC-1"].urn.startswith(start)
+    assert asked[TENANT, "HPC-1"].urn.endswith(f"{TENANT}::HPC-1")
+    assert asked[QUOTA, "HPC-1"].urn == f"{start}{TENANT}${QUOTA}::HPC-1"
+
+
+def test_every_object_is_written_by_our_one_provider(two):
+    asked, _ = two
+    provider = asked[PROVIDER, "samsung-sds"]
+    assert provider.version == version("pulumi-kubernetes")
+    for (kind, _), one in asked.items():
+        if kind in OBJECTS or kind == ROLE:
+            assert one.provider == f"{provider.urn}::samsung-sds-id"
+
+
+def test_objects_are_their_manifests_with_notes_for_the_provider(two):
+    asked, _ = two
+    one = tenant("과제-2", 16)
+    for manifest in (*tenant_manifests(one, SDS), cluster_role()):
+        name = "gpuprov-tenant" if manifest["kind"] == "ClusterRole" else one.award_id
+        inputs = next(
+            r for (kind, of), r in asked.items() if of == name and kind.endswith(f":{manifest['kind']}")
+        ).inputs
+        annotations = dict(inputs["metadata"]["annotations"])
+        assert annotations.pop("pulumi.com/patchFieldManager") == "gpuprov"
+        assert annotations.pop("pulumi.com/patchForce") == "true"
+        awaited = annotations.pop("pulumi.com/skipAwait", None) is None
+        assert awaited is (manifest["kind"] == "Namespace")  # a namespace that is going is not free
+        assert annotations == manifest["metadata"].get("annotations", {})
+        bare = {**inputs, "metadata": {k: v for k, v in inputs["metadata"].items() if k != "annotations"}}
+        metadata = {k: v for k, v in manifest["metadata"].items() if k != "annotations"}
+        assert bare == {**manifest, "metadata": metadata}
+
+
+def test_access_comes_after_quota_limits_and_isolation(two):
+    asked, _ = two
+    for name in ("HPC-1", "과제-2"):
+        home = asked[NAMESPACE, name].urn
+        inside = {asked[kind, name].urn for kind in (QUOTA, LIMITS, POLICY)}
+        assert all(asked[kind, name].depends_on == {home} for kind in (QUOTA, LIMITS, POLICY))
+        assert asked[BINDING, name].depends_on == {home, *inside}
+        assert asked[NAMESPACE, name].depends_on == set()
+
+
+def test_what_is_in_a_namespace_goes_with_it(two):
+    asked, _ = two
+    for name in ("HPC-1", "과제-2"):
+        for kind in OBJECTS - {NAMESPACE}:
+            assert asked[kind, name].deleted_with == asked[NAMESPACE, name].urn
+        assert asked[NAMESPACE, name].deleted_with == ""
+    assert asked[ROLE, "gpuprov-tenant"].deleted_with == ""
+
+
+def test_the_provider_knows_the_context_and_no_credentials(two, monkeypatch, tmp_path):
+    asked, _ = two
+    assert asked[PROVIDER, "samsung-sds"].inputs == {
+        "context": "sds-admin",
+        "clusterIdentifier": "samsung-sds",
+        "enableServerSideApply": "true",
+        "kubeClientSettings": '{"qps":500,"burst":500}',
+        "suppressHelmHookWarnings": "true",
+    }
+    path = tmp_path / "kubeconfig"
+    path.write_text("users: [{name: me, user: {token: not-a-real-one}}]\n", encoding="utf-8")
+    monkeypatch.setenv("KUBECONFIG", str(path))
+    again, outputs = declared([tenant("HPC-1")])
+    text = json.dumps([[one.inputs for one in again.values()], outputs], default=str)
+    assert "HPC-1" in text
+    assert "kubeconfig" not in text.lower()
+    assert "not-a-real-one" not in text
+
+
+def test_outputs_say_what_each_award_has(two):
+    _, outputs = two
+    term = {"start": "2026-01-01T00:00:00+09:00", "end": "2026-07-01T00:00:00+09:00"}
+    assert outputs["clusterUid"] == "uid-1"
+    assert outputs["tenants"] == {
+        "HPC-1": {"namespace": "gpu-hpc-1", "model": "H100", "quota": {"requests.nvidia.com/gpu": 8}, "term": term},
+        "과제-2": {
+            "namespace": "gpu-2-x0d55aade0fda4c9c",
+            "model": "H100",
+            "quota": {"requests.nvidia.com/gpu": 16},
+            "term": term,
+        },
+    }
+    assert json.loads(json.dumps(outputs["tenants"])) == outputs["tenants"]
+
+
+def test_without_tenants_there_are_only_outputs():
+    asked, outputs = declared([])
+    assert asked == {}
+    assert outputs == {"clusterUid": "uid-1", "tenants": {}}
+
+
+def test_a_run_on_some_awards_leaves_out_the_others():
+    told = {"HPC-1": {"namespace": "gpu-hpc-1"}, "HPC-9": {"namespace": "gpu-hpc-9"}}
+    asked, outputs = declared([tenant("HPC-1"), tenant("HPC-2"), tenant("HPC-3")], only={"HPC-2", "HPC-9"}, told=told)
+    assert {name for kind, name in asked if kind == TENANT or kind in OBJECTS} == {"HPC-2"}
+    assert {(PROVIDER, "samsung-sds"), (ACCESS, "access"), (ROLE, "gpuprov-tenant")} <= asked.keys()
+    assert len(asked) == 3 + 6
+    assert outputs == {"clusterUid": "uid-1", "tenants": told}
+
+
+def test_a_run_on_no_award_keeps_role_and_provider():
+    asked, outputs = declared([tenant("HPC-1")], only=())
+    assert {kind for kind, _ in asked} == {PROVIDER, ACCESS, ROLE}
+    assert outputs["tenants"] == summary([tenant("HPC-1")])
+
+
+def test_what_was_told_may_be_nothing():
+    _, outputs = declared([tenant("HPC-1")], only={"HPC-1"}, told={})
+    assert outputs["tenants"] == {}
+
+
+def test_declaring_twice_asks_for_the_same():
+    tenants = [tenant("HPC-1"), tenant("HPC-2")]
+    first, _ = declared(tenants)
+    second, _ = declared(tenants[::-1])
+    assert first == second
