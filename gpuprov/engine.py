@@ -27,7 +27,6 @@ from gpuprov.tenant import Tenant
 PARALLEL = 64
 TUNED = {
     "PULUMI_SKIP_CHECKPOINTS": "true",
-    "PULUMI_EXPERIMENTAL": "true",
     "PULUMI_PARALLEL_DIFF": "true",
     "PULUMI_SKIP_UPDATE_CHECK": "true",
     "PULUMI_AUTOMATION_API_SKIP_VERSION_CHECK": "true",

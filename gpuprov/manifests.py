@@ -29,6 +29,7 @@ PROVIDER_LABEL = "gpuprov.dev/provider"
 AWARD_ID = "gpuprov.dev/award-id"
 ORGANIZATION = "gpuprov.dev/organization"
 MODEL = "gpuprov.dev/gpu-model"
+GPUS = "gpuprov.dev/gpus"
 TERM_START = "gpuprov.dev/term-start"
 TERM_END = "gpuprov.dev/term-end"
 NODE_SELECTOR = "scheduler.alpha.kubernetes.io/node-selector"
@@ -156,6 +157,7 @@ def _namespace(tenant: Tenant) -> Manifest:
                 AWARD_ID: tenant.award_id,
                 ORGANIZATION: tenant.organization,
                 MODEL: str(tenant.pool.model),
+                GPUS: str(tenant.gpus),
                 TERM_START: tenant.term_start.isoformat(),
                 TERM_END: tenant.term_end.isoformat(),
                 NODE_SELECTOR: f"{label}={value}",

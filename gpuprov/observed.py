@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from gpuprov.cluster import GpuPool, ProviderCluster
-from gpuprov.manifests import AWARD_ID, AWARD_LABEL, MODEL, QUOTA, TERM_END
+from gpuprov.manifests import AWARD_ID, AWARD_LABEL, GPUS, MODEL, QUOTA, TERM_END
 
 Live = Mapping[str, Any]
 
@@ -23,10 +23,8 @@ class ObservedTenant:
     @property
     def award_id(self) -> str:
         """The award's id; its label value where the annotation was removed."""
-        metadata = self._namespace.get("metadata", {})
-        annotations = metadata.get("annotations") or {}
-        labels = metadata.get("labels") or {}
-        return str(annotations.get(AWARD_ID) or labels.get(AWARD_LABEL) or self.namespace)
+        labels = self._namespace.get("metadata", {}).get("labels") or {}
+        return str(self._annotations.get(AWARD_ID) or labels.get(AWARD_LABEL) or self.namespace)
 
     @property
     def terminating(self) -> bool:
@@ -36,7 +34,7 @@ class ObservedTenant:
     @property
     def term_end(self) -> datetime | None:
         """The end of the term that was promised when the tenant was last written."""
-        text = (self._namespace.get("metadata", {}).get("annotations") or {}).get(TERM_END, "")
+        text = self._annotations.get(TERM_END, "")
         try:
             end = datetime.fromisoformat(text)
         except ValueError:
@@ -45,7 +43,7 @@ class ObservedTenant:
 
     def pool(self, cluster: ProviderCluster) -> GpuPool:
         """Return the pool whose GPUs the tenant holds; the first where the model's annotation says nothing."""
-        model = (self._namespace.get("metadata", {}).get("annotations") or {}).get(MODEL)
+        model = self._annotations.get(MODEL)
         return next((pool for pool in cluster.pools if pool.model == model), cluster.pools[0])
 
     def hard(self, resource: str) -> int:
@@ -55,6 +53,21 @@ class ObservedTenant:
     def used(self, resource: str) -> int:
         """Return what the quota charges for ``resource``, in GPUs. 0 does not yet prove that a card is free."""
         return _gpus(self._quota.get("status", {}).get("used"), resource)
+
+    def held(self, resource: str) -> int:
+        """Return the GPUs that nobody else may be given while this tenant is there.
+
+        A teardown sets the quota to 0 first. From then on the quota says nothing: a pod that is stuck while it
+        terminates is not even charged. What the award had counts until the namespace is gone.
+        """
+        hard = self.hard(resource)
+        if hard == 0 and self._annotations.get(GPUS, "").isdecimal():
+            return max(int(self._annotations[GPUS]), self.used(resource))
+        return max(hard, self.used(resource))
+
+    @property
+    def _annotations(self) -> Mapping[str, str]:
+        return self._namespace.get("metadata", {}).get("annotations") or {}
 
     @property
     def _namespace(self) -> Live:

@@ -27,7 +27,8 @@ class Op(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One tenant that differs. GPUs are of ``model``; ``before`` is what the live quota grants, 0 without a quota.
+    """One tenant that differs. GPUs are of ``model``; ``before`` is what the live quota grants, 0 without a quota, and
+    for a reclaim what comes back once it is done.
 
     ``expected`` is false for a reclaim that neither the ledger nor the promised end of the term explains: the guard
     counts those.
@@ -152,7 +153,7 @@ def _reclaim(
         award_id=live.award_id,
         namespace=live.namespace,
         model=pool.model,
-        before=live.hard(pool.resource),
+        before=live.held(pool.resource),
         after=0,
         used=live.used(pool.resource),
         reasons=(reason,),

@@ -10,7 +10,7 @@ Finalizers are reported and never stripped.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -31,14 +31,15 @@ _SLOWEST_POLL_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """What became of one namespace's pods. ``stuck`` says which pods still hold GPUs and why; empty is free.
+    """What became of one namespace's pods. ``stuck`` says which pods have not ended and why; empty is free.
 
-    ``seconds`` is from the call to the proof.
+    ``held`` are the GPUs that these pods hold; ``seconds`` is from the call to the proof.
     """
 
     namespace: str
     seconds: float
     stuck: tuple[str, ...] = ()
+    held: int = 0
 
 
 def release(
@@ -61,10 +62,8 @@ def release(
         done += [Release(namespace=name, seconds=spent) for name, left in pods.items() if not left]
         waiting = [name for name, left in pods.items() if left]
         if waiting and spent >= timeout:
-            done += [
-                Release(namespace=name, seconds=spent, stuck=tuple(_why_stuck(pod) for pod in pods[name]))
-                for name in waiting
-            ]
+            resources = {pool.resource for pool in cluster.pools}
+            done += [_stuck(name, spent, pods[name], resources) for name in waiting]
             break
         if waiting:
             progress(f"waiting for the pods of {len(waiting)} namespaces to end")
@@ -130,6 +129,21 @@ def _pods(api: KubeApi, namespace: str) -> list[dict[str, Any]]:
         for pod in api.list(f"/api/v1/namespaces/{namespace}/pods")
         if pod["spec"].get("nodeName") and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
     ]
+
+
+def _stuck(namespace: str, seconds: float, pods: Sequence[Mapping[str, Any]], resources: Collection[str]) -> Release:
+    held = sum(_gpus(pod, resources) for pod in pods)
+    return Release(namespace=namespace, seconds=seconds, stuck=tuple(_why_stuck(pod) for pod in pods), held=held)
+
+
+def _gpus(pod: Mapping[str, Any], resources: Collection[str]) -> int:
+    """Return the most GPUs that a pod can hold: init containers run before the others, or beside them as sidecars."""
+    return sum(
+        int(container.get("resources", {}).get("limits", {}).get(resource, 0))
+        for part in ("containers", "initContainers")
+        for container in pod["spec"].get(part) or ()
+        for resource in resources
+    )
 
 
 def _why_stuck(pod: Mapping[str, Any]) -> str:

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pulumi
-from gpuprov.run import byhand
 
 from gpuprov.program import declare
+from gpuprov.run import byhand
 
 decision = byhand.decide(Path(__file__).parent.parent, pulumi.get_stack())
 declare(decision.cluster, decision.tenants, decision.cluster_uid)

@@ -36,7 +36,7 @@ def command(project: Project, providers: tuple[str, ...], *, as_json: bool) -> N
         rows: list[dict[str, Any]] = [pool.to_json() for pool in pools]
         print_json({"pools": rows, "failed": {name: str(error) for name, error in failed.items()}})
     else:
-        headers = ["provider", "model", "awards", "capacity", "allocated", "in use", "over quota", "free"]
+        headers = ["provider", "model", "awards", "capacity", "allocated", "in use", "still held", "free"]
         headers += ["free, H100-eq.", "capacity, H100-eq."]
         table(
             headers,

@@ -17,7 +17,11 @@ from gpuprov.project import Project
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolStatus:
-    """One pool in GPUs of its model. ``over`` is what pods hold beyond their lowered quota: it is not free."""
+    """One pool in GPUs of its model.
+
+    ``over`` is what tenants still hold beyond their quotas, because pods run on after a reduction or a teardown is not
+    finished: it is not free.
+    """
 
     provider: str
     model: GpuModel
@@ -58,13 +62,13 @@ def read_status(project: Project, providers: Collection[str]) -> tuple[list[Pool
 def _status(cluster: ProviderCluster, pool: GpuPool, there: ObservedCluster) -> PoolStatus:
     mine = [tenant for tenant in there.tenants if tenant.pool(cluster) is pool]
     hard = [tenant.hard(pool.resource) for tenant in mine]
-    used = [tenant.used(pool.resource) for tenant in mine]
+    held = [tenant.held(pool.resource) for tenant in mine]
     return PoolStatus(
         provider=cluster.provider,
         model=pool.model,
         awards=len(mine),
         capacity=pool.capacity,
         allocated=sum(hard),
-        used=sum(used),
-        over=sum(max(0, use - limit) for use, limit in zip(used, hard, strict=True)),
+        used=sum(tenant.used(pool.resource) for tenant in mine),
+        over=sum(held) - sum(hard),
     )

@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Mapping
 
 from gpuprov import engine, reclaim
 from gpuprov.errors import GpuprovError
@@ -33,8 +34,8 @@ def run(job: Job) -> Outcome:
     """Release, lower, apply, prove. Raises GpuprovError; what was done before it stays done and can be repeated."""
     begun = time.monotonic()
     _lower(job)
-    released, stuck = _release(job)
-    postponed = _postpone(job, stuck)
+    released, stuck, held = _release(job)
+    postponed = _postpone(job, held)
     touch = set(job.touch) - set(stuck) - postponed
     nothing_stays = not job.tenants and not job.told.keys() - touch and not stuck
     operations = _apply(job, touch, everything=nothing_stays)
@@ -59,24 +60,35 @@ def _lower(job: Job) -> None:
         reclaim.lower(job.cluster, {tenant.namespace: quota_hard(tenant, job.cluster) for tenant in shrinking})
 
 
-def _release(job: Job) -> tuple[dict[str, float], dict[str, str]]:
-    """Return the seconds for each award whose GPUs are proven free, and the reason for each where they are not."""
+def _release(job: Job) -> tuple[dict[str, float], dict[str, str], dict[str, int]]:
+    """End the pods of what is reclaimed.
+
+    Return the seconds for each award whose GPUs are proven free, the reason for each where they are not, and the GPUs
+    that pods of the latter hold, by model.
+    """
     if not job.reclaim:
-        return {}, {}
+        return {}, {}, {}
     progress(f"ending the pods of {len(job.reclaim)} awards")
-    award_ids = {one.namespace: one.award_id for one in job.reclaim}
-    releases = reclaim.release(job.cluster, list(award_ids), timeout=job.timeout, progress=progress)
-    free = {award_ids[one.namespace]: one.seconds for one in releases if not one.stuck}
-    stuck = {award_ids[one.namespace]: "; ".join(one.stuck) for one in releases if one.stuck}
-    return free, stuck
-
-
-def _postpone(job: Job, stuck: dict[str, str]) -> set[str]:
-    """Return the awards that must wait because a stuck tenant of the same model still holds what they would get."""
+    awards = {one.namespace: one for one in job.reclaim}
+    releases = reclaim.release(job.cluster, list(awards), timeout=job.timeout, progress=progress)
+    free: dict[str, float] = {}
+    stuck: dict[str, str] = {}
     held: dict[str, int] = {}
-    for one in job.reclaim:
-        if one.award_id in stuck:
-            held[one.model] = held.get(one.model, 0) + one.gpus
+    for one in releases:
+        award = awards[one.namespace]
+        if one.stuck:
+            stuck[award.award_id] = "; ".join(one.stuck)
+            held[award.model] = held.get(award.model, 0) + one.held
+        else:
+            free[award.award_id] = one.seconds
+    return free, stuck, held
+
+
+def _postpone(job: Job, held: Mapping[str, int]) -> set[str]:
+    """Return the awards that must wait because pods of reclaimed tenants still hold what they would get.
+
+    What the pods hold is counted, not what a quota says: that is 0 since the teardown began.
+    """
     wanted: dict[str, int] = {}
     for tenant in job.tenants:
         wanted[tenant.pool.model] = wanted.get(tenant.pool.model, 0) + tenant.gpus

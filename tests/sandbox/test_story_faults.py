@@ -123,6 +123,25 @@ def test_another_cluster_behind_the_context_is_refused(story: Story, tmp_path: P
     assert live(story) == before
 
 
+def test_a_replaced_cluster_is_filled_again_once_it_is_accepted(story: Story) -> None:
+    """Losing every namespace and the role together with the cluster's identity is what a rebuilt cluster looks like."""
+    core = story.world.core("kt-cloud")
+    for name in everything()["kt-cloud"]:
+        core.delete_namespace(name)
+    eventually(lambda: not story.world.namespaces("kt-cloud"))
+    rebuilt = {"clusterUid": "00000000-0000-0000-0000-000000000000"}
+    export = story.root / "state.json"
+    state = json.loads(story.by_hand("stack", "kt-cloud", "export").out)
+    state["deployment"]["resources"][0]["outputs"] |= rebuilt
+    export.write_text(json.dumps(state), encoding="utf-8")
+    assert story.by_hand("stack", "kt-cloud", "import", "--file", str(export)).code == 0
+    assert story.run("up", "--yes").code == 4
+    assert story.world.namespaces("kt-cloud") == set()
+    story.ok("up", "--yes", "--accept-cluster", "kt-cloud")
+    assert live(story) == everything()
+    in_step(story)
+
+
 def test_what_was_changed_by_hand_is_found_and_put_right(story: Story) -> None:
     samsung = story.world.core("samsung-sds")
     more = {"spec": {"hard": {"requests.nvidia.com/gpu": "64"}}}
@@ -222,6 +241,32 @@ def test_a_killed_run_is_finished_by_the_next(story: Story, seed: int) -> None:
     expected["elice-cloud"] = {namespace("HPC-2026-1-006"), namespace("HPC-2026-1-770")}
     expected["kt-cloud"] |= {namespace("HPC-2026-1-771")}
     assert live(story) == expected
+    in_step(story)
+
+
+def test_an_interrupted_run_says_so_and_is_finished_by_the_next(story: Story) -> None:
+    """Ctrl-C reaches the command and all its children; Pulumi then saves what it knows."""
+    story.edit_list(lambda rows: [row.replace(",1,4,KT클라우드,H200,4,", ",1,2,KT클라우드,H200,2,") for row in rows])
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gpuprov", "up", "--yes"],
+        cwd=story.root,
+        env=story.environment | {"GPUPROV_AT": MARCH},
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "applying" in line:
+            os.killpg(process.pid, signal.SIGINT)
+            break
+    said = process.stderr.read()
+    process.stderr.close()
+    assert process.wait() == 130, said
+    assert "give the same command again" in said
+    story.up()
+    assert story.world.quotas("kt-cloud")[namespace("HPC-2026-1-007")] == 2
     in_step(story)
 
 
