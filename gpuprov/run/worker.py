@@ -5,6 +5,7 @@ The order is the point: what is given back is proven free before anything is gra
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import sys
@@ -20,9 +21,10 @@ from gpuprov.run.job import Freed, Job, Outcome, Reclaim
 
 
 def say(kind: str, value: object) -> None:
-    """Write one line of the answer."""
-    sys.stdout.write(json.dumps({kind: value}) + "\n")
-    sys.stdout.flush()
+    """Write one line of the answer. Where nobody reads any more, the work is finished all the same."""
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.write(json.dumps({kind: value}) + "\n")
+        sys.stdout.flush()
 
 
 def progress(line: str) -> None:
