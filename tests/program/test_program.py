@@ -220,7 +220,7 @@ def test_outputs_say_what_each_award_has(two):
 def test_without_tenants_there_are_only_outputs():
     asked, outputs = declared([])
     assert asked == {}
-    assert outputs == {"clusterUid": "uid-1", "tenants": {}}
+    assert outputs == {"clusterUid": "uid-1", "context": "sds-admin", "tenants": {}}
 
 
 def test_a_run_on_some_awards_leaves_out_the_others():
@@ -229,7 +229,7 @@ def test_a_run_on_some_awards_leaves_out_the_others():
     assert {name for kind, name in asked if kind == TENANT or kind in OBJECTS} == {"HPC-2"}
     assert {(PROVIDER, "samsung-sds"), (ACCESS, "access"), (ROLE, "gpuprov-tenant")} <= asked.keys()
     assert len(asked) == 3 + 6
-    assert outputs == {"clusterUid": "uid-1", "tenants": told}
+    assert outputs == {"clusterUid": "uid-1", "context": "sds-admin", "tenants": told}
 
 
 def test_a_run_on_no_award_keeps_role_and_provider():

@@ -46,7 +46,7 @@ def simulate(one, happened):
     return held
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(events())
 @example([reduced("HPC-1", day(3), 4), reduced("HPC-1", day(5), 8)])
 @example([extended("HPC-1", day(3), date(2026, 1, 12)), forfeited("HPC-1", day(10))])
@@ -59,7 +59,7 @@ def test_what_an_award_holds_in_every_hour(happened):
         assert (held.gpus if held else 0) == gpus, at
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(events())
 def test_allocations_follow_each_other_without_gap_or_overlap(happened):
     told = history(SHORT, happened)

@@ -90,6 +90,12 @@ def test_a_forfeiture_does_not_act_before_its_instant():
     assert only(award(), JANUARY - TICK, [forfeited("HPC-1", JANUARY - TICK)]) is Cause.FORFEITED
 
 
+def test_an_award_whose_term_was_cut_to_nothing_has_ended_when_it_would_begin():
+    cut = [extended("HPC-1", JANUARY - timedelta(days=9), date(2025, 12, 24))]
+    assert only(award(), JANUARY - TICK, cut) is Cause.NOT_YET
+    assert only(award(), JANUARY, cut) is Cause.ENDED
+
+
 def test_a_tenant_carries_what_its_objects_need():
     listed = [award("A", 32, "A100"), award("B", 8, "H200", provider="kt-cloud")]
     state = desired(listed, CLUSTERS)
