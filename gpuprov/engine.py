@@ -21,7 +21,7 @@ from pulumi import automation as auto
 from gpuprov.cluster import ProviderCluster
 from gpuprov.component import TENANT_TYPE
 from gpuprov.errors import EngineError
-from gpuprov.program import TENANTS_OUTPUT, UID_OUTPUT, declare
+from gpuprov.program import CONTEXT_OUTPUT, TENANTS_OUTPUT, UID_OUTPUT, declare
 from gpuprov.tenant import Tenant
 
 PARALLEL = 64
@@ -36,9 +36,10 @@ _OUTPUT_SECONDS = 120
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackOutputs:
-    """What the stack said after its last run: ``cluster_uid`` is None before the first one."""
+    """What the stack said after its last run: which cluster it was and through which context, None before the first."""
 
     cluster_uid: str | None = None
+    context: str | None = None
     tenants: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -71,10 +72,14 @@ def read_outputs(root: Path, stack: str) -> StackOutputs:
             return StackOutputs()
         raise EngineError(f"{stack}: {done.stderr.strip()}")
     outputs = json.loads(done.stdout or "{}")
-    return StackOutputs(cluster_uid=outputs.get(UID_OUTPUT), tenants=outputs.get(TENANTS_OUTPUT) or {})
+    return StackOutputs(
+        cluster_uid=outputs.get(UID_OUTPUT),
+        context=outputs.get(CONTEXT_OUTPUT),
+        tenants=outputs.get(TENANTS_OUTPUT) or {},
+    )
 
 
-def urns(stack: str, project: str, award_ids: Collection[str]) -> list[str]:
+def urns(stack: str, project: str, award_ids: Collection[str], *, role: bool) -> list[str]:
     """Return patterns for what a run on these awards may touch: their components, all that is in them, and the role.
 
     An award id has neither ``:`` nor ``*``, so a pattern never reaches another award. A pattern may match nothing,
@@ -82,7 +87,7 @@ def urns(stack: str, project: str, award_ids: Collection[str]) -> list[str]:
     """
     prefix = f"urn:pulumi:{stack}::{project}::"
     tenants = [f"{prefix}{TENANT_TYPE}**::{award_id}" for award_id in sorted(award_ids)]
-    return [f"{prefix}gpuprov:index:ClusterAccess**", *tenants]
+    return [f"{prefix}gpuprov:index:ClusterAccess**", *tenants] if role else tenants
 
 
 def up(
@@ -115,7 +120,7 @@ def up(
         result = stack.up(
             parallel=PARALLEL,
             refresh=refresh,
-            target=None if touch is None else urns(cluster.provider, project, touch),
+            target=None if touch is None else urns(cluster.provider, project, touch, role=bool(tenants)),
             on_event=watch,
             color="never",
             suppress_outputs=True,

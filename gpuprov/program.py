@@ -12,6 +12,7 @@ from gpuprov.component import AwardTenant, ClusterAccess, kubernetes_provider
 from gpuprov.tenant import Tenant
 
 UID_OUTPUT = "clusterUid"
+CONTEXT_OUTPUT = "context"
 TENANTS_OUTPUT = "tenants"
 
 
@@ -49,4 +50,5 @@ def declare(
             if only is None or tenant.award_id in only:
                 AwardTenant(tenant, cluster, provider)
     pulumi.export(UID_OUTPUT, cluster_uid)
+    pulumi.export(CONTEXT_OUTPUT, cluster.context)
     pulumi.export(TENANTS_OUTPUT, summary(tenants) if told is None else dict(told))

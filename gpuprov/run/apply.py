@@ -29,6 +29,7 @@ def make_jobs(
     jobs = []
     for there in situation.observed:
         provider = there.provider
+        cluster = situation.project.by_provider[provider]
         tenants = situation.desired.on(provider)
         changes = situation.plan.on(provider)
         said, should = situation.outputs[provider], summary(tenants)
@@ -45,7 +46,7 @@ def make_jobs(
             Job(
                 root=situation.project.root,
                 project=situation.project.name,
-                cluster=situation.project.by_provider[provider],
+                cluster=cluster,
                 cluster_uid=there.uid,
                 tenants=tenants,
                 told=dict(said.tenants),
@@ -53,6 +54,7 @@ def make_jobs(
                 grow=tuple(change.award_id for change in changes if change.after > change.before),
                 lower=tuple(c.award_id for c in changes if c.op is Op.UPDATE and c.after < c.before),
                 reclaim=tuple(_reclaim(change) for change in changes if change.op is Op.RECLAIM),
+                reconnect=only is None and bool(said.tenants) and said.context != cluster.context,
                 refresh=replaced or not _clean(changes, said.tenants.keys()),
                 timeout=timeout,
             )

@@ -28,8 +28,10 @@ class Job(_Message):
     """One provider's part of a plan. The process decides nothing: the tenants were decided and guarded before.
 
     ``touch`` are the awards that differ and may be changed; ``grow`` those among them that get GPUs which others may
-    have to give back first; ``lower`` the shrinking ones. ``timeout`` in seconds bounds the waiting for pods, and
-    again for the namespaces. ``told`` is what the stack's outputs said of its tenants after its last run.
+    have to give back first; ``lower`` the shrinking ones. ``told`` is what the stack's outputs said of its tenants
+    after its last run. ``reconnect`` is set where the context's name was changed: a run with targets would go on with
+    the old one, so all awards are declared once. ``timeout`` in seconds bounds the waiting for pods, and again for the
+    namespaces.
     """
 
     root: Path
@@ -42,13 +44,14 @@ class Job(_Message):
     grow: tuple[str, ...] = ()
     lower: tuple[str, ...] = ()
     reclaim: tuple[Reclaim, ...] = ()
+    reconnect: bool = False
     refresh: bool = False
     timeout: float = 120.0
 
     @property
     def empty(self) -> bool:
         """True where nothing differs: then no process is started at all."""
-        return not self.touch
+        return not self.touch and not self.reconnect
 
 
 class Freed(_Message):

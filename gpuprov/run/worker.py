@@ -40,7 +40,7 @@ def run(job: Job) -> Outcome:
     postponed = _postpone(job, held)
     touch = set(job.touch) - set(stuck) - postponed
     nothing_stays = not job.tenants and not job.told.keys() - touch and not stuck
-    operations = _apply(job, touch, everything=nothing_stays)
+    operations = _apply(job, touch, postponed, everything=nothing_stays or job.reconnect)
     freed = _prove(job, released, stuck, begun)
     return Outcome(
         provider=job.cluster.provider,
@@ -102,9 +102,9 @@ def _postpone(job: Job, held: Mapping[str, int]) -> set[str]:
     return {tenant.award_id for tenant in job.tenants if tenant.award_id in job.grow and tenant.pool.model in full}
 
 
-def _apply(job: Job, touch: set[str], *, everything: bool) -> dict[str, int]:
-    """Let Pulumi touch the awards that differ. ``everything``: an empty stack is empty, also role and provider go."""
-    if not touch:
+def _apply(job: Job, touch: set[str], postponed: set[str], *, everything: bool) -> dict[str, int]:
+    """Let Pulumi touch the awards that differ; with ``everything`` also what they share, which an empty stack loses."""
+    if not touch and not job.reconnect:
         return {}
     progress(f"applying {len(touch)} awards")
     should = summary(job.tenants)
@@ -114,7 +114,7 @@ def _apply(job: Job, touch: set[str], *, everything: bool) -> dict[str, int]:
         job.root,
         job.project,
         job.cluster,
-        job.tenants,
+        [tenant for tenant in job.tenants if tenant.award_id not in postponed],
         job.cluster_uid,
         touch=None if everything else touch,
         told=told,

@@ -107,12 +107,12 @@ class Story:
         data = self.ok("up", "--yes", "--json", at=at).data
         return {one["provider"]: one for one in data["providers"]}
 
-    def by_hand(self, verb: str, provider: str, *options: str, at: str = MARCH) -> Ran:
+    def by_hand(self, verb: str, provider: str, *options: str, at: str = MARCH, **environment: str) -> Ran:
         """Run pulumi as an engineer types it, with the language host and the local program."""
         done = subprocess.run(
             ["pulumi", verb, "--stack", provider, "--non-interactive", *options],
             cwd=self.root,
-            env=self.environment | {"GPUPROV_AT": at},
+            env=self.environment | {"GPUPROV_AT": at} | environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -282,6 +282,28 @@ def test_an_orphan_that_no_state_knows_is_swept(story: Story) -> None:
     in_step(story)
 
 
+def test_a_renamed_context_reaches_the_stack(story: Story, tmp_path: Path) -> None:
+    config = yaml.safe_load(story.world.sandbox.kubeconfig.read_text(encoding="utf-8"))
+    for one in config["contexts"]:
+        one["name"] = {"kt-cloud": "kt-gpu"}.get(one["name"], one["name"])
+    renamed = tmp_path / "renamed"
+    renamed.write_text(yaml.safe_dump(config), encoding="utf-8")
+    renamed.chmod(0o600)
+    stack = story.root / "stacks" / "Pulumi.kt-cloud.yaml"
+    text = stack.read_text(encoding="utf-8")
+    stack.write_text(text.replace("context: kt-cloud", "context: kt-gpu"), encoding="utf-8")
+    ran = story.run("up", "--yes", "--json", KUBECONFIG=str(renamed))
+    assert ran.code == 0, ran
+    hand = story.by_hand("preview", "kt-cloud", "--refresh", "--expect-no-changes", KUBECONFIG=str(renamed))
+    assert hand.code == 0, hand
+    again = story.run("up", "--yes", "--json", KUBECONFIG=str(renamed)).data["providers"]
+    assert all(one["operations"] == {} for one in again)
+    story.edit_list(lambda rows: [row.replace(",1,4,KT클라우드,H200,4,", ",1,2,KT클라우드,H200,2,") for row in rows])
+    done = story.run("up", "--yes", "--json", KUBECONFIG=str(renamed)).data["providers"]
+    assert [one["applied"] for one in done] == [[], ["HPC-2026-1-007"], []]
+    assert story.world.quotas("kt-cloud")[namespace("HPC-2026-1-007")] == 2
+
+
 def test_by_hand_first_then_the_command_line(story: Story) -> None:
     story.edit_list(lambda rows: [row.replace(",1,4,KT클라우드,H200,4,", ",1,2,KT클라우드,H200,2,") for row in rows])
     ran = story.by_hand("up", "kt-cloud", "--yes")
