@@ -86,6 +86,9 @@ def test_a_plan_that_only_takes_back_always_passes():
     there = seen(SDS, here("A", 16), here("B", 16), here("C", 8))
     assert refusals(listed, there) == []  # still 32 of 16, but nobody gets more
     assert refusals(listed, there, events=[reduced("A", MARCH, 15)]) == []
+    relabelled = here("B", 16)
+    relabelled.objects["RoleBinding", "awardee"]["metadata"]["labels"].clear()
+    assert refusals(listed, seen(SDS, here("A", 16), relabelled)) == []
     assert refusals([*listed, award("D", 1)], there) != []
     assert refusals(listed, seen(SDS, here("A", 16), here("B", 15))) != []
 

@@ -1,11 +1,13 @@
 """The project's files: Pulumi.yaml, the stacks, and the ledger."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock, Timeout
 from strategies import MARCH, accepted, forfeited, reduced
 
 from gpuprov.errors import InputError
@@ -247,6 +249,22 @@ def test_a_line_that_was_cut_off_is_told_as_such(tmp_path):
 def test_a_ledger_that_is_a_folder(tmp_path):
     assert "cannot be read" in problems(read_ledger, tmp_path)[0].message
     assert "cannot be written" in problems(append_event, tmp_path, EVENTS[0])[0].message
+
+
+def test_the_lock_is_held_until_the_event_is_on_the_disk(tmp_path, monkeypatch):
+    path = tmp_path / "ledger.jsonl"
+    seen = []
+
+    def fsync(number):
+        with pytest.raises((Timeout, RuntimeError)), FileLock(f"{path}.lock", timeout=0):
+            pass
+        seen.append(path.read_bytes())
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    append_event(path, EVENTS[0])
+    assert seen == [EVENT.dump_json(EVENTS[0]) + b"\n"]
+    with FileLock(f"{path}.lock", timeout=0):
+        assert len(read_ledger(path)) == 1
 
 
 WRITER = """

@@ -391,6 +391,7 @@ def test_a_namespace_that_does_not_go_is_not_credited(monkeypatch):
         ([], ["X", "Z"], {}, {"X", "Y"}),
         ([("A", 1)], ["A", "X"], {}, {"X", "Y"}),
         ([], ["X", "Y"], {"gpu-y": (("pod",), 8)}, {"X"}),
+        ([], ["X"], {"gpu-y": (("pod",), 8)}, {"X"}),  # the state does not know Y, which is still there
     ],
 )
 def test_the_last_award_takes_the_rest_of_the_stack_with_it(tenants, told, stuck, touch, monkeypatch):
