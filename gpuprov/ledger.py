@@ -50,7 +50,7 @@ class Extended(_Event):
     """The term was given another last day."""
 
     event: Literal["extended"] = "extended"
-    last_day: date = Field(description="The new last day; it belongs to the term.")
+    last_day: date = Field(le=date(2199, 12, 31), description="The new last day; it belongs to the term.")
 
 
 Event = Annotated[Accepted | Forfeited | Reduced | Extended, Field(discriminator="event")]

@@ -18,6 +18,7 @@ from typing import Any
 
 from gpuprov import naming
 from gpuprov.cluster import ProviderCluster
+from gpuprov.quantity import count, gib
 from gpuprov.tenant import Tenant
 
 Manifest = Mapping[str, Any]
@@ -81,7 +82,7 @@ def tenant_manifests(tenant: Tenant, cluster: ProviderCluster) -> tuple[Manifest
 def quota_hard(tenant: Tenant, cluster: ProviderCluster) -> dict[str, str]:
     """Return the ``hard`` part of the tenant's ResourceQuota."""
     per_gpu = tenant.pool.per_gpu
-    cpu = str(tenant.gpus * per_gpu.cpu)
+    cpu = count(tenant.gpus * per_gpu.cpu)
     memory = gib(tenant.gpus * per_gpu.memory_gib)
     names = {*cluster.other_gpu_resources, *(pool.resource for pool in cluster.pools)}
     hard = {f"requests.{name}": "0" for name in sorted(names)}
@@ -89,26 +90,15 @@ def quota_hard(tenant: Tenant, cluster: ProviderCluster) -> dict[str, str]:
         hard[f"{device_class}.deviceclass.resource.k8s.io/devices"] = "0"
         hard[f"requests.deviceclass.resource.kubernetes.io/{device_class}"] = "0"
     hard |= {
-        f"requests.{tenant.pool.resource}": str(tenant.gpus),
+        f"requests.{tenant.pool.resource}": count(tenant.gpus),
         "requests.cpu": cpu,
         "limits.cpu": cpu,
         "requests.memory": memory,
         "limits.memory": memory,
         "requests.storage": gib(tenant.gpus * per_gpu.storage_gib),
-        "pods": str(tenant.gpus * _PODS_PER_GPU),
+        "pods": count(tenant.gpus * _PODS_PER_GPU),
     }
-    return hard | {name: str(count) for name, count in _COUNTS.items()}
-
-
-def gib(count: int) -> str:
-    """Write ``count`` GiB as the API server prints it: 2048 becomes ``2Ti``, 1 ``1Gi``, 0 ``0``."""
-    if count == 0:
-        return "0"
-    for unit in ("Gi", "Ti", "Pi"):
-        if count % 1024:
-            return f"{count}{unit}"
-        count //= 1024
-    return f"{count}Ei"
+    return hard | {name: count(most) for name, most in _COUNTS.items()}
 
 
 def cluster_role() -> Manifest:
@@ -176,7 +166,7 @@ def _quota(tenant: Tenant, cluster: ProviderCluster) -> Manifest:
 
 
 def _limit_range(tenant: Tenant, cluster: ProviderCluster) -> Manifest:
-    defaults = {"cpu": str(cluster.container_defaults.cpu), "memory": gib(cluster.container_defaults.memory_gib)}
+    defaults = {"cpu": count(cluster.container_defaults.cpu), "memory": gib(cluster.container_defaults.memory_gib)}
     return {
         "apiVersion": "v1",
         "kind": "LimitRange",

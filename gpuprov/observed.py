@@ -9,6 +9,7 @@ from typing import Any
 
 from gpuprov.cluster import GpuPool, ProviderCluster
 from gpuprov.manifests import AWARD_ID, AWARD_LABEL, GPUS, MODEL, QUOTA, TERM_END
+from gpuprov.quantity import whole
 
 Live = Mapping[str, Any]
 
@@ -88,7 +89,4 @@ class ObservedCluster:
 
 
 def _gpus(quantities: Mapping[str, Any] | None, resource: str) -> int:
-    text = str((quantities or {}).get(f"requests.{resource}", "0"))
-    if text.endswith("k"):  # the API server prints 2000 as 2k
-        return int(text[:-1]) * 1000
-    return int(text)
+    return whole(str((quantities or {}).get(f"requests.{resource}", "0")))

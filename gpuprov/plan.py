@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from gpuprov import naming
 from gpuprov.cluster import ProviderCluster
 from gpuprov.gpu import GpuModel
 from gpuprov.manifests import QUOTA, Manifest, tenant_manifests
@@ -76,8 +77,8 @@ class Plan:
 
 def make_plan(desired: Desired, observed: Sequence[ObservedCluster], clusters: Mapping[str, ProviderCluster]) -> Plan:
     """Compare the desired state with what was observed. Clusters that were not observed have no part in the plan."""
-    absences = {absence.award_id: absence for absence in desired.absences}
-    elsewhere = {tenant.award_id: tenant.provider for tenant in desired.tenants}
+    absences = {naming.namespace(absence.award_id): absence for absence in desired.absences}
+    elsewhere = {tenant.namespace: tenant.provider for tenant in desired.tenants}
     changes: list[Change] = []
     unchanged = 0
     for there in observed:
@@ -92,7 +93,7 @@ def make_plan(desired: Desired, observed: Sequence[ObservedCluster], clusters: M
                 changes.append(change)
         names = {tenant.namespace for tenant in wanted}
         changes += [
-            _reclaim(one, cluster, absences.get(one.award_id), elsewhere.get(one.award_id), desired.at)
+            _reclaim(one, cluster, absences.get(one.namespace), elsewhere.get(one.namespace), desired.at)
             for one in there.tenants
             if one.namespace not in names
         ]
@@ -107,6 +108,8 @@ def _write(tenant: Tenant, live: ObservedTenant | None, cluster: ProviderCluster
     resource = tenant.pool.resource
     op, reasons = Op.CREATE, [f"term to {tenant.term_end.isoformat(timespec='minutes')}, no namespace yet"]
     before = used = 0
+    if live is not None and live.pool(cluster) != tenant.pool:
+        return _change_of_model(tenant, live, cluster)
     if live is not None:
         op = Op.UPDATE
         before, used = live.hard(resource), live.used(resource)
@@ -131,26 +134,33 @@ def _write(tenant: Tenant, live: ObservedTenant | None, cluster: ProviderCluster
     )
 
 
+def _change_of_model(tenant: Tenant, live: ObservedTenant, cluster: ProviderCluster) -> Change:
+    """Take the tenant back first: pods that run would stay on the old model's nodes, under the new model's quota."""
+    reason = f"now {tenant.gpus} {tenant.pool.model}: what it has comes back first, the next run grants the new model"
+    return _take_back(live, cluster, tenant.award_id, reason, expected=True)
+
+
 def _reclaim(
     live: ObservedTenant, cluster: ProviderCluster, absence: Absence | None, elsewhere: str | None, at: datetime
 ) -> Change:
-    pool = live.pool(cluster)
-    promised_end = live.term_end
-    expected = absence is not None and (
-        absence.cause is Cause.FORFEITED
-        or (absence.cause is Cause.ENDED and promised_end is not None and promised_end <= at)
-    )
-    if absence is not None:
-        reason = absence.reason
-        if absence.cause is Cause.ENDED and not expected:
-            promised = "unknown" if promised_end is None else promised_end.isoformat(timespec="minutes")
-            reason += f"; the cluster was promised {promised}"
-    else:
+    if absence is None:
         reason = f"now at {elsewhere}" if elsewhere else "not in the award list"
+        return _take_back(live, cluster, live.award_id, reason, expected=False)
+    promised = live.term_end
+    expected = absence.by_ledger or (absence.cause is Cause.ENDED and promised is not None and promised <= at)
+    reason = absence.reason
+    if absence.cause is Cause.ENDED and not expected:
+        end = "unknown" if promised is None else promised.isoformat(timespec="minutes")
+        reason += f"; the cluster was promised {end}"
+    return _take_back(live, cluster, absence.award_id, reason, expected=expected)
+
+
+def _take_back(live: ObservedTenant, cluster: ProviderCluster, award_id: str, reason: str, *, expected: bool) -> Change:
+    pool = live.pool(cluster)
     return Change(
         op=Op.RECLAIM,
         provider=cluster.provider,
-        award_id=live.award_id,
+        award_id=award_id,
         namespace=live.namespace,
         model=pool.model,
         before=live.held(pool.resource),
@@ -174,14 +184,22 @@ def _drift(manifests: Sequence[Manifest], live: ObservedTenant) -> Iterator[str]
                 yield f"{kind} {name}: {path} is {is_!r}, should be {should!r}"
 
 
-def differences(manifest: Manifest, live: Live, path: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Yield (path, live value, wanted value) for all that the manifest states and the live object has otherwise.
+_OPEN = frozenset({"", "metadata", "metadata.labels", "metadata.annotations", "spec.hard"})
+"""Maps that others add to by right: labels, annotations, the server's own fields, further limits of a quota."""
 
-    What the live object has beyond the manifest (status, defaults, keys of others) is no difference.
+
+def differences(manifest: Manifest, live: Live, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yield (path, live value, wanted value) for all that the live object has otherwise than the manifest.
+
+    Beyond the manifest a live object may have what the server and others add to it. Its rules have to be exact:
+    one key more in a selector, and a policy isolates less.
     """
     for key, should in manifest.items():
-        is_ = live.get(key)
-        yield from _difference(should, is_, f"{path}.{key}" if path else key)
+        yield from _difference(should, live.get(key), f"{path}.{key}" if path else key)
+    if path not in _OPEN:
+        for key in sorted(live.keys() - manifest.keys()):
+            if live[key] is not None:  # an empty selector beside another selects everything: it counts
+                yield f"{path}.{key}", live[key], None
 
 
 def _difference(should: Any, is_: Any, path: str) -> Iterator[tuple[str, Any, Any]]:  # noqa: ANN401 (JSON)

@@ -62,6 +62,8 @@ def open_project(root: Path) -> Project:
         for path in sorted(stacks.glob("Pulumi.*.yaml"))
         if (cluster := _read_cluster(path, str(main.get("name")), problems)) is not None
     ]
+    if not isinstance(main.get("name"), str) and not problems:
+        problems.append(Problem(file=str(root / PROJECT_FILE), message="has no name", remedy="write `name: gpuprov`"))
     if not clusters and not problems:
         problems.append(
             Problem(file=str(stacks), message="no stack has a gpuprov:cluster", remedy="add Pulumi.<provider>.yaml")
@@ -115,6 +117,17 @@ def _read_cluster(path: Path, project: str, problems: list[Problem]) -> Provider
     provider = path.name.removeprefix("Pulumi.").removesuffix(".yaml")
     value = _mapping(_read_yaml(path, problems).get("config")).get(f"{project}:cluster")
     if value is None:
+        return None
+    if "provider" in _mapping(value):
+        problems.append(
+            Problem(
+                file=str(path),
+                column=f"{project}:cluster.provider",
+                value=str(value["provider"]),
+                message="the stack's name is the provider's",
+                remedy="remove the line, or rename the file",
+            )
+        )
         return None
     try:
         return ProviderCluster.model_validate({"provider": provider, **_mapping(value)})

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from gpuprov.cluster import ProviderCluster
 from gpuprov.kube import KubeApi
 from gpuprov.manifests import BINDING, MANAGED_BY, MANAGER, PROVIDER_LABEL, QUOTA
+from gpuprov.quantity import whole
 
 GRACE_SECONDS = 30
 """What a container gets to end by itself after SIGTERM, as is Kubernetes' own default."""
@@ -139,7 +140,7 @@ def _stuck(namespace: str, seconds: float, pods: Sequence[Mapping[str, Any]], re
 def _gpus(pod: Mapping[str, Any], resources: Collection[str]) -> int:
     """Return the most GPUs that a pod can hold: init containers run before the others, or beside them as sidecars."""
     return sum(
-        int(container.get("resources", {}).get("limits", {}).get(resource, 0))
+        whole(str(container.get("resources", {}).get("limits", {}).get(resource, "0")))
         for part in ("containers", "initContainers")
         for container in pod["spec"].get(part) or ()
         for resource in resources

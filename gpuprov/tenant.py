@@ -49,12 +49,15 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Absence:
-    """An award of the list that must have no tenant, and why."""
+    """An award of the list that must have no tenant, and why.
+
+    ``by_ledger`` is true where an event of the ledger decided it: a forfeiture, or a new end of the term.
+    """
 
     award_id: str
     cause: Cause
     reason: str
-    term_end: datetime
+    by_ledger: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +102,8 @@ def desired_state(histories: Sequence[History], clusters: Sequence[ProviderClust
 
 def _absence(one: History, at: datetime) -> Absence:
     cause, reason = _cause(one, at)
-    return Absence(award_id=one.award.id, cause=cause, reason=reason, term_end=one.award.term.end)
+    new_end = cause is Cause.ENDED and one.term.end != one.award.term.end
+    return Absence(award_id=one.award.id, cause=cause, reason=reason, by_ledger=cause is Cause.FORFEITED or new_end)
 
 
 def _cause(one: History, at: datetime) -> tuple[Cause, str]:

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
 import click
 
 COMMANDS = {
-    "validate": "gpuprov.cli.validate",
-    "plan": "gpuprov.cli.plan",
-    "up": "gpuprov.cli.up",
-    "forfeit": "gpuprov.cli.forfeit",
-    "reduce": "gpuprov.cli.reduce",
-    "expire": "gpuprov.cli.expire",
-    "status": "gpuprov.cli.status",
-    "sandbox": "gpuprov.cli.sandbox",
-    "toolchain": "gpuprov.cli.toolchain",
+    "validate": "Check award lists and the ledger; touch no cluster.",
+    "plan": "Show what would change, and why.",
+    "up": "Bring the clusters to what the list and the ledger say.",
+    "forfeit": "Record that awards are forfeited, and reclaim their GPUs.",
+    "reduce": "Record that an award is reduced, and lower its quota.",
+    "expire": "Tear down what has ended or was forfeited.",
+    "status": "Show capacity, allocated, in use and free GPUs.",
+    "sandbox": "Run three real clusters on this machine.",
+    "toolchain": "Provide the pinned tools.",
 }
+"""Each command with its line in the help; ``gpuprov.cli.<name>`` has it as ``command``."""
+
+_INTERRUPTED = 130
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command's module only when that command runs; each has ``command``.
+    """A group that imports a command's module only when that command runs.
 
     The Kubernetes and Pulumi packages take over a second to import: `gpuprov --help` must not pay it.
     """
@@ -33,9 +37,22 @@ class LazyGroup(click.Group):
         """Import the command's module."""
         if cmd_name not in COMMANDS:
             return None
-        command = importlib.import_module(COMMANDS[cmd_name]).command
+        command = importlib.import_module(f"gpuprov.cli.{cmd_name}").command
         assert isinstance(command, click.Command)  # noqa: S101 (a programming error, not input)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the help's list of commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 (click's own signature)
+        """Run the command; Ctrl-C ends it with 130, as shells expect."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("interrupted; give the same command again to finish", err=True)
+            raise SystemExit(_INTERRUPTED) from None
 
 
 @click.group(cls=LazyGroup)

@@ -111,9 +111,6 @@ def reports_errors(command: F) -> F:
     def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (click's own signature)
         try:
             return command(*args, **kwargs)
-        except KeyboardInterrupt:
-            click.echo("interrupted; give the same command again to finish", err=True)
-            fail(Exit.INTERRUPTED)
         except GpuprovError as error:
             if kwargs.get("as_json"):
                 print_json(error_json(error))
@@ -168,7 +165,12 @@ def confirm(question: str, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise click.UsageError("give --yes: there is no terminal to ask at")
-    if not click.confirm(question, err=True):
+    try:
+        agreed = click.confirm(question, err=True)
+    except click.Abort:
+        click.echo("\nnothing was changed", err=True)
+        fail(Exit.INTERRUPTED)
+    if not agreed:
         click.echo("nothing was changed", err=True)
         fail(Exit.FAILURE)
 

@@ -20,7 +20,16 @@ from gpuprov.run.apply import carry_out, make_jobs
 from gpuprov.run.pipeline import Loaded, Situation, check, look
 from gpuprov.tenant import desired_state
 
-reason_option = click.option("--reason", required=True, help="Why, in words that an auditor understands.")
+
+def _not_empty(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    if not value.strip():
+        raise click.BadParameter("must not be empty", ctx, param)
+    return value
+
+
+reason_option = click.option(
+    "--reason", required=True, callback=_not_empty, help="Why, in words that an auditor understands."
+)
 
 
 def _user() -> str:
@@ -30,7 +39,7 @@ def _user() -> str:
         return "unknown"
 
 
-by_option = click.option("--by", default=_user, show_default="your user name", help="Who decided.")
+by_option = click.option("--by", default=_user, callback=_not_empty, show_default="your user name", help="Who decided.")
 
 
 def find_awards(loaded: Loaded, award_ids: Collection[str]) -> list[History]:

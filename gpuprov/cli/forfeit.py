@@ -46,9 +46,9 @@ def command(
     events = [
         Forfeited(award=one.award.id, at=moment, by=by, reason=reason, recorded=now())
         for one in found
-        if one.forfeited is None
+        if one.forfeited is None or one.forfeited.at > moment
     ]
     for one in found:
-        if one.forfeited is not None:
+        if one.forfeited is not None and one.forfeited.at <= moment:
             click.echo(f"{one.award.id} was forfeited at {one.forfeited.at.isoformat()} already", err=True)
     record_and_apply(loaded, found, events, moment, yes=yes, as_json=as_json, timeout=timeout)

@@ -13,8 +13,15 @@ from gpuprov.capacity import allocated_over_time
 from gpuprov.cli.common import json_option, print_json, project_option, reports_errors, warn
 from gpuprov.cli.output import table
 from gpuprov.errors import PlanRefused
+from gpuprov.load import json_schema
 from gpuprov.project import Project
 from gpuprov.run.pipeline import Loaded, load
+
+
+def _print_schema(ctx: click.Context, param: click.Parameter, value: bool) -> None:  # noqa: ARG001 (click's)
+    if value:
+        print_json(json_schema())
+        ctx.exit()
 
 
 @click.command("validate")
@@ -22,18 +29,20 @@ from gpuprov.run.pipeline import Loaded, load
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @project_option
 @json_option
-@click.option("--schema", is_flag=True, help="Print the JSON schema of an award list and stop.")
-def command(project: Project, files: tuple[Path, ...], *, as_json: bool, schema: bool) -> None:
+@click.option(
+    "--schema",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_schema,
+    help="Print the JSON schema of an award list and stop.",
+)
+def command(project: Project, files: tuple[Path, ...], *, as_json: bool) -> None:
     """Check award lists (those of the project, or FILES instead) with the ledger. Touches no cluster.
 
     Every problem is reported at once, with file, row, column, value and remedy. Exits with 4 where a provider's
     capacity is exceeded at any instant.
     """
-    if schema:
-        from gpuprov.load import json_schema
-
-        print_json(json_schema())
-        return
     loaded = load(replace(project, awards=files) if files else project)
     warn(loaded.warnings)
     if loaded.excesses:

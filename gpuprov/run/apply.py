@@ -42,6 +42,8 @@ def make_jobs(
         if only is not None:
             touch &= set(only)
             changes = tuple(change for change in changes if change.award_id in only)
+        # A refresh would read through the old context; what drifted as well is put right by the next run.
+        reconnect = only is None and bool(said.tenants) and said.context != cluster.context
         jobs.append(
             Job(
                 root=situation.project.root,
@@ -54,8 +56,8 @@ def make_jobs(
                 grow=tuple(change.award_id for change in changes if change.after > change.before),
                 lower=tuple(c.award_id for c in changes if c.op is Op.UPDATE and c.after < c.before),
                 reclaim=tuple(_reclaim(change) for change in changes if change.op is Op.RECLAIM),
-                reconnect=only is None and bool(said.tenants) and said.context != cluster.context,
-                refresh=replaced or not _clean(changes, said.tenants.keys()),
+                reconnect=reconnect,
+                refresh=not reconnect and (replaced or not _clean(changes, said.tenants.keys())),
                 timeout=timeout,
             )
         )

@@ -11,13 +11,14 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from gpuprov import engine, reclaim
 from gpuprov.errors import GpuprovError
 from gpuprov.manifests import quota_hard
 from gpuprov.program import summary
 from gpuprov.run.job import Freed, Job, Outcome, Reclaim
+from gpuprov.tenant import Tenant
 
 
 def say(kind: str, value: object) -> None:
@@ -38,9 +39,20 @@ def run(job: Job) -> Outcome:
     _lower(job)
     released, stuck, held = _release(job)
     postponed = _postpone(job, held)
+    if job.reconnect and (stuck or postponed):
+        # Without targets Pulumi would delete what is stuck or waits; with targets it would use the old context.
+        return Outcome(
+            provider=job.cluster.provider,
+            stuck=stuck,
+            postponed=tuple(sorted(postponed)),
+            seconds=time.monotonic() - begun,
+            error=_complaint(stuck, postponed),
+        )
+    leaving = {one.award_id for one in job.reclaim} | postponed
+    tenants = [tenant for tenant in job.tenants if tenant.award_id not in leaving]
     touch = set(job.touch) - set(stuck) - postponed
-    nothing_stays = not job.tenants and not job.told.keys() - touch and not stuck
-    operations = _apply(job, touch, postponed, everything=nothing_stays or job.reconnect)
+    nothing_stays = not tenants and not job.told.keys() - touch and not stuck
+    operations = _apply(job, tenants, touch, everything=nothing_stays or job.reconnect)
     freed = _prove(job, released, stuck, begun)
     return Outcome(
         provider=job.cluster.provider,
@@ -102,19 +114,19 @@ def _postpone(job: Job, held: Mapping[str, int]) -> set[str]:
     return {tenant.award_id for tenant in job.tenants if tenant.award_id in job.grow and tenant.pool.model in full}
 
 
-def _apply(job: Job, touch: set[str], postponed: set[str], *, everything: bool) -> dict[str, int]:
+def _apply(job: Job, tenants: Sequence[Tenant], touch: set[str], *, everything: bool) -> dict[str, int]:
     """Let Pulumi touch the awards that differ; with ``everything`` also what they share, which an empty stack loses."""
     if not touch and not job.reconnect:
         return {}
     progress(f"applying {len(touch)} awards")
-    should = summary(job.tenants)
+    should = summary(tenants)
     told = {award_id: said for award_id, said in job.told.items() if award_id not in touch}
     told |= {award_id: said for award_id, said in should.items() if award_id in touch}
     applied = engine.up(
         job.root,
         job.project,
         job.cluster,
-        [tenant for tenant in job.tenants if tenant.award_id not in postponed],
+        tenants,
         job.cluster_uid,
         touch=None if everything else touch,
         told=told,

@@ -473,7 +473,6 @@ def test_with_the_real_pulumi_a_closed_port_is_told(closed: World, command: tupl
 # ---- instants that are still to come
 
 
-@pytest.mark.xfail(strict=True, reason="an event that is still to come keeps `forfeit` from writing an earlier one")
 def test_an_award_that_will_be_forfeited_can_be_forfeited_now(closed: World) -> None:
     command = ("forfeit", "HPC-2026-1-002", "--reason", "x", "--yes")
     assert closed.run(*command, at=JULY.replace("07-01", "06-01")).code == 5

@@ -82,10 +82,6 @@ def test_what_comes_with_the_gpus_is_in_proportion(gpus, cpu, memory, storage):
     assert hard["requests.storage"] == storage * gpus * 1024**3
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="1000 is printed as 1k by the API server: 40 GPUs have 1000 pods, and their quota always differs",
-)
 def test_every_quantity_is_as_the_api_server_prints_it():
     wrong = {
         (gpus, name, text)

@@ -148,7 +148,6 @@ def test_a_stack_name_that_is_no_provider_name(name, tmp_path):
     assert problem.column == "shop:cluster.provider"
 
 
-@pytest.mark.xfail(strict=True, reason="a provider setting inside the cluster silently takes the place of the stack's")
 def test_the_stack_names_the_provider(tmp_path):
     second = STACK.replace("context: there", "context: there\n    provider: sds")
     try:
@@ -158,7 +157,6 @@ def test_the_stack_names_the_provider(tmp_path):
     assert set(read.by_provider) == {"sds", "other"}
 
 
-@pytest.mark.xfail(strict=True, reason="says that no stack has a cluster, though it is the name that is missing")
 def test_a_project_without_a_name_is_told_so(tmp_path):
     root = project(tmp_path, MAIN.replace("name: shop\n", ""))
     assert any(Path(one.file).name == "Pulumi.yaml" for one in problems(open_project, root))
