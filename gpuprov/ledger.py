@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -53,8 +53,10 @@ class Extended(_Event):
     last_day: date = Field(le=date(2199, 12, 31), description="The new last day; it belongs to the term.")
 
 
-Event = Annotated[Accepted | Forfeited | Reduced | Extended, Field(discriminator="event")]
-EVENT: TypeAdapter[Accepted | Forfeited | Reduced | Extended] = TypeAdapter(Event)
+Event: TypeAlias = Accepted | Forfeited | Reduced | Extended
+"""What can happen to an award."""
+
+EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])
 """Reads and writes one line of the ledger."""
 
 
@@ -84,7 +86,7 @@ class History:
         return next((part for part in self.allocations if part.start <= at < part.end), None)
 
 
-def history(award: Award, events: Iterable[Accepted | Forfeited | Reduced | Extended]) -> History:
+def history(award: Award, events: Iterable[Event]) -> History:
     """Apply the award's own events, in the order of the instants at which they take effect.
 
     Events of one instant apply in the order in which they were written. A reduction never raises a quantity, and
@@ -108,11 +110,9 @@ def history(award: Award, events: Iterable[Accepted | Forfeited | Reduced | Exte
     return History(award=award, term=Term(start=start, end=end), allocations=allocations, forfeited=forfeited)
 
 
-def histories(
-    awards: Sequence[Award], events: Sequence[Accepted | Forfeited | Reduced | Extended]
-) -> tuple[History, ...]:
+def histories(awards: Sequence[Award], events: Sequence[Event]) -> tuple[History, ...]:
     """Return the history of every award, in the order of the list."""
-    by_award: dict[str, list[Accepted | Forfeited | Reduced | Extended]] = {}
+    by_award: dict[str, list[Event]] = {}
     for event in events:
         by_award.setdefault(event.award, []).append(event)
     return tuple(history(award, by_award.get(award.id, ())) for award in awards)

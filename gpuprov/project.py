@@ -7,7 +7,7 @@ must know the other providers to tell an unknown supplier from one of another st
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from gpuprov.cluster import ProviderCluster
 from gpuprov.errors import InputError, Problem
-from gpuprov.ledger import EVENT, Accepted, Extended, Forfeited, Reduced
+from gpuprov.ledger import EVENT, Event
 
 PROJECT_FILE = "Pulumi.yaml"
 
@@ -145,7 +145,7 @@ def _read_cluster(path: Path, project: str, problems: list[Problem]) -> Provider
         return None
 
 
-def read_ledger(path: Path) -> tuple[Accepted | Forfeited | Reduced | Extended, ...]:
+def read_ledger(path: Path) -> tuple[Event, ...]:
     """Read the events. A ledger that does not exist yet has none. Raises InputError with every bad line."""
     try:
         lines = path.read_bytes().split(b"\n")
@@ -178,7 +178,7 @@ def _bad_line(path: Path, row: int, last: bool, error: ValidationError) -> Probl
     return Problem(file=str(path), row=row, column=column, message=first["msg"], remedy=remedy)
 
 
-def append_event(path: Path, event: Accepted | Forfeited | Reduced | Extended) -> None:
+def append_event(path: Path, event: Event) -> None:
     """Append one event and return only when it is on the disk. Raises InputError where the file cannot be written.
 
     A lock beside the file keeps two commands from mixing their lines.
@@ -196,8 +196,3 @@ def append_event(path: Path, event: Accepted | Forfeited | Reduced | Extended) -
         raise InputError(
             [Problem(file=str(path), message=f"cannot be written ({error.strerror})", remedy="check its rights")]
         ) from error
-
-
-def relative(project: Project, paths: Sequence[Path]) -> list[str]:
-    """Return paths as the operator knows them: relative to the project where they are inside it."""
-    return [str(path.relative_to(project.root)) if path.is_relative_to(project.root) else str(path) for path in paths]

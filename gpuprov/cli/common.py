@@ -85,6 +85,11 @@ timeout_option = click.option(
 )
 
 
+def acting_options(command: F) -> F:
+    """Add what every command that changes clusters takes: ``-C``, ``--at``, ``--json``, ``--yes``, ``--timeout``."""
+    return reports_errors(project_option(at_option(json_option(yes_option(timeout_option(command))))))
+
+
 def use_toolchain() -> None:
     """Let the engine find Pulumi: the installed toolchain goes to the front of PATH. Raises ToolchainError.
 

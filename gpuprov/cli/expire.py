@@ -8,17 +8,7 @@ from datetime import datetime
 import click
 
 from gpuprov.cli.acting import act
-from gpuprov.cli.common import (
-    at_option,
-    json_option,
-    project_option,
-    provider_option,
-    reports_errors,
-    timeout_option,
-    use_toolchain,
-    warn,
-    yes_option,
-)
+from gpuprov.cli.common import acting_options, provider_option, use_toolchain, warn
 from gpuprov.guard import Confirmed
 from gpuprov.plan import Op
 from gpuprov.project import Project
@@ -28,13 +18,8 @@ from gpuprov.tenant import desired_state
 
 
 @click.command("expire")
-@reports_errors
-@project_option
-@at_option
+@acting_options
 @provider_option
-@json_option
-@yes_option
-@timeout_option
 def command(
     project: Project,
     at: datetime | None,

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import click
 
-from gpuprov.cli.common import at_option, json_option, project_option, reports_errors, timeout_option, yes_option
+from gpuprov.cli.common import acting_options
 from gpuprov.cli.events import by_option, find_awards, reason_option, record_and_apply
 from gpuprov.ledger import Forfeited
 from gpuprov.project import Project
@@ -15,15 +15,10 @@ from gpuprov.run.pipeline import load
 
 
 @click.command("forfeit")
-@reports_errors
+@acting_options
 @click.argument("awards", metavar="AWARD...", nargs=-1, required=True)
-@project_option
-@at_option
 @reason_option
 @by_option
-@json_option
-@yes_option
-@timeout_option
 def command(
     project: Project,
     awards: tuple[str, ...],

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import click
 
-from gpuprov.cli.common import at_option, json_option, project_option, reports_errors, timeout_option, yes_option
+from gpuprov.cli.common import acting_options
 from gpuprov.cli.events import by_option, find_awards, reason_option, record_and_apply
 from gpuprov.errors import InputError, Problem
 from gpuprov.ledger import Reduced
@@ -16,18 +16,13 @@ from gpuprov.run.pipeline import load
 
 
 @click.command("reduce")
-@reports_errors
+@acting_options
 @click.argument("award")
 @click.option(
     "--to", "gpus", type=click.IntRange(min=1), required=True, help="GPUs of the allocated model that remain."
 )
-@project_option
-@at_option
 @reason_option
 @by_option
-@json_option
-@yes_option
-@timeout_option
 def command(
     project: Project,
     award: str,

@@ -7,17 +7,7 @@ from datetime import datetime
 import click
 
 from gpuprov.cli.acting import act
-from gpuprov.cli.common import (
-    at_option,
-    json_option,
-    project_option,
-    provider_option,
-    reports_errors,
-    timeout_option,
-    use_toolchain,
-    warn,
-    yes_option,
-)
+from gpuprov.cli.common import acting_options, provider_option, use_toolchain, warn
 from gpuprov.guard import Confirmed
 from gpuprov.project import Project
 from gpuprov.run.clock import now
@@ -25,13 +15,8 @@ from gpuprov.run.pipeline import load, look, select
 
 
 @click.command("up")
-@reports_errors
-@project_option
-@at_option
+@acting_options
 @provider_option
-@json_option
-@yes_option
-@timeout_option
 @click.option(
     "--allow-teardown", type=click.IntRange(min=0), default=0, help="Confirm this many unexplained teardowns."
 )

@@ -22,7 +22,8 @@ def make_jobs(
     """Return one job for each provider that was observed; a job is empty where nothing differs.
 
     An award differs where the cluster does not have it as it should be, or where the stack's last outputs say
-    otherwise: those are written when a run ends well, so they tell what a killed run left undone. ``only`` restricts
+    otherwise: a killed run writes none, so they tell what it left undone (a failed one writes them too; what it did
+    not do the plan sees on the cluster itself). ``only`` restricts
     the jobs to some awards. ``accept`` names providers whose cluster was replaced: there everything is looked at
     again.
     """

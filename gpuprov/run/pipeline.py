@@ -13,7 +13,7 @@ from gpuprov.cluster import ProviderCluster
 from gpuprov.engine import StackOutputs
 from gpuprov.errors import GpuprovError, InputError, PlanRefused, Problem
 from gpuprov.guard import Confirmed
-from gpuprov.ledger import Accepted, Extended, Forfeited, History, Reduced, histories
+from gpuprov.ledger import Event, History, histories
 from gpuprov.load import load_awards, load_mapping
 from gpuprov.observe import observe
 from gpuprov.observed import ObservedCluster
@@ -31,7 +31,7 @@ class Loaded:
 
     project: Project
     histories: tuple[History, ...]
-    events: tuple[Accepted | Forfeited | Reduced | Extended, ...]
+    events: tuple[Event, ...]
     excesses: tuple[Excess, ...]
     warnings: tuple[str, ...]
 
@@ -46,7 +46,7 @@ def load(project: Project) -> Loaded:
     """Read the award lists and the ledger. Raises InputError with every problem of every file."""
     problems: list[Problem] = []
     awards = []
-    events: tuple[Accepted | Forfeited | Reduced | Extended, ...] = ()
+    events: tuple[Event, ...] = ()
     try:
         columns = None if project.columns is None else load_mapping(project.columns)
         awards = list(load_awards(project.awards, project.clusters, columns).awards)
