@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -94,6 +95,7 @@ class ProviderCluster(_Config):
     )
     container_defaults: ContainerDefaults = Field(default=ContainerDefaults(), alias="containerDefaults")
     device_classes: tuple[str, ...] = Field(default=DEVICE_CLASSES, alias="deviceClasses")
+    shards: int = Field(default=1, ge=1, le=64, strict=True, description="stacks that share the provider's awards")
 
     @model_validator(mode="after")
     def _one_pool_for_each_model(self) -> Self:
@@ -105,3 +107,22 @@ class ProviderCluster(_Config):
     def pool(self, model: GpuModel) -> GpuPool | None:
         """Return the pool of ``model``, or None where this cluster has none."""
         return next((pool for pool in self.pools if pool.model is model), None)
+
+    @property
+    def stacks(self) -> tuple[str, ...]:
+        """The names of the stacks that share this cluster's awards. The first is the provider's and has the role."""
+        return stack_names(self.provider, self.shards)
+
+    def stack_of(self, award_id: str) -> str:
+        """Return the stack that an award belongs to: the same on every machine, whatever other awards there are.
+
+        Each stack draws a hash with the award and the highest wins, so with one stack more only those awards move
+        that the new one wins.
+        """
+        draws = {sha256(f"{number}:{award_id}".encode()).digest(): name for number, name in enumerate(self.stacks)}
+        return draws[max(draws)]
+
+
+def stack_names(provider: str, shards: int) -> tuple[str, ...]:
+    """Return the names of a provider's stacks: its own name, then ``<provider>.1`` and so on."""
+    return (provider, *(f"{provider}.{number}" for number in range(1, shards)))

@@ -1,46 +1,40 @@
-"""Runs Pulumi on one stack through the Automation API. The only module that knows it.
+"""Runs Pulumi on one stack through the Automation API.
 
-The settings are those that were measured to matter (docs/architecture.md): the state is saved once at the end and not
+The settings are those that were measured to matter (docs/performance.md): the state is saved once at the end and not
 twice for each object. A run that is killed therefore leaves objects that the state does not know; names, field manager
 and labels are fixed, so that the next run adopts them, and what nobody wants any more is swept by label.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from pulumi import automation as auto
+from pulumi.automation.errors import create_command_error
+from semver import VersionInfo
 
-from gpuprov.cluster import ProviderCluster
-from gpuprov.component import TENANT_TYPE
+from gpuprov import runs, state
+from gpuprov.component import ACCESS_TYPE
 from gpuprov.errors import EngineError
-from gpuprov.program import CONTEXT_OUTPUT, TENANTS_OUTPUT, UID_OUTPUT, declare
-from gpuprov.tenant import Tenant
+from gpuprov.manifests import TENANT_TYPE
+from gpuprov.program import declare
+from gpuprov.stackrun import StackRun
 
 PARALLEL = 64
+_LOCK_SECONDS = 0.5
 TUNED = {
     "PULUMI_SKIP_CHECKPOINTS": "true",
     "PULUMI_PARALLEL_DIFF": "true",
     "PULUMI_SKIP_UPDATE_CHECK": "true",
     "PULUMI_AUTOMATION_API_SKIP_VERSION_CHECK": "true",
 }
-_OUTPUT_SECONDS = 120
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StackOutputs:
-    """What the stack said after its last run: which cluster it was and through which context, None before the first."""
-
-    cluster_uid: str | None = None
-    context: str | None = None
-    tenants: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,35 +45,7 @@ class Applied:
     seconds: float
 
 
-def read_outputs(root: Path, stack: str) -> StackOutputs:
-    """Return the stack's outputs; empty ones for a stack that does not exist yet. Raises EngineError."""
-    command = ["pulumi", "stack", "output", "--json", "--stack", stack, "--cwd", str(root), "--non-interactive"]
-    try:
-        done = subprocess.run(  # noqa: PLW1510 (the code is read below)
-            command,
-            capture_output=True,
-            text=True,
-            timeout=_OUTPUT_SECONDS,
-            env=os.environ | TUNED,
-        )
-    except FileNotFoundError as error:
-        raise EngineError("pulumi is not on PATH; run `gpuprov toolchain install` or install Pulumi") from error
-    except subprocess.TimeoutExpired as error:
-        message = f"{stack}: pulumi gave no outputs in {_OUTPUT_SECONDS} s; check that its backend can be reached"
-        raise EngineError(message) from error
-    if done.returncode:
-        if "no stack named" in done.stderr:
-            return StackOutputs()
-        raise EngineError(f"{stack}: {done.stderr.strip()}")
-    outputs = json.loads(done.stdout or "{}")
-    return StackOutputs(
-        cluster_uid=outputs.get(UID_OUTPUT),
-        context=outputs.get(CONTEXT_OUTPUT),
-        tenants=outputs.get(TENANTS_OUTPUT) or {},
-    )
-
-
-def urns(stack: str, project: str, award_ids: Collection[str], *, role: bool) -> list[str]:
+def urns(stack: str, project: str, award_ids: Collection[str], *, access: bool) -> list[str]:
     """Return patterns for what a run on these awards may touch: their components, all that is in them, and the role.
 
     An award id has neither ``:`` nor ``*``, so a pattern never reaches another award. A pattern may match nothing,
@@ -87,58 +53,129 @@ def urns(stack: str, project: str, award_ids: Collection[str], *, role: bool) ->
     """
     prefix = f"urn:pulumi:{stack}::{project}::"
     tenants = [f"{prefix}{TENANT_TYPE}**::{award_id}" for award_id in sorted(award_ids)]
-    return [f"{prefix}gpuprov:index:ClusterAccess**", *tenants] if role else tenants
+    return [f"{prefix}{ACCESS_TYPE}**", *tenants] if access else tenants
 
 
-def up(
-    root: Path,
-    project: str,
-    cluster: ProviderCluster,
-    tenants: Sequence[Tenant],
-    cluster_uid: str,
-    *,
-    touch: Collection[str] | None,
-    told: Mapping[str, Any] | None,
-    refresh: bool,
-    progress: Callable[[str], None],
-) -> Applied:
-    """Bring the stack to ``tenants``. Raises EngineError with what Pulumi said.
-
-    ``touch`` names the awards that differ, the others' objects are neither declared nor looked at; None is all of
-    them. ``told`` is what the stack's outputs then say of its tenants. ``refresh`` reads the touched objects from the
-    cluster first, for what changed behind the state's back.
-    """
+def up(what: StackRun, progress: Callable[[str], None]) -> Applied:
+    """Bring one stack to what it should be. Raises EngineError with what Pulumi said."""
     begun = time.monotonic()
     watch = _Watch(progress)
-    try:
-        stack = auto.create_or_select_stack(
-            stack_name=cluster.provider,
-            project_name=project,
-            program=lambda: declare(cluster, tenants, cluster_uid, only=touch, told=told),
-            opts=auto.LocalWorkspaceOptions(work_dir=str(root), env_vars=TUNED),
-        )
-        result = stack.up(
+
+    async def program() -> None:
+        only = None if what.touch is None else set(what.touch)
+        await declare(what.cluster, what.tenants, what.cluster_uid, access=what.access, only=only, told=what.told)
+
+    def run() -> None:
+        stack.up(
             parallel=PARALLEL,
-            refresh=refresh,
-            target=None if touch is None else urns(cluster.provider, project, touch, role=bool(tenants)),
+            refresh=what.refresh,
+            target=None if what.touch is None else urns(what.stack, what.project, what.touch, access=what.access),
             on_event=watch,
             color="never",
             suppress_outputs=True,
             suppress_progress=True,
         )
-    except auto.ConcurrentUpdateError as error:
-        raise EngineError(
-            f"{cluster.provider}: another run holds the stack's lock; wait for it, or if it was killed, run "
-            f"`pulumi cancel --stack {cluster.provider}` and give the command again"
-        ) from error
+
+    try:
+        command = _Command(what.root, what.stack)
+        workspace = auto.LocalWorkspace(
+            work_dir=str(what.root), program=program, env_vars=TUNED, pulumi_command=command
+        )
+        stack = _Stack(what.stack, workspace)
+        if not what.exists:
+            workspace.create_stack(what.stack)
+        _past_locks(run, what, begun + what.patience, progress)
+    except FileNotFoundError as error:
+        raise EngineError("pulumi is not on PATH; run `gpuprov toolchain install` or install Pulumi") from error
     except auto.CommandError as error:
-        raise EngineError(f"{cluster.provider}: {watch.errors or str(error).strip()}") from error
-    operations = {str(getattr(op, "value", op)): n for op, n in (result.summary.resource_changes or {}).items()}
-    return Applied(operations=operations, seconds=time.monotonic() - begun)
+        raise EngineError(f"{what.stack}: {watch.errors or str(error).strip()}") from error
+    return Applied(operations=watch.operations, seconds=time.monotonic() - begun)
+
+
+def _past_locks(run: Callable[[], None], what: StackRun, deadline: float, progress: Callable[[str], None]) -> None:
+    """Run; where a killed run of ours left its lock, remove it first, and where one still ends, wait for it.
+
+    A killed command does not take Pulumi with it: that ends by itself and saves its state. Raises EngineError where
+    somebody else holds the lock.
+    """
+    while True:
+        try:
+            return run()
+        except auto.ConcurrentUpdateError as error:
+            holder = runs.holder(what.root, what.stack, str(error))
+            if holder is runs.Holder.KILLED:
+                progress(f"removing the lock that a killed run left on {what.stack}")
+                state.cancel(what.root, what.stack)
+            elif holder is runs.Holder.RUNNING and time.monotonic() < deadline:
+                progress(f"waiting for an earlier run on {what.stack} to end")
+                time.sleep(_LOCK_SECONDS)
+            else:
+                raise EngineError(
+                    f"{what.stack}: another run holds the stack's lock; wait for it, or if it was killed, run "
+                    f"`pulumi cancel --stack {what.stack}` and give the command again"
+                ) from error
+
+
+class _Command(auto.PulumiCommand):
+    """Runs `pulumi`, and keeps a note of each process for whoever finds its lock.
+
+    The toolchain has made sure of the version, so it is not asked for again.
+    """
+
+    def __init__(self, root: Path, stack_name: str) -> None:
+        self.command = "pulumi"
+        self.version = VersionInfo.parse(version("pulumi"))
+        self._root = root
+        self._stack_name = stack_name
+
+    def run(
+        self,
+        args: list[str],
+        cwd: str,
+        additional_env: Mapping[str, str],
+        on_output: auto.OnOutput | None = None,
+        on_error: auto.OnOutput | None = None,
+    ) -> auto.CommandResult:
+        """Run one command to its end; nobody watches its output. Raises auto.CommandError where it failed."""
+        process = subprocess.Popen(
+            [self.command, "--non-interactive", *args],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=cwd,
+            env={**os.environ, **additional_env, "PULUMI_AUTOMATION_API": "true"},
+            encoding="utf-8",
+        )
+        with process, runs.remembered(self._root, self._stack_name, process.pid):
+            out, err = process.communicate()
+        result = auto.CommandResult(stdout=out, stderr=err, code=process.returncode)
+        if result.code:
+            raise create_command_error(result)
+        return result
+
+
+class _Stack(auto.Stack):
+    """A stack that is known to exist, without the three questions that the Automation API asks about each run.
+
+    Selecting the stack, printing its outputs and reading its history each load the whole state once more, and nobody
+    reads the answers: every command names its stack, and the events of the run have said what it did.
+    """
+
+    def __init__(self, name: str, workspace: auto.Workspace) -> None:
+        self.name = name
+        self.workspace = workspace
+
+    def outputs(self) -> auto.OutputMap:
+        """Return nothing."""
+        return {}
+
+    def info(self, show_secrets: bool | None = None) -> auto.UpdateSummary:
+        """Return an empty summary."""
+        return auto.UpdateSummary("update", datetime.now(UTC), "", {}, {}, "succeeded")
 
 
 class _Watch:
-    """Turns the engine's events into a line of progress now and then, and keeps its errors."""
+    """Turns the engine's events into a line of progress now and then; keeps its errors and its summary."""
 
     _EVERY_SECONDS = 2.0
 
@@ -147,6 +184,7 @@ class _Watch:
         self._done = 0
         self._last = time.monotonic()
         self._errors: list[str] = []
+        self.operations: dict[str, int] = {}
 
     @property
     def errors(self) -> str:
@@ -158,6 +196,9 @@ class _Watch:
             text = event.diagnostic_event.message.strip()
             if text and text != "update failed":
                 self._errors.append(text)
+        if event.summary_event is not None:
+            changes = event.summary_event.resource_changes or {}
+            self.operations = {str(getattr(op, "value", op)): number for op, number in changes.items()}
         if event.res_outputs_event is not None and event.res_outputs_event.metadata.op != "same":
             self._done += 1
             if time.monotonic() - self._last >= self._EVERY_SECONDS:

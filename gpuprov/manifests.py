@@ -40,6 +40,8 @@ LIMITS = "defaults"
 POLICY = "isolation"
 BINDING = "awardee"
 TENANT_ROLE = "gpuprov-tenant"
+TENANT_TYPE = "gpuprov:index:AwardTenant"
+"""Pulumi's type of the component that holds a tenant's objects."""
 
 _COUNTS = {
     "services": 50,

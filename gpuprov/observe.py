@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from gpuprov.cluster import ProviderCluster
 from gpuprov.errors import ClusterUnreachable
 from gpuprov.kube import KubeApi
-from gpuprov.manifests import MANAGED_BY, MANAGER, PROVIDER_LABEL
+from gpuprov.manifests import MANAGED_BY, MANAGER, PROVIDER_LABEL, QUOTA, TENANT_ROLE
 from gpuprov.observed import ObservedCluster, ObservedTenant
 
 _COLLECTIONS = (
@@ -36,7 +37,21 @@ def observe(cluster: ProviderCluster) -> ObservedCluster:
             if there is not None:
                 there[item["kind"], item["metadata"]["name"]] = item
     tenants = tuple(ObservedTenant(namespace=name, objects=found) for name, found in objects.items())
-    return ObservedCluster(provider=cluster.provider, uid=cluster_uid(cluster, api), tenants=tenants)
+    access = api.get(f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{TENANT_ROLE}")
+    return ObservedCluster(provider=cluster.provider, uid=cluster_uid(cluster, api), tenants=tenants, access=access)
+
+
+def find(cluster: ProviderCluster, namespaces: Collection[str]) -> list[ObservedTenant]:
+    """Read namespaces by name: those of ours that lost their labels. Raises what `observe` raises."""
+    api = KubeApi(cluster)
+    found = []
+    for name in namespaces:
+        namespace = api.get(f"/api/v1/namespaces/{name}")
+        if namespace is not None:
+            quota = api.get(f"/api/v1/namespaces/{name}/resourcequotas/{QUOTA}")
+            objects = {("Namespace", name): namespace} | ({("ResourceQuota", QUOTA): quota} if quota else {})
+            found.append(ObservedTenant(namespace=name, objects=objects))
+    return found
 
 
 def cluster_uid(cluster: ProviderCluster, api: KubeApi | None = None) -> str:

@@ -81,11 +81,15 @@ class ObservedTenant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedCluster:
-    """One provider's cluster at the moment of reading. ``uid`` is that of its kube-system namespace."""
+    """One provider's cluster at the moment of reading.
+
+    ``uid`` is that of its kube-system namespace; ``access`` is the role that all tenants share, if it is there.
+    """
 
     provider: str
     uid: str
     tenants: tuple[ObservedTenant, ...] = field(default=())
+    access: Live | None = None
 
 
 def _gpus(quantities: Mapping[str, Any] | None, resource: str) -> int:

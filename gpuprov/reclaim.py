@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from gpuprov.cluster import ProviderCluster
 from gpuprov.kube import KubeApi
-from gpuprov.manifests import BINDING, MANAGED_BY, MANAGER, PROVIDER_LABEL, QUOTA
+from gpuprov.manifests import BINDING, MANAGED_BY, MANAGER, PROVIDER_LABEL, QUOTA, TENANT_ROLE
 from gpuprov.quantity import whole
 
 GRACE_SECONDS = 30
@@ -105,6 +105,15 @@ def prove_gone(
         time.sleep(poll)
         poll = min(poll * 1.5, _SLOWEST_POLL_SECONDS)
     return {}
+
+
+def drop_access(cluster: ProviderCluster) -> None:
+    """Delete the tenants' shared role where no state knows it any more; one that is not ours stays."""
+    api = KubeApi(cluster)
+    path = f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{TENANT_ROLE}"
+    role = api.get(path)
+    if role is not None and (role["metadata"].get("labels") or {}).get(MANAGED_BY) == MANAGER:
+        api.delete(path)
 
 
 def _close(api: KubeApi, namespace: str) -> None:

@@ -1,5 +1,6 @@
 """The program that `pulumi up` runs: the same declaration as `gpuprov up`, for the selected stack."""
 
+from functools import partial
 from pathlib import Path
 
 import pulumi
@@ -7,5 +8,5 @@ import pulumi
 from gpuprov.program import declare
 from gpuprov.run import byhand
 
-decision = byhand.decide(Path(__file__).parent.parent, pulumi.get_stack())
-declare(decision.cluster, decision.tenants, decision.cluster_uid)
+what = byhand.decide(Path(__file__).parent.parent, pulumi.get_stack())
+pulumi.run(partial(declare, what.cluster, what.tenants, what.cluster_uid, access=what.access))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gpuprov import outputs, state
 from gpuprov.cluster import ProviderCluster
 from gpuprov.errors import InputError, PlanRefused, Problem
 from gpuprov.observe import cluster_uid
@@ -18,27 +19,44 @@ from gpuprov.tenant import Tenant
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What one stack has to declare."""
+    """What one stack has to declare. ``access`` is true where it has the role that the cluster's tenants share."""
 
     cluster: ProviderCluster
     tenants: Sequence[Tenant]
     cluster_uid: str
+    access: bool
 
 
 def decide(root: Path, stack: str) -> Decision:
-    """Load, validate and decide for the stack's provider. Raises InputError, PlanRefused or ClusterUnreachable."""
+    """Load, validate and decide for the stack. Raises InputError, PlanRefused, EngineError or ClusterUnreachable."""
     project = open_project(root)
-    cluster = project.by_provider.get(stack)
+    stacks = {name: cluster for cluster in project.clusters for name in cluster.stacks}
+    cluster = stacks.get(stack)
     if cluster is None:
         problem = Problem(
             file=str(root / "Pulumi.yaml"),
             value=stack,
             message="is no provider's stack",
-            remedy=f"select one of {', '.join(project.by_provider)}",
+            remedy=f"select one of {', '.join(stacks)}",
         )
         raise InputError([problem])
-    desired = load(project).desired(instant(os.environ.get(AT_VARIABLE)))
+    tenants = load(project).desired(instant(os.environ.get(AT_VARIABLE))).on(cluster.provider)
     uid = cluster_uid(cluster)
     if cluster.uid not in (None, uid):
         raise PlanRefused([f"{stack}: context {cluster.context!r} leads to the cluster {uid}, not to {cluster.uid}"])
-    return Decision(cluster=cluster, tenants=desired.on(stack), cluster_uid=uid)
+    said = outputs.read(cluster, {cluster.provider: state.read_outputs(root, cluster.provider)})
+    if said.tenants and said.shards != cluster.shards:
+        raise PlanRefused(
+            [
+                (
+                    f"{stack}: the state is split into {said.shards} stacks and the configuration says "
+                    f"{cluster.shards}; give `gpuprov up`, which moves it without touching a tenant, then this again"
+                )
+            ]
+        )
+    return Decision(
+        cluster=cluster,
+        tenants=[tenant for tenant in tenants if cluster.stack_of(tenant.award_id) == stack],
+        cluster_uid=uid,
+        access=stack == cluster.provider and bool(tenants),
+    )

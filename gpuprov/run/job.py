@@ -11,11 +11,13 @@ from gpuprov.cluster import ProviderCluster
 from gpuprov.tenant import Tenant
 
 
-class _Message(BaseModel):
+class Message(BaseModel):
+    """Something that one process tells another."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Reclaim(_Message):
+class Reclaim(Message):
     """A tenant to take back, with the GPUs that its quota grants now."""
 
     award_id: str
@@ -24,14 +26,15 @@ class Reclaim(_Message):
     gpus: int
 
 
-class Job(_Message):
+class Job(Message):
     """One provider's part of a plan. The process decides nothing: the tenants were decided and guarded before.
 
     ``touch`` are the awards that differ and may be changed; ``grow`` those among them that get GPUs which others may
-    have to give back first; ``lower`` the shrinking ones. ``told`` is what the stack's outputs said of its tenants
-    after its last run. ``reconnect`` is set where the context's name was changed: a run with targets would go on with
-    the old one, so all awards are declared once. ``timeout`` in seconds bounds the waiting for pods, and again for the
-    namespaces.
+    have to give back first; ``lower`` the shrinking ones. ``told`` is what the outputs of all the provider's stacks
+    said of its tenants after their last runs, ``stacks`` the ones that exist. ``access`` is set where the role of the
+    tenants differs, ``reshard`` where awards are in another stack than they belong to. ``reconnect`` is set where the
+    context's name was changed: a run with targets would go on with the old one, so all awards are declared once.
+    ``timeout`` in seconds bounds the waiting for pods, and again for the namespaces.
     """
 
     root: Path
@@ -41,9 +44,12 @@ class Job(_Message):
     tenants: tuple[Tenant, ...]
     told: dict[str, Any]
     touch: tuple[str, ...]
+    stacks: tuple[str, ...] = ()
     grow: tuple[str, ...] = ()
     lower: tuple[str, ...] = ()
     reclaim: tuple[Reclaim, ...] = ()
+    access: bool = False
+    reshard: bool = False
     reconnect: bool = False
     refresh: bool = False
     timeout: float = 120.0
@@ -51,10 +57,18 @@ class Job(_Message):
     @property
     def empty(self) -> bool:
         """True where nothing differs: then no process is started at all."""
-        return not self.touch and not self.reconnect
+        return not (self.touch or self.access or self.reshard or self.reconnect)
 
 
-class Freed(_Message):
+class StackDone(Message):
+    """What became of a StackRun: objects by Pulumi's operation, or the error."""
+
+    stack: str
+    operations: dict[str, int] = {}
+    error: str | None = None
+
+
+class Freed(Message):
     """A tenant that is gone: ``pods_seconds`` until its GPUs were proven free, ``seconds`` until its namespace was."""
 
     award_id: str
@@ -65,7 +79,7 @@ class Freed(_Message):
     seconds: float
 
 
-class Outcome(_Message):
+class Outcome(Message):
     """What one provider's process did. ``error`` is None where all of it succeeded.
 
     ``applied`` are the awards that Pulumi brought to what they should be, ``operations`` the Kubernetes objects that

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
-from gpuprov import engine, guard
+from gpuprov import guard, naming, outputs, state
 from gpuprov.capacity import Excess, excesses
-from gpuprov.cluster import ProviderCluster
-from gpuprov.engine import StackOutputs
+from gpuprov.cluster import ProviderCluster, stack_names
 from gpuprov.errors import GpuprovError, InputError, PlanRefused, Problem
 from gpuprov.guard import Confirmed
 from gpuprov.ledger import Event, History, histories
 from gpuprov.load import load_awards, load_mapping
-from gpuprov.observe import observe
+from gpuprov.observe import find, observe
 from gpuprov.observed import ObservedCluster
+from gpuprov.outputs import StackOutputs
 from gpuprov.plan import Plan, make_plan
 from gpuprov.project import Project, read_ledger
 from gpuprov.tenant import Desired, desired_state
@@ -90,23 +91,60 @@ class Situation:
 def look(project: Project, desired: Desired, providers: Collection[str]) -> Situation:
     """Observe the providers' clusters and stacks side by side, and plan. A provider that fails is set aside."""
     clusters = [cluster for cluster in project.clusters if cluster.provider in providers]
-    with ThreadPoolExecutor(max_workers=max(1, 2 * len(clusters))) as pool:
-        seen = {one.provider: pool.submit(observe, one) for one in clusters}
-        stacks = {one.provider: pool.submit(engine.read_outputs, project.root, one.provider) for one in clusters}
-    observed: list[ObservedCluster] = []
-    outputs: dict[str, StackOutputs] = {}
-    failed: dict[str, GpuprovError] = {}
-    for provider, reading in seen.items():
-        error = reading.exception() or stacks[provider].exception()
-        if isinstance(error, GpuprovError):
-            failed[provider] = error
-            continue
-        observed.append(reading.result())
-        outputs[provider] = stacks[provider].result()
+    with (
+        ThreadPoolExecutor(max_workers=max(1, len(clusters))) as observers,
+        ThreadPoolExecutor(max_workers=_PULUMI_AT_ONCE) as readers,
+    ):
+        seen = {one.provider: observers.submit(observe, one) for one in clusters}
+        stacks = {one.provider: _read_stacks(project, one.stacks, readers) for one in clusters}
+        there: dict[str, ObservedCluster] = {}
+        known: dict[str, StackOutputs] = {}
+        failed: dict[str, GpuprovError] = {}
+        for cluster in clusters:
+            try:
+                said = _outputs(project, cluster, stacks[cluster.provider], readers)
+                there[cluster.provider] = _with_unlabelled(seen[cluster.provider].result(), cluster, said, desired)
+            except GpuprovError as error:
+                failed[cluster.provider] = error
+                continue
+            known[cluster.provider] = said
+    observed = tuple(there.values())
     plan = make_plan(desired, observed, project.by_provider)
-    return Situation(
-        project=project, desired=desired, observed=tuple(observed), outputs=outputs, plan=plan, failed=failed
-    )
+    return Situation(project=project, desired=desired, observed=observed, outputs=known, plan=plan, failed=failed)
+
+
+_PULUMI_AT_ONCE = 3
+"""Processes of Pulumi that read at once: each holds a stack's whole state in memory."""
+
+_Reading = Future[dict[str, Any] | None]
+
+
+def _read_stacks(project: Project, stacks: Collection[str], readers: ThreadPoolExecutor) -> dict[str, _Reading]:
+    return {stack: readers.submit(state.read_outputs, project.root, stack) for stack in stacks}
+
+
+def _outputs(
+    project: Project, cluster: ProviderCluster, reading: Mapping[str, _Reading], readers: ThreadPoolExecutor
+) -> StackOutputs:
+    """Return what all stacks of a provider say, also those that it has no more since it has fewer shards."""
+    printed = {stack: one.result() for stack, one in reading.items()}
+    said = outputs.read(cluster, printed)
+    more = [stack for stack in stack_names(cluster.provider, said.shards) if stack not in printed]
+    if not more:
+        return said
+    also = _read_stacks(project, more, readers)
+    return outputs.read(cluster, printed | {stack: one.result() for stack, one in also.items()})
+
+
+def _with_unlabelled(
+    there: ObservedCluster, cluster: ProviderCluster, said: StackOutputs, desired: Desired
+) -> ObservedCluster:
+    """Add tenants that a stack knows, that should go, and that the cluster does not list: they may have lost their
+    labels. One that should stay is planned as missing, and gets its labels back with the rest.
+    """
+    names = {naming.namespace(award_id) for award_id in said.tenants}
+    names -= {tenant.namespace for tenant in there.tenants} | {one.namespace for one in desired.on(there.provider)}
+    return replace(there, tenants=(*there.tenants, *find(cluster, sorted(names)))) if names else there
 
 
 def check(situation: Situation, confirmed: Confirmed) -> None:

@@ -5,65 +5,75 @@ The order is the point: what is given back is proven free before anything is gra
 
 from __future__ import annotations
 
-import contextlib
-import json
-import signal
-import sys
 import time
 import traceback
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from gpuprov import engine, reclaim
+from gpuprov import reclaim, state
 from gpuprov.errors import GpuprovError
 from gpuprov.manifests import quota_hard
-from gpuprov.program import summary
-from gpuprov.run.job import Freed, Job, Outcome, Reclaim
-from gpuprov.tenant import Tenant
-
-
-def say(kind: str, value: object) -> None:
-    """Write one line of the answer. Where nobody reads any more, the work is finished all the same."""
-    with contextlib.suppress(BrokenPipeError):
-        sys.stdout.write(json.dumps({kind: value}) + "\n")
-        sys.stdout.flush()
-
-
-def progress(line: str) -> None:
-    """Tell the parent what is going on."""
-    say("progress", line)
+from gpuprov.outputs import summary
+from gpuprov.run.child import Errand, listen, run_all, say
+from gpuprov.run.child import tell as progress
+from gpuprov.run.job import Freed, Job, Outcome, Reclaim, StackDone
+from gpuprov.shards import move
+from gpuprov.stackrun import StackRun
 
 
 def run(job: Job) -> Outcome:
     """Release, lower, apply, prove. Raises GpuprovError; what was done before it stays done and can be repeated."""
     begun = time.monotonic()
+    if job.reshard:
+        _reshard(job)
     _lower(job)
     released, stuck, held = _release(job)
     postponed = _postpone(job, held)
+    failed: list[str] = []
+    done: list[StackDone] = []
+    touch = set(job.touch) - set(stuck) - postponed
     if job.reconnect and (stuck or postponed):
         # Without targets Pulumi would delete what is stuck or waits; with targets it would use the old context.
-        return Outcome(
-            provider=job.cluster.provider,
-            stuck=stuck,
-            postponed=tuple(sorted(postponed)),
-            seconds=time.monotonic() - begun,
-            error=_complaint(stuck, postponed),
-        )
-    leaving = {one.award_id for one in job.reclaim} | postponed
-    tenants = [tenant for tenant in job.tenants if tenant.award_id not in leaving]
-    touch = set(job.touch) - set(stuck) - postponed
-    nothing_stays = not tenants and not job.told.keys() - touch and not stuck
-    operations = _apply(job, tenants, touch, everything=nothing_stays or job.reconnect)
-    freed = _prove(job, released, stuck, begun)
+        touch = set()
+    else:
+        done = _apply(job, touch, stays=set(stuck), waits=postponed)
+        failed = [one.error for one in done if one.error]
+        broken = {one.stack for one in done if one.error}
+        touch = {award_id for award_id in touch if job.cluster.stack_of(award_id) not in broken}
+    freed = _prove(job, {award_id: released[award_id] for award_id in released.keys() & touch}, stuck, begun)
+    if job.access and not job.tenants:
+        reclaim.drop_access(job.cluster)
     return Outcome(
         provider=job.cluster.provider,
         applied=tuple(sorted(touch)),
-        operations=operations,
+        operations=_sum(done),
         freed=tuple(freed),
         stuck=stuck,
         postponed=tuple(sorted(postponed)),
         seconds=time.monotonic() - begun,
-        error=_complaint(stuck, postponed),
+        error="\n".join([*failed, *([complaint] if (complaint := _complaint(stuck, postponed)) else [])]) or None,
     )
+
+
+def _reshard(job: Job) -> None:
+    """Move awards into the stacks that they belong to; stacks that lose are written after those that gain."""
+    wanted = job.cluster.stacks
+    progress(f"moving awards between the stacks {', '.join(dict.fromkeys([*job.stacks, *wanted]))}; no tenant changes")
+    for stack in wanted:
+        if stack not in job.stacks:
+            state.create(job.root, stack)
+    names = dict.fromkeys([*wanted, *job.stacks])
+    before: dict[str, Mapping[str, Any]] = {stack: state.read_deployment(job.root, stack) for stack in names}
+    moved = move(before, job.project, job.cluster)
+    for step in (moved.with_gains, moved.final):
+        for stack, deployment in step.items():
+            if deployment != before[stack]:
+                state.write_deployment(job.root, stack, deployment)
+                before[stack] = deployment
+    for stack in names:
+        if stack not in wanted:
+            state.remove(job.root, stack)
+    progress(f"moved {moved.awards} awards")
 
 
 def _lower(job: Job) -> None:
@@ -114,31 +124,74 @@ def _postpone(job: Job, held: Mapping[str, int]) -> set[str]:
     return {tenant.award_id for tenant in job.tenants if tenant.award_id in job.grow and tenant.pool.model in full}
 
 
-def _apply(job: Job, tenants: Sequence[Tenant], touch: set[str], *, everything: bool) -> dict[str, int]:
-    """Let Pulumi touch the awards that differ; with ``everything`` also what they share, which an empty stack loses."""
-    if not touch and not job.reconnect:
-        return {}
-    progress(f"applying {len(touch)} awards")
+def _apply(job: Job, touch: set[str], *, stays: set[str], waits: set[str]) -> list[StackDone]:
+    """Let Pulumi touch the awards that differ, stack by stack; ``stays`` are stuck, ``waits`` postponed.
+
+    A stack that loses its last award is applied as a whole, so that what its awards share goes too.
+    """
+    runs = [one for stack in job.cluster.stacks if (one := _stack_run(job, stack, touch, stays, waits)) is not None]
+    if not runs:
+        return []
+    progress(f"applying {len(touch)} awards" + (f" in {len(runs)} stacks" if len(runs) > 1 else ""))
+    if len(runs) == 1:
+        from gpuprov.run import stack as engine_run  # loads Pulumi's SDK: not before GPUs are free
+
+        return [engine_run.run(runs[0], progress)]
+    answers = run_all([Errand(module="gpuprov.run.stack", message=one, progress=progress) for one in runs])
+    return [
+        StackDone.model_validate(answer.outcome)
+        if answer.outcome is not None
+        else StackDone(stack=one.stack, error=f"{one.stack}: its process ended with code {answer.code} and no answer")
+        for one, answer in zip(runs, answers, strict=True)
+    ]
+
+
+def _stack_run(job: Job, stack: str, touch: set[str], stays: set[str], waits: set[str]) -> StackRun | None:
+    """Return what Pulumi has to do on one stack, or None where that is nothing."""
+    leaving = {one.award_id for one in job.reclaim} | waits
+    remaining = [tenant for tenant in job.tenants if tenant.award_id not in leaving]
+    tenants = tuple(tenant for tenant in remaining if job.cluster.stack_of(tenant.award_id) == stack)
+    told = {award_id: said for award_id, said in job.told.items() if job.cluster.stack_of(award_id) == stack}
+    mine = {award_id for award_id in touch if job.cluster.stack_of(award_id) == stack}
+    has_access = stack == job.cluster.provider
+    nothing_stays = (
+        not tenants and not told.keys() - mine and not {a for a in stays if job.cluster.stack_of(a) == stack}
+    )
+    access = has_access and bool(remaining or job.told.keys() - touch or stays)
+    access_differs = has_access and (job.access or (bool(touch) and not access))
+    if not (mine or job.reconnect or access_differs):
+        return None
+    everything = job.reconnect or nothing_stays
     should = summary(tenants)
-    told = {award_id: said for award_id, said in job.told.items() if award_id not in touch}
-    told |= {award_id: said for award_id, said in should.items() if award_id in touch}
-    applied = engine.up(
-        job.root,
-        job.project,
-        job.cluster,
-        tenants,
-        job.cluster_uid,
-        touch=None if everything else touch,
+    told = {award_id: said for award_id, said in told.items() if award_id not in mine}
+    told |= {award_id: said for award_id, said in should.items() if award_id in mine}
+    return StackRun(
+        root=job.root,
+        project=job.project,
+        stack=stack,
+        cluster=job.cluster,
+        tenants=tenants,
+        cluster_uid=job.cluster_uid,
+        exists=job.reshard or stack in job.stacks,
+        access=access,
+        touch=None if everything else tuple(sorted(mine)),
         told=told,
         refresh=job.refresh,
-        progress=progress,
+        patience=job.timeout,
     )
-    return dict(applied.operations)
+
+
+def _sum(done: Sequence[StackDone]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for one in done:
+        for operation, number in one.operations.items():
+            total[operation] = total.get(operation, 0) + number
+    return total
 
 
 def _prove(job: Job, released: dict[str, float], stuck: dict[str, str], begun: float) -> list[Freed]:
     """Read back that the namespaces are gone; what remains is added to ``stuck``."""
-    going: list[Reclaim] = [one for one in job.reclaim if one.award_id not in stuck]
+    going: list[Reclaim] = [one for one in job.reclaim if one.award_id in released and one.award_id not in stuck]
     if not going:
         return []
     remains = reclaim.prove_gone(job.cluster, [one.namespace for one in going], timeout=job.timeout, progress=progress)
@@ -173,8 +226,7 @@ def _complaint(stuck: dict[str, str], postponed: set[str]) -> str | None:
 
 def main() -> None:
     """Read the job, do it, answer with the outcome. The exit code says nothing: the answer does."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # lets Pulumi save its state before we go
-    job = Job.model_validate_json(sys.stdin.read())
+    job = Job.model_validate_json(listen())
     try:
         outcome = run(job)
     except GpuprovError as error:

@@ -23,8 +23,8 @@ import yaml
 from test_cli import make_project
 
 from gpuprov import toolchain
-from gpuprov.manifests import tenant_manifests
-from gpuprov.program import summary
+from gpuprov.manifests import cluster_role, tenant_manifests
+from gpuprov.outputs import summary
 from gpuprov.project import open_project
 from gpuprov.run.pipeline import load
 from gpuprov.toolchain.pins import CLI_TOOLS, EXEC_SCRIPT, PLUGIN, PULUMI
@@ -65,6 +65,9 @@ class Api:
             return 403, {"kind": "Status", "message": "no rights here"}
         if rest == "api/v1/namespaces/kube-system":
             return 200, {"kind": "Namespace", "metadata": {"name": "kube-system", "uid": f"uid-of-{provider}"}}
+        if rest == "apis/rbac.authorization.k8s.io/v1/clusterroles/gpuprov-tenant":
+            there = any(where == provider for where, _ in self.objects)
+            return (200, dict(cluster_role())) if there else (404, {"kind": "Status", "message": "not found"})
         kind, version = KINDS[rest], rest.split("/", 1)[1].rpartition("/")[0]
         items = self.objects.get((provider, kind), [])
         return 200, {"kind": f"{kind}List", "apiVersion": version, "items": items}

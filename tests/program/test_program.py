@@ -1,5 +1,6 @@
 """What the Pulumi program declares, seen by a monitor that keeps every request."""
 
+import asyncio
 import json
 from datetime import datetime
 from importlib.metadata import version
@@ -13,7 +14,8 @@ from gpuprov.award import SEOUL
 from gpuprov.cluster import GpuPool, ProviderCluster
 from gpuprov.gpu import GpuModel
 from gpuprov.manifests import cluster_role, tenant_manifests
-from gpuprov.program import declare, summary
+from gpuprov.outputs import summary
+from gpuprov.program import declare
 from gpuprov.tenant import Tenant
 
 SDS = ProviderCluster(
@@ -91,12 +93,11 @@ def declared(tenants, **how):
     mocks.set_mocks(Nothing(), project="gpuprov", stack="samsung-sds", preview=False, monitor=monitor)
     outputs = {}
 
-    @pulumi.runtime.test
-    def program():
-        declare(SDS, tenants, "uid-1", **how)
+    async def program():
+        await declare(SDS, tenants, "uid-1", **{"access": bool(tenants)} | how)
         outputs.update(settings.get_root_resource().outputs)
 
-    program()
+    pulumi.runtime.test(lambda: asyncio.ensure_future(program()))()
     asked = [one for one in monitor.requests if one.type != "pulumi:pulumi:Stack"]
     found = {(one.type, one.name): one for one in asked}
     assert len(found) == len(asked), "two resources with one type and name"
@@ -220,7 +221,7 @@ def test_outputs_say_what_each_award_has(two):
 def test_without_tenants_there_are_only_outputs():
     asked, outputs = declared([])
     assert asked == {}
-    assert outputs == {"clusterUid": "uid-1", "context": "sds-admin", "tenants": {}}
+    assert outputs == {"clusterUid": "uid-1", "context": "sds-admin", "shards": 1, "tenants": {}}
 
 
 def test_a_run_on_some_awards_leaves_out_the_others():
@@ -229,7 +230,7 @@ def test_a_run_on_some_awards_leaves_out_the_others():
     assert {name for kind, name in asked if kind == TENANT or kind in OBJECTS} == {"HPC-2"}
     assert {(PROVIDER, "samsung-sds"), (ACCESS, "access"), (ROLE, "gpuprov-tenant")} <= asked.keys()
     assert len(asked) == 3 + 6
-    assert outputs == {"clusterUid": "uid-1", "context": "sds-admin", "tenants": told}
+    assert outputs == {"clusterUid": "uid-1", "context": "sds-admin", "shards": 1, "tenants": told}
 
 
 def test_a_run_on_no_award_keeps_role_and_provider():

@@ -13,7 +13,6 @@ from strategies import MARCH, award, cluster, desired, forfeited, live, reduced,
 
 from gpuprov.award import SEOUL
 from gpuprov.cli.common import Exit, Instant, error_json, error_text, exit_code
-from gpuprov.engine import Applied, StackOutputs
 from gpuprov.errors import (
     ClusterUnreachable,
     EngineError,
@@ -24,14 +23,15 @@ from gpuprov.errors import (
     Problem,
 )
 from gpuprov.manifests import quota_hard
+from gpuprov.outputs import StackOutputs, summary
 from gpuprov.plan import make_plan
-from gpuprov.program import summary
 from gpuprov.project import Project
 from gpuprov.reclaim import Release
+from gpuprov.run import stack as stack_process
 from gpuprov.run import worker
 from gpuprov.run.apply import make_jobs
 from gpuprov.run.clock import instant, now
-from gpuprov.run.job import Job, Reclaim
+from gpuprov.run.job import Job, Reclaim, StackDone
 from gpuprov.run.pipeline import Situation, select
 
 SDS = cluster("samsung-sds", H100=200, A100=80)
@@ -51,7 +51,10 @@ def situation(awards, there, *, said=SAME, events=(), before=(), context="samsun
     told = summary(state.tenants if said is SAME else [tenant(name, gpus, SDS) for name, gpus in said.items()])
     observed = (seen(SDS, *there, uid="uid-1"),)
     outputs = StackOutputs(
-        cluster_uid=before[0] if before else "uid-1", context=context, tenants=json.loads(json.dumps(told))
+        cluster_uid=before[0] if before else "uid-1",
+        context=context,
+        stacks=("samsung-sds",),
+        tenants=json.loads(json.dumps(told)),
     )
     return Situation(
         project=PROJECT,
@@ -323,10 +326,10 @@ class Cluster:
         ends = {name: self.stuck.get(name, ((), 0)) for name in reversed(namespaces)}
         return [Release(namespace=name, seconds=2.0, stuck=pods, held=gpus) for name, (pods, gpus) in ends.items()]
 
-    def up(self, root, project, where, tenants, uid, *, touch, told, refresh, progress):
-        self.asked.append(("up", touch, sorted(told), refresh))
-        self.declared = {one.award_id for one in tenants}
-        return Applied(operations={"create": 6}, seconds=1.0)
+    def up(self, what, progress):
+        self.asked.append(("up", None if what.touch is None else set(what.touch), sorted(what.told), what.refresh))
+        self.declared = {one.award_id for one in what.tenants}
+        return StackDone(stack=what.stack, operations={"create": 6})
 
     def prove_gone(self, where, namespaces, *, timeout, progress):
         self.asked.append(("prove", sorted(namespaces)))
@@ -337,7 +340,7 @@ def run(made, monkeypatch, fake=None, **there):
     fake = fake or Cluster(**there)
     for name in ("lower", "release", "prove_gone"):
         monkeypatch.setattr(worker.reclaim, name, getattr(fake, name))
-    monkeypatch.setattr(worker.engine, "up", fake.up)
+    monkeypatch.setattr(stack_process, "run", fake.up)
     return worker.run(made), fake.asked
 
 

@@ -1,0 +1,133 @@
+"""Registers resources with Pulumi's engine, many at once, in the protocol that all its language SDKs speak.
+
+Pulumi's Python classes are made for programs whose resources depend on each other's outputs: each property becomes an
+awaitable, and each registration holds one of a handful of threads. Our objects are plain data and depend on nothing
+but each other's names, so they are sent as they are (docs/performance.md has the figures). The engine sees the same
+requests, and writes the same state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import grpc
+import pulumi
+from google.protobuf import struct_pb2
+from pulumi.runtime import get_root_resource, rpc
+from pulumi.runtime.proto import resource_pb2
+from pulumi.runtime.settings import get_monitor
+
+AT_ONCE = 64
+"""Registrations on their way: what the engine's own `--parallel` allows is the other bound."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """A resource as the engine knows it now. ``id`` is empty for a component."""
+
+    urn: str
+    id: str
+
+    @property
+    def as_provider(self) -> str:
+        """How resources refer to this one as their provider; its id is unknown in the preview that would create it."""
+        return f"{self.urn}::{self.id or rpc.UNKNOWN}"
+
+
+class Registry:
+    """The way to the engine that runs this program. ``stack_urn`` is the parent of whatever has no other."""
+
+    def __init__(self, monitor: Any, stack_urn: str) -> None:  # noqa: ANN401 (a generated gRPC stub)
+        self._monitor = monitor
+        self._stack_urn = stack_urn
+
+    def component(self, kind: str, name: str) -> Registered:
+        """Register a resource that only groups others. Raises pulumi.RunError, as all methods do."""
+        return self._register(resource_pb2.RegisterResourceRequest(type=kind, name=name, parent=self._stack_urn))
+
+    def provider(self, kind: str, name: str, inputs: Mapping[str, Any], *, version: str) -> Registered:
+        """Register the configuration of a provider plugin of that version."""
+        return self._register(
+            resource_pb2.RegisterResourceRequest(
+                type=f"pulumi:providers:{kind}",
+                name=name,
+                parent=self._stack_urn,
+                custom=True,
+                object=_struct(inputs),
+                version=version,
+            )
+        )
+
+    def custom(
+        self,
+        kind: str,
+        name: str,
+        inputs: Mapping[str, Any],
+        *,
+        parent: Registered,
+        provider: Registered,
+        depends_on: Collection[Registered] = (),
+        deleted_with: Registered | None = None,
+    ) -> Registered:
+        """Register a resource that the provider's plugin creates; return when that is done."""
+        return self._register(
+            resource_pb2.RegisterResourceRequest(
+                type=kind,
+                name=name,
+                parent=parent.urn,
+                custom=True,
+                object=_struct(inputs),
+                provider=provider.as_provider,
+                dependencies=[one.urn for one in depends_on],
+                deletedWith="" if deleted_with is None else deleted_with.urn,
+            )
+        )
+
+    def _register(self, request: resource_pb2.RegisterResourceRequest) -> Registered:
+        request.acceptSecrets = request.acceptResources = request.supportsPartialValues = True
+        request.supportsResultReporting = True
+        try:
+            answer = self._monitor.RegisterResource(request)
+        except grpc.RpcError as error:
+            # The engine has said what went wrong; a second traceback would only hide it.
+            raise pulumi.RunError(f"{request.name}: not applied ({error.details()})") from error
+        if answer.result != resource_pb2.Result.SUCCESS:
+            raise pulumi.RunError(f"{request.name}: not applied")
+        return Registered(urn=answer.urn, id=answer.id)
+
+
+def _struct(inputs: Mapping[str, Any]) -> struct_pb2.Struct:
+    struct = struct_pb2.Struct()
+    struct.update(inputs)
+    return struct
+
+
+async def open_registry() -> Registry:
+    """Return the registry of the program that runs now, once its stack is registered."""
+    root = get_root_resource()
+    if root is None:
+        raise pulumi.RunError("no Pulumi program is running")
+    return Registry(get_monitor(), str(await root.urn.future()))
+
+
+async def side_by_side(work: Callable[[T], None], things: Iterable[T]) -> None:
+    """Do ``work`` for all things at once, in threads: a registration waits for the cluster most of its time.
+
+    The first error is raised when all that had begun has ended; nothing new begins after it.
+    """
+    loop = asyncio.get_running_loop()
+    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+        waiting = [loop.run_in_executor(pool, copy_context().run, work, thing) for thing in things]
+        try:
+            await asyncio.gather(*waiting)
+        except BaseException:
+            for one in waiting:
+                one.cancel()
+            raise

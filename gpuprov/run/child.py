@@ -1,0 +1,99 @@
+"""Processes of our own: each is given one message on standard input and answers in JSON lines on standard output.
+
+A line is ``{"progress": text}`` or, at the end, ``{"outcome": data}``. One that dies without an outcome is one line in
+a report; it never takes the others with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """A module to run with a message, and whoever wants to hear of its progress."""
+
+    module: str
+    message: BaseModel
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a process said last: None where it ended without a word, with the code that it ended with."""
+
+    outcome: dict[str, Any] | None
+    code: int
+
+
+def run_all(errands: Sequence[Errand]) -> list[Answer]:
+    """Run all errands side by side and return their answers in order. Interrupting it interrupts all of them."""
+    running = [_start(errand) for errand in errands]
+    try:
+        with ThreadPoolExecutor(max_workers=max(1, len(errands))) as pool:
+            waiting = [pool.submit(_follow, *pair) for pair in zip(errands, running, strict=True)]
+            try:
+                return [one.result() for one in waiting]
+            except KeyboardInterrupt:
+                for process in running:
+                    if process.poll() is None:
+                        process.send_signal(signal.SIGINT)
+                raise
+    finally:
+        for process in running:
+            process.wait()
+
+
+def say(kind: str, value: object) -> None:
+    """Write one line of an answer. Where nobody reads any more, the work is finished all the same."""
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.write(json.dumps({kind: value}) + "\n")
+        sys.stdout.flush()
+
+
+def tell(line: str) -> None:
+    """Tell the parent what is going on."""
+    say("progress", line)
+
+
+def listen() -> str:
+    """Return the message; from here on SIGTERM is an interrupt, which lets Pulumi save its state before we go."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    return sys.stdin.read()
+
+
+def _start(errand: Errand) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", errand.module],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+
+
+def _follow(errand: Errand, process: subprocess.Popen[str]) -> Answer:
+    if process.stdin is None or process.stdout is None:
+        raise RuntimeError("the process has no pipes")
+    with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
+        pipe.write(errand.message.model_dump_json(by_alias=True))
+    outcome = None
+    for line in process.stdout:
+        said = json.loads(line)
+        if "progress" in said:
+            errand.progress(said["progress"])
+        if "outcome" in said:
+            outcome = said["outcome"]
+    return Answer(outcome=outcome, code=process.wait())

@@ -1,0 +1,46 @@
+"""How many Pulumi engines run on this machine at once, over all of the user's commands and providers.
+
+An engine with its plugin and its program takes a core and some hundred MB, so more of them than cores only fill the
+memory. Each takes one of a few lock files; the kernel drops the lock of a process that dies.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from filelock import FileLock, Timeout
+from platformdirs import user_state_path
+
+ENGINES_VARIABLE = "GPUPROV_ENGINES"
+"""Environment variable: how many engines at once; unset is one for each core."""
+
+_POLL_SECONDS = 0.05
+
+
+def engines() -> int:
+    """Return how many engines may run at once."""
+    text = os.environ.get(ENGINES_VARIABLE, "")
+    return max(1, int(text)) if text.isdecimal() else os.cpu_count() or 1
+
+
+@contextmanager
+def slot() -> Iterator[None]:
+    """Wait for a free slot and hold it."""
+    folder = user_state_path("gpuprov") / "engines"
+    folder.mkdir(parents=True, exist_ok=True)
+    locks = [FileLock(folder / f"{number}.lock") for number in range(engines())]
+    while True:
+        for lock in locks:
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                continue
+            try:
+                yield
+            finally:
+                lock.release()
+            return
+        time.sleep(_POLL_SECONDS)

@@ -1,0 +1,203 @@
+"""Which stack an award belongs to, and moving the state of awards between stacks."""
+
+import json
+from collections import Counter
+from copy import deepcopy
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import AWARD_IDS, cluster
+
+from gpuprov.manifests import TENANT_TYPE
+from gpuprov.outputs import StackOutputs, read
+from gpuprov.shards import move
+
+PROJECT = "gpuprov"
+OBJECTS = ("Namespace", "ResourceQuota", "RoleBinding")
+
+
+def split(shards):
+    return cluster("kt-cloud", H200=4000).model_copy(update={"shards": shards})
+
+
+def state(stack, awards, *, shards=1, provider="11", empty=False):
+    """A deployment as `pulumi stack export` prints it, of one stack with these awards."""
+    prefix = f"urn:pulumi:{stack}::{PROJECT}::"
+    root = f"{prefix}pulumi:pulumi:Stack::{PROJECT}-{stack}"
+    plugin = f"{prefix}pulumi:providers:kubernetes::kt-cloud"
+    told = {award: {"namespace": f"ns-{award}"} for award in awards}
+    resources = [
+        {"urn": root, "custom": False, "type": "pulumi:pulumi:Stack", "outputs": {"shards": shards, "tenants": told}},
+        {"urn": plugin, "custom": True, "id": provider, "type": "pulumi:providers:kubernetes", "parent": root},
+    ]
+    if stack == "kt-cloud":
+        access = f"{prefix}gpuprov:index:ClusterAccess::access"
+        resources.append({"urn": access, "custom": False, "type": "gpuprov:index:ClusterAccess", "parent": root})
+    for award in awards:
+        component = f"{prefix}{TENANT_TYPE}::{award}"
+        resources.append({"urn": component, "custom": False, "type": TENANT_TYPE, "parent": root})
+        home = None
+        for kind in OBJECTS:
+            urn = f"{prefix}{TENANT_TYPE}$kubernetes:core/v1:{kind}::{award}"
+            one = {
+                "urn": urn,
+                "custom": True,
+                "id": f"{award}/{kind}",
+                "type": f"kubernetes:core/v1:{kind}",
+                "parent": component,
+                "provider": f"{plugin}::{provider}",
+                "inputs": {"metadata": {"annotations": {"organization": f'"한빛" \\ {stack}'}}},
+            }
+            if home:
+                one |= {"dependencies": [home], "deletedWith": home}
+            home = home or urn
+            resources.append(one)
+    return {"version": 3, "deployment": {"manifest": {"time": "now"}, "resources": None if empty else resources}}
+
+
+def awards_in(deployment, stack):
+    """The awards that a deployment has, after checking that every reference in it leads to something in it."""
+    resources = deployment["deployment"]["resources"] or []
+    seen = set()
+    for one in resources:
+        assert one["urn"].startswith(f"urn:pulumi:{stack}::{PROJECT}::")
+        assert one["urn"] not in seen, "twice in one state"
+        for needed in [one.get("parent"), one.get("deletedWith"), *one.get("dependencies", ())]:
+            assert needed is None or needed in seen, f"{one['urn']} comes before {needed}"
+        if "provider" in one:
+            urn, _, name = one["provider"].rpartition("::")
+            assert (urn, name) in {(other["urn"], other.get("id")) for other in resources}
+        seen.add(one["urn"])
+    return {one["urn"].rpartition("::")[2] for one in resources if one["type"] == TENANT_TYPE}
+
+
+def told(deployment):
+    resources = deployment["deployment"]["resources"] or []
+    return next((one["outputs"] for one in resources if one["type"] == "pulumi:pulumi:Stack"), None)
+
+
+@given(AWARD_IDS, st.integers(1, 64))
+def test_an_award_has_one_stack_whatever_others_there_are(award_id, shards):
+    where = split(shards)
+    assert where.stack_of(award_id) in where.stacks
+    assert split(1).stack_of(award_id) == "kt-cloud"
+
+
+@given(AWARD_IDS, st.integers(1, 20))
+def test_one_shard_more_moves_awards_to_the_new_one_only(award_id, shards):
+    before, after = split(shards).stack_of(award_id), split(shards + 1).stack_of(award_id)
+    assert after in (before, f"kt-cloud.{shards}")
+
+
+def test_shards_are_filled_evenly_and_for_ever_in_the_same_way():
+    counted = Counter(split(4).stack_of(f"HPC-2026-1-{number:04d}") for number in range(4000))
+    assert all(900 < count < 1100 for count in counted.values())
+    assert [split(4).stack_of(f"HPC-2026-1-{number:03d}") for number in range(1, 9)] == [
+        "kt-cloud",
+        "kt-cloud",
+        "kt-cloud.3",
+        "kt-cloud.3",
+        "kt-cloud.1",
+        "kt-cloud.2",
+        "kt-cloud.1",
+        "kt-cloud.1",
+    ]
+
+
+NAMES = st.lists(st.integers(0, 60).map(lambda n: f"HPC-2026-1-{n:03d}"), unique=True, max_size=25)
+
+
+@settings(max_examples=150)
+@given(NAMES, st.integers(1, 5), st.integers(1, 5), st.data())
+def test_every_award_is_moved_to_its_stack_and_nothing_is_lost(names, before, after, data):
+    old, new = split(before), split(after)
+    deployments = {
+        stack: state(stack, [one for one in names if old.stack_of(one) == stack], shards=before, provider=f"p-{stack}")
+        for stack in old.stacks
+    }
+    for stack in new.stacks:
+        deployments.setdefault(stack, state(stack, [], empty=True))
+    # Stacks that an earlier, killed run has already filled.
+    for stack in data.draw(st.lists(st.sampled_from(new.stacks), unique=True)):
+        if names and not deployments[stack]["deployment"]["resources"]:
+            deployments[stack] = state(stack, [one for one in names if new.stack_of(one) == stack], shards=before)
+    given_ = deepcopy(deployments)
+    moved = move(deployments, PROJECT, new)
+    assert deployments == given_
+    for stack, deployment in moved.with_gains.items():
+        assert awards_in(deployment, stack) >= awards_in(deployments[stack], stack)
+    for stack in new.stacks:
+        mine = {one for one in names if new.stack_of(one) == stack}
+        assert awards_in(moved.final[stack], stack) == mine
+        assert awards_in(moved.with_gains[stack], stack) >= mine
+        if outputs := told(moved.final[stack]):
+            assert (outputs["tenants"].keys(), outputs["shards"]) == (mine, after)
+            assert told(moved.with_gains[stack])["shards"] == max(before, after)
+    for stack in set(old.stacks) - set(new.stacks):
+        assert moved.final[stack]["deployment"]["resources"] == []
+
+
+@settings(max_examples=60)
+@given(NAMES, st.integers(1, 4), st.integers(1, 4), st.integers(0, 20))
+def test_a_move_that_was_cut_off_is_finished_by_the_next(names, before, after, written):
+    """Deployments are written one by one, those that gain first; the run may end after any of them."""
+    old, new = split(before), split(after)
+    there = {
+        stack: state(stack, [one for one in names if old.stack_of(one) == stack], shards=before) for stack in old.stacks
+    }
+    for stack in new.stacks:
+        there.setdefault(stack, state(stack, [], empty=True))
+    moved = move(there, PROJECT, new)
+    writes = [(stack, one) for step in (moved.with_gains, moved.final) for stack, one in step.items()]
+    there |= dict(writes[:written])
+    everywhere = set().union(*(awards_in(one, stack) for stack, one in there.items()))
+    assert everywhere == set(names)
+    again = move(there, PROJECT, new)
+    for stack in new.stacks:
+        assert awards_in(again.final[stack], stack) == {one for one in names if new.stack_of(one) == stack}
+
+
+def test_moving_back_gives_the_same_resources():
+    names = [f"HPC-{number}" for number in range(40)]
+    one = {"kt-cloud": state("kt-cloud", names), "kt-cloud.1": state("kt-cloud.1", [], empty=True)}
+    there = move(one, PROJECT, split(2)).final
+    back = move(there, PROJECT, split(1)).final
+
+    def by_urn(deployment):
+        return {resource["urn"]: resource for resource in deployment["deployment"]["resources"]}
+
+    before, after = by_urn(one["kt-cloud"]), by_urn(back["kt-cloud"])
+    assert before.keys() == after.keys()
+    stack_text = {urn: json.dumps(one).replace("kt-cloud.1", "kt-cloud") for urn, one in after.items()}
+    for urn, resource in before.items():
+        assert json.loads(stack_text[urn]) == resource or resource["type"] == "pulumi:pulumi:Stack"
+
+
+@pytest.mark.parametrize(
+    ("printed", "expected"),
+    [
+        ({"kt-cloud": None}, StackOutputs()),
+        ({"kt-cloud": {}}, StackOutputs(stacks=("kt-cloud",))),
+        (
+            {"kt-cloud": {"clusterUid": "u", "context": "kt-cloud", "shards": 2, "tenants": {"A": {"q": 1}}}},
+            StackOutputs(cluster_uid="u", context="kt-cloud", shards=2, stacks=("kt-cloud",), tenants={"A": {"q": 1}}),
+        ),
+    ],
+)
+def test_outputs_of_one_stack(printed, expected):
+    assert read(split(1), printed) == expected
+
+
+def test_outputs_of_several_stacks_are_taken_together():
+    mine = next(f"A{n}" for n in range(99) if split(2).stack_of(f"A{n}") == "kt-cloud")
+    other = next(f"A{n}" for n in range(99) if split(2).stack_of(f"A{n}") == "kt-cloud.1")
+    said = read(
+        split(2),
+        {
+            "kt-cloud": {"clusterUid": "u", "context": "kt-cloud", "shards": 1, "tenants": {mine: 1, other: "old"}},
+            "kt-cloud.1": {"clusterUid": "u", "context": "before", "shards": 2, "tenants": {other: 2}},
+        },
+    )
+    assert said.tenants == {mine: 1, other: 2}
+    assert (said.misplaced, said.shards, said.context, said.cluster_uid) == (1, 2, "before", "u")
