@@ -50,29 +50,20 @@ def award_tenant(registry: Registry, provider: Registered, tenant: Tenant, clust
     Deleting the namespace deletes what is in it, so nothing else is deleted by itself. Raises pulumi.RunError.
     """
     component = registry.component(TENANT_TYPE, tenant.award_id)
-    done: list[Registered] = []
-    *first, binding = tenant_manifests(tenant, cluster)
-    for manifest in first:
-        done.append(
-            registry.custom(
-                type_token(manifest),
-                tenant.award_id,
-                declared(manifest),
-                parent=component,
-                provider=provider,
-                depends_on=done[:1],
-                deleted_with=done[0] if done else None,
-            )
-        )
-    registry.custom(
-        type_token(binding),
-        tenant.award_id,
-        declared(binding),
-        parent=component,
-        provider=provider,
-        depends_on=done,
-        deleted_with=done[0],
+    namespace, *inside = tenant_manifests(tenant, cluster)
+    home = registry.custom(
+        type_token(namespace), tenant.award_id, declared(namespace), parent=component, provider=provider
     )
+    for manifest in inside:  # each is done before the next is asked for: quota before access
+        registry.custom(
+            type_token(manifest),
+            tenant.award_id,
+            declared(manifest),
+            parent=component,
+            provider=provider,
+            depends_on=[home],
+            deleted_with=home,
+        )
 
 
 def cluster_access(registry: Registry, provider: Registered) -> None:

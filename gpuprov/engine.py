@@ -11,30 +11,27 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import IO
 
 from pulumi import automation as auto
 from pulumi.automation.errors import create_command_error
 from semver import VersionInfo
 
-from gpuprov import runs, state
+from gpuprov import quiet, runs, state
 from gpuprov.component import ACCESS_TYPE
 from gpuprov.errors import EngineError
 from gpuprov.manifests import TENANT_TYPE
 from gpuprov.program import declare
+from gpuprov.screen import Screen
 from gpuprov.stackrun import StackRun
 
 PARALLEL = 64
 _LOCK_SECONDS = 0.5
-TUNED = {
-    "PULUMI_SKIP_CHECKPOINTS": "true",
-    "PULUMI_PARALLEL_DIFF": "true",
-    "PULUMI_SKIP_UPDATE_CHECK": "true",
-    "PULUMI_AUTOMATION_API_SKIP_VERSION_CHECK": "true",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +56,7 @@ def urns(stack: str, project: str, award_ids: Collection[str], *, access: bool) 
 def up(what: StackRun, progress: Callable[[str], None]) -> Applied:
     """Bring one stack to what it should be. Raises EngineError with what Pulumi said."""
     begun = time.monotonic()
-    watch = _Watch(progress)
+    screen = Screen(progress)
 
     async def program() -> None:
         only = None if what.touch is None else set(what.touch)
@@ -70,7 +67,7 @@ def up(what: StackRun, progress: Callable[[str], None]) -> Applied:
             parallel=PARALLEL,
             refresh=what.refresh,
             target=None if what.touch is None else urns(what.stack, what.project, what.touch, access=what.access),
-            on_event=watch,
+            on_output=screen,
             color="never",
             suppress_outputs=True,
             suppress_progress=True,
@@ -79,7 +76,7 @@ def up(what: StackRun, progress: Callable[[str], None]) -> Applied:
     try:
         command = _Command(what.root, what.stack)
         workspace = auto.LocalWorkspace(
-            work_dir=str(what.root), program=program, env_vars=TUNED, pulumi_command=command
+            work_dir=str(what.root), program=program, env_vars=quiet.environment(), pulumi_command=command
         )
         stack = _Stack(what.stack, workspace)
         if not what.exists:
@@ -88,8 +85,8 @@ def up(what: StackRun, progress: Callable[[str], None]) -> Applied:
     except FileNotFoundError as error:
         raise EngineError("pulumi is not on PATH; run `gpuprov toolchain install` or install Pulumi") from error
     except auto.CommandError as error:
-        raise EngineError(f"{what.stack}: {watch.errors or str(error).strip()}") from error
-    return Applied(operations=watch.operations, seconds=time.monotonic() - begun)
+        raise EngineError(f"{what.stack}: {screen.errors or str(error).strip()}") from error
+    return Applied(operations=screen.operations, seconds=time.monotonic() - begun)
 
 
 def _past_locks(run: Callable[[], None], what: StackRun, deadline: float, progress: Callable[[str], None]) -> None:
@@ -136,7 +133,7 @@ class _Command(auto.PulumiCommand):
         on_output: auto.OnOutput | None = None,
         on_error: auto.OnOutput | None = None,
     ) -> auto.CommandResult:
-        """Run one command to its end; nobody watches its output. Raises auto.CommandError where it failed."""
+        """Run one command to its end. Raises auto.CommandError where it failed; its errors are then on stderr."""
         process = subprocess.Popen(
             [self.command, "--non-interactive", *args],
             stdin=subprocess.DEVNULL,
@@ -146,19 +143,28 @@ class _Command(auto.PulumiCommand):
             env={**os.environ, **additional_env, "PULUMI_AUTOMATION_API": "true"},
             encoding="utf-8",
         )
+        lines: list[str] = []
         with process, runs.remembered(self._root, self._stack_name, process.pid):
-            out, err = process.communicate()
-        result = auto.CommandResult(stdout=out, stderr=err, code=process.returncode)
+            errors = ThreadPoolExecutor(max_workers=1).submit(_rest_of, process.stderr)
+            for line in process.stdout or ():
+                lines.append(line.rstrip())
+                if on_output is not None:
+                    on_output(lines[-1])
+        result = auto.CommandResult(stdout="\n".join(lines), stderr=errors.result(), code=process.returncode)
         if result.code:
             raise create_command_error(result)
         return result
+
+
+def _rest_of(stream: IO[str] | None) -> str:
+    return "" if stream is None else stream.read()
 
 
 class _Stack(auto.Stack):
     """A stack that is known to exist, without the three questions that the Automation API asks about each run.
 
     Selecting the stack, printing its outputs and reading its history each load the whole state once more, and nobody
-    reads the answers: every command names its stack, and the events of the run have said what it did.
+    reads the answers: every command names its stack, and the run itself has said what it did.
     """
 
     def __init__(self, name: str, workspace: auto.Workspace) -> None:
@@ -172,35 +178,3 @@ class _Stack(auto.Stack):
     def info(self, show_secrets: bool | None = None) -> auto.UpdateSummary:
         """Return an empty summary."""
         return auto.UpdateSummary("update", datetime.now(UTC), "", {}, {}, "succeeded")
-
-
-class _Watch:
-    """Turns the engine's events into a line of progress now and then; keeps its errors and its summary."""
-
-    _EVERY_SECONDS = 2.0
-
-    def __init__(self, progress: Callable[[str], None]) -> None:
-        self._progress = progress
-        self._done = 0
-        self._last = time.monotonic()
-        self._errors: list[str] = []
-        self.operations: dict[str, int] = {}
-
-    @property
-    def errors(self) -> str:
-        """All errors that Pulumi reported, once each, without its prefixes."""
-        return "\n".join(dict.fromkeys(self._errors))
-
-    def __call__(self, event: auto.EngineEvent) -> None:
-        if event.diagnostic_event is not None and event.diagnostic_event.severity == "error":
-            text = event.diagnostic_event.message.strip()
-            if text and text != "update failed":
-                self._errors.append(text)
-        if event.summary_event is not None:
-            changes = event.summary_event.resource_changes or {}
-            self.operations = {str(getattr(op, "value", op)): number for op, number in changes.items()}
-        if event.res_outputs_event is not None and event.res_outputs_event.metadata.op != "same":
-            self._done += 1
-            if time.monotonic() - self._last >= self._EVERY_SECONDS:
-                self._last = time.monotonic()
-                self._progress(f"{self._done} objects")

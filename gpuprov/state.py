@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gpuprov import quiet
 from gpuprov.errors import EngineError
 
-QUICK = {"PULUMI_SKIP_UPDATE_CHECK": "true", "PULUMI_AUTOMATION_API_SKIP_VERSION_CHECK": "true"}
 PULUMI = "pulumi"
 _SECONDS = 120
 
@@ -69,7 +69,7 @@ def _pulumi(root: Path, stack: str, *command: str, given: str | None = None) -> 
             text=True,
             encoding="utf-8",
             timeout=_SECONDS,
-            env=os.environ | QUICK,
+            env=os.environ | quiet.environment(),
         )
     except FileNotFoundError as error:
         raise EngineError("pulumi is not on PATH; run `gpuprov toolchain install` or install Pulumi") from error

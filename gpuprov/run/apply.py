@@ -60,7 +60,7 @@ def _job(
         access=access,
         reshard=bool(said.misplaced) or (bool(known) and said.shards != cluster.shards),
         reconnect=reconnect,
-        refresh=not reconnect and (replaced or (access and bool(known)) or not _clean(changes, known)),
+        refresh=not reconnect and (replaced or (access and bool(known and tenants)) or not _clean(changes, known)),
         timeout=timeout,
     )
 

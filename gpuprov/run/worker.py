@@ -154,14 +154,14 @@ def _stack_run(job: Job, stack: str, touch: set[str], stays: set[str], waits: se
     told = {award_id: said for award_id, said in job.told.items() if job.cluster.stack_of(award_id) == stack}
     mine = {award_id for award_id in touch if job.cluster.stack_of(award_id) == stack}
     has_access = stack == job.cluster.provider
-    nothing_stays = (
-        not tenants and not told.keys() - mine and not {a for a in stays if job.cluster.stack_of(a) == stack}
-    )
+    stuck_here = {award_id for award_id in stays if job.cluster.stack_of(award_id) == stack}
+    untouched = (told.keys() | {tenant.award_id for tenant in tenants}) - mine
     access = has_access and bool(remaining or job.told.keys() - touch or stays)
     access_differs = has_access and (job.access or (bool(touch) and not access))
     if not (mine or job.reconnect or access_differs):
         return None
-    everything = job.reconnect or nothing_stays
+    # Targets cost time for each of them and each object: they are for runs that leave something alone.
+    everything = job.reconnect or not (untouched or stuck_here)
     should = summary(tenants)
     told = {award_id: said for award_id, said in told.items() if award_id not in mine}
     told |= {award_id: said for award_id, said in should.items() if award_id in mine}

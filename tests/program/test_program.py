@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from datetime import datetime
 from importlib.metadata import version
 from types import SimpleNamespace
@@ -63,12 +64,17 @@ class Nothing(mocks.Mocks):
 class Monitor(mocks.MockMonitor):
     """Keeps the requests in the order in which they came."""
 
-    def __init__(self):
+    def __init__(self, seconds=0.0):
         super().__init__(Nothing())
         self.requests = []
+        self.steps = []
+        self.seconds = seconds
 
     def RegisterResource(self, request):  # noqa: N802 (gRPC)
+        self.steps.append(("asked", request.type, request.name))
+        time.sleep(self.seconds)
         answer = super().RegisterResource(request)
+        self.steps.append(("done", request.type, request.name))
         self.requests.append(
             SimpleNamespace(
                 type=request.type,
@@ -86,9 +92,9 @@ class Monitor(mocks.MockMonitor):
         return answer
 
 
-def declared(tenants, **how):
+def declared(tenants, monitor=None, **how):
     """Run the program; return the requested resources by (type, name), and the outputs."""
-    monitor = Monitor()
+    monitor = monitor or Monitor()
     settings.reset_options()
     mocks.set_mocks(Nothing(), project="gpuprov", stack="samsung-sds", preview=False, monitor=monitor)
     outputs = {}
@@ -167,11 +173,21 @@ def test_objects_are_their_manifests_with_notes_for_the_provider(two):
 def test_access_comes_after_quota_limits_and_isolation(two):
     asked, _ = two
     for name in ("HPC-1", "과제-2"):
+        order = [kind for kind, of in asked if of == name and kind in OBJECTS]
+        assert (order[0], order[-1]) == (NAMESPACE, BINDING)
         home = asked[NAMESPACE, name].urn
-        inside = {asked[kind, name].urn for kind in (QUOTA, LIMITS, POLICY)}
-        assert all(asked[kind, name].depends_on == {home} for kind in (QUOTA, LIMITS, POLICY))
-        assert asked[BINDING, name].depends_on == {home, *inside}
+        assert all(asked[kind, name].depends_on == {home} for kind in OBJECTS - {NAMESPACE})
         assert asked[NAMESPACE, name].depends_on == set()
+
+
+def test_nothing_of_a_tenant_is_asked_for_before_what_comes_first_is_done():
+    """Requests answered late, in threads: a binding that overtook its quota would be access without a limit."""
+    monitor = Monitor(seconds=0.01)
+    declared([tenant(f"HPC-{number}") for number in range(8)], monitor=monitor)
+    for number in range(8):
+        steps = [(what, kind) for what, kind, name in monitor.steps if name == f"HPC-{number}"]
+        kinds = [TENANT, NAMESPACE, QUOTA, LIMITS, POLICY, BINDING]
+        assert steps == [(what, kind) for kind in kinds for what in ("asked", "done")]
 
 
 def test_what_is_in_a_namespace_goes_with_it(two):

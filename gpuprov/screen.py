@@ -1,0 +1,70 @@
+"""Reads what `pulumi up` prints: how far it is, what it did, and its errors.
+
+The engine's events say the same in JSON, with all properties of every resource that a stack has, also of those that a
+run leaves alone: on a large stack that is a tenth of the engine's time, and most of ours.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+
+_DONE = re.compile(r"^ ?(?:\+|~|-|\+-|\+\+|--)\s+\S+ .* (?:created|updated|deleted|replaced)(?: \([0-9.]+s\))?\s*$")
+_COUNT = re.compile(r"^\s+(?:\S{1,2} )?(?P<number>\d+) (?P<what>created|updated|deleted|replaced|unchanged)\s*$")
+_OPERATIONS = {
+    "created": "create",
+    "updated": "update",
+    "deleted": "delete",
+    "replaced": "replace",
+    "unchanged": "same",
+}
+_ENTRY = re.compile(r"^    (?P<severity>error|warning|info|debug): (?P<text>.*)$")
+_SAYS_NOTHING = {"update failed"}
+
+
+class Screen:
+    """Takes the lines one by one. ``operations`` counts objects by Pulumi's operation once the run has ended."""
+
+    _EVERY_SECONDS = 2.0
+
+    def __init__(self, progress: Callable[[str], None]) -> None:
+        self.operations: dict[str, int] = {}
+        self._progress = progress
+        self._done = 0
+        self._last = time.monotonic()
+        self._part = ""
+        self._errors: list[list[str]] = []
+        self._in_error = False
+
+    @property
+    def errors(self) -> str:
+        """All errors that Pulumi reported, once each, without what it adds for its own sake."""
+        texts = ["\n".join(lines).strip() for lines in self._errors]
+        return "\n".join(text for text in dict.fromkeys(texts) if text and text not in _SAYS_NOTHING)
+
+    def __call__(self, line: str) -> None:
+        """Take the next line."""
+        if line in ("Diagnostics:", "Resources:", "Outputs:"):
+            self._part, self._in_error = line, False
+        elif self._part == "Diagnostics:":
+            self._diagnostic(line)
+        elif self._part == "Resources:":
+            if found := _COUNT.match(line):
+                self.operations[_OPERATIONS[found["what"]]] = int(found["number"])
+        elif _DONE.match(line):
+            self._done += 1
+            if time.monotonic() - self._last >= self._EVERY_SECONDS:
+                self._last = time.monotonic()
+                self._progress(f"{self._done} objects")
+
+    def _diagnostic(self, line: str) -> None:
+        """An entry goes on over lines that are set in as far, until the next entry or resource."""
+        if found := _ENTRY.match(line):
+            self._in_error = found["severity"] == "error"
+            if self._in_error:
+                self._errors.append([found["text"]])
+        elif line.strip() and not line.startswith("    "):
+            self._in_error = False
+        elif self._in_error:
+            self._errors[-1].append(line.removeprefix("    "))
