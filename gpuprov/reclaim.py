@@ -26,6 +26,7 @@ GRACE_SECONDS = 30
 T = TypeVar("T")
 
 _AT_ONCE = 16
+_FEW = 20
 _POLL_SECONDS = 0.2
 _SLOWEST_POLL_SECONDS = 2.0
 
@@ -53,24 +54,33 @@ def release(
     """
     begun = time.monotonic()
     api = KubeApi(cluster)
-    _side_by_side(lambda name: _close(api, name), namespaces)
-    waiting = list(namespaces)
+    resources = {pool.resource for pool in cluster.pools}
+    _side_by_side(lambda name: _close(api, name, resources), namespaces)
+    pods = _pods(api, namespaces)
+    busy = [name for name, there in pods.items() if there]
+    _side_by_side(lambda name: _end_pods(api, name), busy)
+    pods |= _pods(api, busy)  # a pod may have come to a node since: only what is read after its deletion counts
     done: list[Release] = []
     poll = _POLL_SECONDS
-    while waiting:
-        pods = dict(zip(waiting, _side_by_side(lambda name: _pods(api, name), waiting), strict=True))
+    while True:
         spent = time.monotonic() - begun
-        done += [Release(namespace=name, seconds=spent) for name, left in pods.items() if not left]
-        waiting = [name for name, left in pods.items() if left]
+        held = {name: [pod for pod in left if _holds_a_card(pod)] for name, left in pods.items()}
+        done += [Release(namespace=name, seconds=spent) for name, left in held.items() if not left]
+        waiting = [name for name, left in held.items() if left]
         if waiting and spent >= timeout:
-            resources = {pool.resource for pool in cluster.pools}
-            done += [_stuck(name, spent, pods[name], resources) for name in waiting]
-            break
-        if waiting:
-            progress(f"waiting for the pods of {len(waiting)} namespaces to end")
-            time.sleep(min(poll, max(0.0, timeout - spent)))
-            poll = min(poll * 1.5, _SLOWEST_POLL_SECONDS)
-    return done
+            return done + [_stuck(name, spent, held[name], resources) for name in waiting]
+        if not waiting:
+            return done
+        progress(f"waiting for the pods of {len(waiting)} namespaces to end")
+        time.sleep(min(poll, max(0.0, timeout - spent)))
+        poll = min(poll * 1.5, _SLOWEST_POLL_SECONDS)
+        pods = _pods(api, waiting)
+
+
+def delete(cluster: ProviderCluster, namespaces: Sequence[str]) -> None:
+    """Ask for the namespaces to go. The server takes seconds over each, so Pulumi is not waited for with that."""
+    api = KubeApi(cluster)
+    _side_by_side(lambda name: api.delete(f"/api/v1/namespaces/{name}"), namespaces)
 
 
 def lower(cluster: ProviderCluster, hard: Mapping[str, Mapping[str, str]]) -> None:
@@ -116,14 +126,13 @@ def drop_access(cluster: ProviderCluster) -> None:
         api.delete(path)
 
 
-def _close(api: KubeApi, namespace: str) -> None:
-    """Take access away, let nothing new start, and ask the pods to end. Their controllers cannot replace them."""
-    if api.get(f"/api/v1/namespaces/{namespace}") is None:
-        return
+def _close(api: KubeApi, namespace: str, resources: Collection[str]) -> None:
+    """Take access away and let nothing new start: no pod, so no GPU either, and no controller can replace one."""
     api.delete(f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings/{BINDING}")
-    quota = api.get(f"/api/v1/namespaces/{namespace}/resourcequotas/{QUOTA}")
-    if quota is not None:
-        _limit(api, namespace, dict.fromkeys([*quota.get("spec", {}).get("hard", {}), "pods"], "0"))
+    _limit(api, namespace, {"pods": "0", **{f"requests.{resource}": "0" for resource in resources}})
+
+
+def _end_pods(api: KubeApi, namespace: str) -> None:
     api.delete(f"/api/v1/namespaces/{namespace}/pods", gracePeriodSeconds=str(GRACE_SECONDS))
 
 
@@ -132,13 +141,21 @@ def _limit(api: KubeApi, namespace: str, hard: Mapping[str, str]) -> None:
     api.merge(path, {"spec": {"hard": dict(hard)}}, manager=MANAGER)
 
 
-def _pods(api: KubeApi, namespace: str) -> list[dict[str, Any]]:
-    """Return every pod that is bound to a node and has not ended; ended pods hold no card."""
-    return [
-        pod
-        for pod in api.list(f"/api/v1/namespaces/{namespace}/pods")
-        if pod["spec"].get("nodeName") and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
-    ]
+def _pods(api: KubeApi, namespaces: Collection[str]) -> dict[str, list[dict[str, Any]]]:
+    """Return the pods of each namespace. For many namespaces the whole cluster is read at once."""
+    if len(namespaces) <= _FEW:
+        lists = _side_by_side(lambda name: list(api.list(f"/api/v1/namespaces/{name}/pods")), list(namespaces))
+        return dict(zip(namespaces, lists, strict=True))
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in namespaces}
+    for pod in api.list("/api/v1/pods"):
+        if pod["metadata"]["namespace"] in found:
+            found[pod["metadata"]["namespace"]].append(pod)
+    return found
+
+
+def _holds_a_card(pod: Mapping[str, Any]) -> bool:
+    """A pod that was bound to a node and has not ended; where it waits for a node, or has ended, it holds none."""
+    return bool(pod["spec"].get("nodeName")) and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
 
 
 def _stuck(namespace: str, seconds: float, pods: Sequence[Mapping[str, Any]], resources: Collection[str]) -> Release:

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Event
 from typing import Any
 
 from pydantic import BaseModel
@@ -38,22 +39,35 @@ class Answer:
     code: int
 
 
-def run_all(errands: Sequence[Errand]) -> list[Answer]:
-    """Run all errands side by side and return their answers in order. Interrupting it interrupts all of them."""
-    running = [_start(errand) for errand in errands]
-    try:
-        with ThreadPoolExecutor(max_workers=max(1, len(errands))) as pool:
-            waiting = [pool.submit(_follow, *pair) for pair in zip(errands, running, strict=True)]
-            try:
-                return [one.result() for one in waiting]
-            except KeyboardInterrupt:
-                for process in running:
-                    if process.poll() is None:
-                        process.send_signal(signal.SIGINT)
-                raise
-    finally:
-        for process in running:
+def run_all(errands: Sequence[Errand], *, at_once: int | None = None) -> list[Answer]:
+    """Run all errands side by side and return their answers in order. Interrupting it interrupts all of them.
+
+    ``at_once`` bounds how many have a process at the same time; without it all have.
+    """
+    running: set[subprocess.Popen[str]] = set()
+    stopped = Event()
+
+    def run(errand: Errand) -> Answer:
+        if stopped.is_set():
+            return Answer(outcome=None, code=-signal.SIGINT)
+        process = _start(errand)
+        running.add(process)
+        try:
+            return _follow(errand, process)
+        finally:
             process.wait()
+            running.discard(process)
+
+    with ThreadPoolExecutor(max_workers=max(1, at_once or len(errands))) as pool:
+        waiting = [pool.submit(run, errand) for errand in errands]
+        try:
+            return [one.result() for one in waiting]
+        except KeyboardInterrupt:
+            stopped.set()
+            for process in tuple(running):
+                if process.poll() is None:
+                    process.send_signal(signal.SIGINT)
+            raise
 
 
 def say(kind: str, value: object) -> None:

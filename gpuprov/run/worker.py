@@ -17,6 +17,7 @@ from gpuprov.outputs import summary
 from gpuprov.run.child import Errand, listen, run_all, say
 from gpuprov.run.child import tell as progress
 from gpuprov.run.job import Freed, Job, Outcome, Reclaim, StackDone
+from gpuprov.run.slots import engines
 from gpuprov.shards import move
 from gpuprov.stackrun import StackRun
 
@@ -28,6 +29,7 @@ def run(job: Job) -> Outcome:
         _reshard(job)
     _lower(job)
     released, stuck, held = _release(job)
+    reclaim.delete(job.cluster, [one.namespace for one in job.reclaim if one.award_id in released])
     postponed = _postpone(job, held)
     failed: list[str] = []
     done: list[StackDone] = []
@@ -40,7 +42,7 @@ def run(job: Job) -> Outcome:
         failed = [one.error for one in done if one.error]
         broken = {one.stack for one in done if one.error}
         touch = {award_id for award_id in touch if job.cluster.stack_of(award_id) not in broken}
-    freed = _prove(job, {award_id: released[award_id] for award_id in released.keys() & touch}, stuck, begun)
+    freed = _prove(job, released, stuck, begun)
     if job.access and not job.tenants:
         reclaim.drop_access(job.cluster)
     return Outcome(
@@ -137,7 +139,8 @@ def _apply(job: Job, touch: set[str], *, stays: set[str], waits: set[str]) -> li
         from gpuprov.run import stack as engine_run  # loads Pulumi's SDK: not before GPUs are free
 
         return [engine_run.run(runs[0], progress)]
-    answers = run_all([Errand(module="gpuprov.run.stack", message=one, progress=progress) for one in runs])
+    errands = [Errand(module="gpuprov.run.stack", message=one, progress=progress) for one in runs]
+    answers = run_all(errands, at_once=engines())
     return [
         StackDone.model_validate(answer.outcome)
         if answer.outcome is not None
@@ -191,7 +194,7 @@ def _sum(done: Sequence[StackDone]) -> dict[str, int]:
 
 def _prove(job: Job, released: dict[str, float], stuck: dict[str, str], begun: float) -> list[Freed]:
     """Read back that the namespaces are gone; what remains is added to ``stuck``."""
-    going: list[Reclaim] = [one for one in job.reclaim if one.award_id in released and one.award_id not in stuck]
+    going: list[Reclaim] = [one for one in job.reclaim if one.award_id in released]
     if not going:
         return []
     remains = reclaim.prove_gone(job.cluster, [one.namespace for one in going], timeout=job.timeout, progress=progress)

@@ -326,6 +326,10 @@ class Cluster:
         ends = {name: self.stuck.get(name, ((), 0)) for name in reversed(namespaces)}
         return [Release(namespace=name, seconds=2.0, stuck=pods, held=gpus) for name, (pods, gpus) in ends.items()]
 
+    def delete(self, where, namespaces):
+        if namespaces:
+            self.asked.append(("delete", sorted(namespaces)))
+
     def up(self, what, progress):
         self.asked.append(("up", None if what.touch is None else set(what.touch), sorted(what.told), what.refresh))
         self.declared = {one.award_id for one in what.tenants}
@@ -338,7 +342,7 @@ class Cluster:
 
 def run(made, monkeypatch, fake=None, **there):
     fake = fake or Cluster(**there)
-    for name in ("lower", "release", "prove_gone"):
+    for name in ("lower", "release", "delete", "prove_gone"):
         monkeypatch.setattr(worker.reclaim, name, getattr(fake, name))
     monkeypatch.setattr(stack_process, "run", fake.up)
     return worker.run(made), fake.asked
@@ -350,6 +354,7 @@ def test_gpus_are_given_back_before_others_get_them(monkeypatch, capsys):
     assert asked == [
         ("lower", {"gpu-b": quota_hard(made.tenants[1], made.cluster)}),
         ("release", ["gpu-x"]),
+        ("delete", ["gpu-x"]),
         ("up", {"A", "B", "X"}, ["A", "B", "Z"], False),
         ("prove", ["gpu-x"]),
     ]
@@ -366,7 +371,7 @@ def test_what_is_stuck_stays_in_the_state_and_whoever_needs_it_waits(monkeypatch
         [("A", 8), ("B", 8), ("S", 1)], grow=("A", "S"), reclaim=[("X", 8), ("Y", 1)], told={"X": {}, "Y": {}, "B": {}}
     )
     outcome, asked = run(made, monkeypatch, stuck={"gpu-x": (("pod a", "pod b"), 8)})
-    assert asked[1:] == [("up", {"Y"}, ["B", "X"], False), ("prove", ["gpu-y"])]
+    assert asked[1:] == [("delete", ["gpu-y"]), ("up", {"Y"}, ["B", "X"], False), ("prove", ["gpu-y"])]
     assert outcome.stuck == {"X": "pod a; pod b"}
     assert outcome.postponed == ("A", "S")
     assert outcome.error == worker._complaint(outcome.stuck, {"A", "S"})
