@@ -10,8 +10,8 @@ import re
 import time
 from collections.abc import Callable
 
-_DONE = re.compile(r"^ ?(?:\+|~|-|\+-|\+\+|--)\s+\S+ .* (?:created|updated|deleted|replaced)(?: \([0-9.]+s\))?\s*$")
-_COUNT = re.compile(r"^\s+(?:\S{1,2} )?(?P<number>\d+) (?P<what>created|updated|deleted|replaced|unchanged)\s*$")
+_DONE = re.compile(r"^ ?(?:\+|~|-|\+-|\+\+|--)\s+\S+ .* (?:created|updated|deleted|replaced)(?: [(\[].*)?$")
+_COUNT = re.compile(r"^\s+(?:[^\s\d]{1,2} ?)?(?P<number>\d+) (?P<what>created|updated|deleted|replaced|unchanged)\s*$")
 _OPERATIONS = {
     "created": "create",
     "updated": "update",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from threading import Event
 from typing import Any
 
 from pydantic import BaseModel
+
+from gpuprov.errors import GpuprovError
 
 Progress = Callable[[str], None]
 
@@ -82,10 +85,19 @@ def tell(line: str) -> None:
     say("progress", line)
 
 
+_PARENT = os.getppid()
+
+
 def listen() -> str:
     """Return the message; from here on SIGTERM is an interrupt, which lets Pulumi save its state before we go."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     return sys.stdin.read()
+
+
+def insist_on_parent() -> None:
+    """Raise GpuprovError where the process that sent us was killed: what it decided may not be wanted any more."""
+    if os.getppid() != _PARENT:
+        raise GpuprovError("the command that started this was killed; give it again")
 
 
 def _start(errand: Errand) -> subprocess.Popen[str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from gpuprov import engine
 from gpuprov.errors import GpuprovError
-from gpuprov.run.child import listen, say, tell
+from gpuprov.run.child import insist_on_parent, listen, say, tell
 from gpuprov.run.job import StackDone
 from gpuprov.run.slots import slot
 from gpuprov.stackrun import StackRun
@@ -17,6 +17,7 @@ def run(what: StackRun, progress: Callable[[str], None]) -> StackDone:
     """Run Pulumi when a slot is free; an error of its is in the answer."""
     try:
         with slot():
+            insist_on_parent()
             applied = engine.up(what, progress)
     except GpuprovError as error:
         return StackDone(stack=what.stack, error=str(error))

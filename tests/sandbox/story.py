@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ REPOSITORY = Path(__file__).parents[2]
 PROVIDERS = ("elice-cloud", "kt-cloud", "samsung-sds")
 MARCH = "2026-03-01T09:00:00+09:00"
 OURS = "app.kubernetes.io/managed-by=gpuprov"
+ROLE = "gpuprov-tenant"
 WAIT_SECONDS = 120.0
 
 
@@ -52,11 +53,18 @@ class World:
         found = self.core(provider).list_resource_quota_for_all_namespaces(label_selector=OURS)
         return {item.metadata.namespace: int(item.spec.hard["requests.nvidia.com/gpu"]) for item in found.items}
 
+    def role(self, provider: str) -> Any:
+        """Return the role that all tenants share, or None."""
+        rights = client.RbacAuthorizationV1Api(self.connection(provider))
+        return next((one for one in rights.list_cluster_role().items if one.metadata.name == ROLE), None)
+
     def clean(self) -> None:
         """Remove what a test left, so that the next one starts with empty clusters."""
         for provider in PROVIDERS:
             for name in self.namespaces(provider):
                 self.core(provider).delete_namespace(name)
+            if self.role(provider) is not None:
+                client.RbacAuthorizationV1Api(self.connection(provider)).delete_cluster_role(ROLE)
         eventually(lambda: not any(self.namespaces(provider) for provider in PROVIDERS))
 
 
@@ -83,6 +91,7 @@ class Story:
         return self.world.environment | {
             "PULUMI_BACKEND_URL": f"file://{self.root / 'state'}",
             "PULUMI_HOME": str(self.root / "pulumi-home"),
+            "XDG_STATE_HOME": str(self.root / "state-home"),
         }
 
     def run(self, *command: str, at: str = MARCH, **environment: str) -> Ran:
@@ -119,6 +128,19 @@ class Story:
             check=False,
         )
         return Ran(done.returncode, done.stdout, done.stderr)
+
+    def configure(self, provider: str, change: Callable[[str], str]) -> None:
+        """Edit a stack's configuration file."""
+        path = self.root / "stacks" / f"Pulumi.{provider}.yaml"
+        path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+    def in_step(self, stacks: Sequence[str] = PROVIDERS, at: str = MARCH) -> None:
+        """Cluster, state and list agree: nothing to plan, and Pulumi's own refresh finds nothing."""
+        ran = self.run("plan", "--exit-code", at=at)
+        assert ran.code == 0, ran
+        for stack in stacks:
+            ran = self.by_hand("preview", stack, "--refresh", "--expect-no-changes", at=at)
+            assert ran.code == 0, ran
 
     def stack_types(self, provider: str) -> list[str]:
         """Return the types of all that the stack's state holds."""

@@ -1,0 +1,171 @@
+"""Runs that are killed at random moments, many times: the next one always finishes, and nothing is left over."""
+
+import json
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from story import MARCH, Story, World, eventually, make_project
+
+from gpuprov.cluster import stack_names
+
+pytestmark = pytest.mark.sandbox
+
+KT = "kt-cloud"
+SHARDS = 2
+ROUNDS = 14
+LONGEST_SECONDS = 7.0
+ROW = "HPC-2026-8-{number:03d},새연구소,대학,책임자,new@example.org,1,{gpus},KT클라우드,H200,{gpus},2026-01-01,2026-06-30,선정,"
+
+
+@pytest.fixture
+def story(world: World, tmp_path: Path) -> Iterator[Story]:
+    make_project(tmp_path)
+    made = Story(world, tmp_path)
+    for other in ("samsung-sds", "elice-cloud"):
+        (tmp_path / "stacks" / f"Pulumi.{other}.yaml").unlink()
+    made.configure(
+        KT, lambda text: text.replace("    context: kt-cloud", f"    context: kt-cloud\n    shards: {SHARDS}")
+    )
+    try:
+        yield made
+    finally:
+        world.clean()
+
+
+class Fleet:
+    """An award list that changes at random, and what it asks for."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+        self.gpus: dict[int, int] = {}
+
+    def change(self) -> None:
+        """Some awards go, some come, some are reduced."""
+        for number in self._chance.sample(sorted(self.gpus), min(6, len(self.gpus))):
+            del self.gpus[number]
+        for number in self.gpus:
+            if self._chance.random() < 0.2:
+                self.gpus[number] = self._chance.randint(1, 4)
+        for number in self._chance.sample(range(60), 18):
+            self.gpus.setdefault(number, self._chance.randint(1, 4))
+
+    def rows(self) -> list[str]:
+        return [ROW.format(number=number, gpus=gpus) for number, gpus in sorted(self.gpus.items())]
+
+    def quotas(self) -> dict[str, int]:
+        return {f"gpu-hpc-2026-8-{number:03d}": gpus for number, gpus in self.gpus.items()}
+
+
+def kill_somebody(process: subprocess.Popen[bytes], chance: random.Random) -> str:
+    """Kill the whole command, as a power cut does, or one of its processes, and let the others do what they do."""
+    try:
+        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return "nobody"
+    victims = family if chance.random() < 0.6 else [chance.choice(family)]
+    names = []
+    for victim in victims:
+        try:
+            names.append(victim.name())
+            victim.kill()
+        except psutil.NoSuchProcess:
+            continue
+    return ", ".join(names)
+
+
+def test_runs_killed_at_random_moments_are_finished_by_the_next(story: Story) -> None:
+    chance = random.Random(20260701)  # noqa: S311 (moments, not secrets)
+    fleet = Fleet(chance)
+    killed: list[str] = []
+    for _ in range(ROUNDS):
+        fleet.change()
+        story.edit_list(lambda rows: fleet.rows())
+        begun = time.monotonic()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gpuprov", "up", "--yes", "--allow-teardown", "60"],
+            cwd=story.root,
+            env=story.environment | {"GPUPROV_AT": MARCH},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(chance.uniform(0.3, LONGEST_SECONDS))
+        killed.append(f"after {time.monotonic() - begun:.1f} s: {kill_somebody(process, chance)}")
+        process.wait()
+        if chance.random() < 0.5:  # else the next round finds what this one left
+            ran = story.run("up", "--yes", "--json", "--allow-teardown", "60")
+            assert ran.code == 0, (killed, ran)
+            assert story.world.quotas(KT) == fleet.quotas(), killed
+    ran = story.run("up", "--yes", "--json", "--allow-teardown", "60")
+    assert ran.code == 0, (killed, ran)
+    assert sum("nobody" not in one for one in killed) > ROUNDS // 2, killed
+    assert story.world.quotas(KT) == fleet.quotas(), killed
+    assert story.world.namespaces(KT) == set(fleet.quotas()), killed
+    story.in_step(stack_names(KT, SHARDS))
+
+    story.ok("expire", "--yes", at="2026-07-01T00:00:00+09:00")
+    assert story.world.namespaces(KT) == set()
+    assert story.world.role(KT) is None
+    for stack in stack_names(KT, SHARDS):
+        assert story.stack_types(stack) == ["pulumi:pulumi:Stack"]
+    eventually(lambda: not left_locks(story))
+
+
+def test_moving_state_between_stacks_survives_kills(story: Story) -> None:
+    chance = random.Random(310)  # noqa: S311
+    fleet = Fleet(chance)
+    fleet.change()
+    story.edit_list(lambda rows: fleet.rows())
+    story.up()
+    shards = SHARDS
+    for wanted in (4, 1, 3):
+        story.configure(KT, lambda text, old=shards, new=wanted: text.replace(f"shards: {old}", f"shards: {new}"))
+        for _ in range(2):
+            process = subprocess.Popen(
+                [sys.executable, "-m", "gpuprov", "up", "--yes"],
+                cwd=story.root,
+                env=story.environment | {"GPUPROV_AT": MARCH},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            time.sleep(chance.uniform(1.0, 4.0))
+            kill_somebody(process, random.Random(2))  # noqa: S311 (this one kills all)
+            process.wait()
+        shards = wanted
+        story.up()
+        assert story.world.quotas(KT) == fleet.quotas()
+        story.in_step(stack_names(KT, shards))
+
+
+def left_locks(story: Story) -> list[Path]:
+    return list((story.root / "state" / ".pulumi" / "locks").rglob("*.json"))
+
+
+def test_the_lock_of_a_killed_run_is_removed_and_that_of_another_is_not(story: Story) -> None:
+    """The next run says so, and only a run that this user's own note tells of counts as killed."""
+    story.edit_list(lambda rows: [ROW.format(number=1, gpus=4)])
+    story.up()
+    foreign = story.root / "state" / ".pulumi" / "locks" / "organization" / "gpuprov" / KT / "foreign.json"
+    foreign.parent.mkdir(parents=True, exist_ok=True)
+    foreign.write_text(
+        json.dumps({"pid": 2**22 + 1, "username": "x", "hostname": "y", "timestamp": "2026-03-01T00:00:00Z"})
+    )
+    foreign1 = foreign.parent.parent / f"{KT}.1" / "foreign.json"
+    foreign1.parent.mkdir(parents=True, exist_ok=True)
+    foreign1.write_text(foreign.read_text(encoding="utf-8"), encoding="utf-8")
+    story.edit_list(lambda rows: [ROW.format(number=1, gpus=2)])
+    ran = story.run("up", "--yes", "--json", "--timeout", "2")
+    assert ran.code == 5, ran
+    assert "pulumi cancel --stack" in ran.data["failed"][KT]
+    assert foreign.exists()
+    foreign.unlink()
+    foreign1.unlink()
+    story.up()
+    assert story.world.quotas(KT) == {"gpu-hpc-2026-8-001": 2}

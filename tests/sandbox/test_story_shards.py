@@ -1,0 +1,114 @@
+"""A provider whose awards are shared by several stacks, on a real cluster: the state moves, the tenants do not."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from story import MARCH, Story, World, make_project
+
+from gpuprov.cluster import stack_names
+from gpuprov.project import open_project
+
+pytestmark = pytest.mark.sandbox
+
+KT = "kt-cloud"
+FIRST = 14
+"""Awards at KT Cloud in the list of these tests."""
+
+
+@pytest.fixture
+def story(world: World, tmp_path: Path) -> Iterator[Story]:
+    make_project(tmp_path)
+    made = Story(world, tmp_path)
+    made.edit_list(lambda rows: [row for row in rows if "KT클라우드" in row][:FIRST])
+    for other in ("samsung-sds", "elice-cloud"):
+        (tmp_path / "stacks" / f"Pulumi.{other}.yaml").unlink()
+    try:
+        yield made
+    finally:
+        world.clean()
+
+
+def split(story: Story, shards: int) -> None:
+    story.configure(KT, lambda text: "\n".join(one for one in text.splitlines() if "shards:" not in one) + "\n")
+    story.configure(
+        KT, lambda text: text.replace("    context: kt-cloud", f"    context: kt-cloud\n    shards: {shards}")
+    )
+
+
+def versions(story: Story) -> dict[str, str]:
+    """Everything of ours on the cluster, with the version that changes whenever an object is written."""
+    core = story.world.core(KT)
+    found = [*core.list_namespace(label_selector="app.kubernetes.io/managed-by=gpuprov").items]
+    found += core.list_resource_quota_for_all_namespaces(label_selector="app.kubernetes.io/managed-by=gpuprov").items
+    found += core.list_limit_range_for_all_namespaces(label_selector="app.kubernetes.io/managed-by=gpuprov").items
+    return {f"{type(one).__name__} {one.metadata.uid}": one.metadata.resource_version for one in found}
+
+
+def awards_of(story: Story, stack: str) -> set[str]:
+    state = json.loads(story.by_hand("stack", stack, "export").out)["deployment"].get("resources") or []
+    return {one["urn"].rpartition("::")[2] for one in state if one["type"] == "gpuprov:index:AwardTenant"}
+
+
+def in_place(story: Story, shards: int) -> None:
+    """Every award is in its own stack, only there, and all agree with the cluster."""
+    (cluster,) = open_project(story.root).clusters
+    listed = set(json.loads(story.by_hand("stack", KT, "ls", "--json").out) and story.ok("plan", "--json").data)
+    assert "changes" in listed
+    found = {stack: awards_of(story, stack) for stack in cluster.stacks}
+    assert sum(len(awards) for awards in found.values()) == FIRST
+    assert all(cluster.stack_of(award) == stack for stack, awards in found.items() for award in awards)
+    stacks = {one["name"] for one in json.loads(story.by_hand("stack", KT, "ls", "--json").out)}
+    assert stacks == set(stack_names(KT, shards))
+    story.in_step(cluster.stacks)
+
+
+def test_changing_the_number_of_shards_moves_state_and_touches_no_tenant(story: Story) -> None:
+    story.up()
+    before = versions(story)
+    assert len(before) == 3 * FIRST
+    for shards in (3, 4, 2, 1):
+        split(story, shards)
+        hand = story.by_hand("preview", KT)
+        assert hand.code != 0
+        assert "which moves it without touching a tenant" in hand.out + hand.err
+        done = story.up()[KT]
+        assert (done["applied"], done["operations"], done["error"]) == ([], {}, None)
+        assert versions(story) == before
+        in_place(story, shards)
+        assert story.up()[KT]["operations"] == {}
+
+
+def test_a_provider_that_begins_with_several_stacks_and_ends(story: Story) -> None:
+    split(story, 3)
+    assert len(story.up()[KT]["applied"]) == FIRST
+    in_place(story, 3)
+    again = story.up()[KT]
+    assert (again["applied"], again["operations"]) == ([], {})
+    for stack in stack_names(KT, 3):
+        assert story.by_hand("up", stack, "--yes", "--expect-no-changes").code == 0
+    story.edit_list(lambda rows: [row.replace(",1,4,KT클라우드,H200,4,", ",1,2,KT클라우드,H200,2,") for row in rows])
+    reduced = story.up()[KT]
+    assert 0 < len(reduced["applied"]) < FIRST
+    story.in_step(stack_names(KT, 3))
+    end = "2026-07-01T00:00:00+09:00"
+    freed = story.ok("expire", "--yes", "--json", at=end).data["providers"][0]["freed"]
+    assert len(freed) == FIRST
+    assert story.world.namespaces(KT) == set()
+    assert story.world.role(KT) is None
+    for stack in stack_names(KT, 3):
+        assert story.stack_types(stack) == ["pulumi:pulumi:Stack"]
+    assert story.ok("expire", "--yes", "--json", at=end).data["providers"][0]["operations"] == {}
+
+
+def test_a_forfeiture_right_after_the_number_changed_moves_the_state_too(story: Story) -> None:
+    story.up()
+    split(story, 2)
+    (gone, *_) = awards_of(story, KT)
+    done = story.ok("forfeit", gone, "--reason", "gave up", "--yes", "--json", at=MARCH).data["providers"][0]
+    assert [one["award_id"] for one in done["freed"]] == [gone]
+    found = {stack: awards_of(story, stack) for stack in stack_names(KT, 2)}
+    assert sum(len(awards) for awards in found.values()) == FIRST - 1
+    assert all(found.values())
+    story.in_step(stack_names(KT, 2))

@@ -1,0 +1,134 @@
+"""Processes that are given a message and answer; slots that bound how many engines run."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from gpuprov.run.child import Answer, Errand, run_all
+from gpuprov.run.slots import ENGINES_VARIABLE, engines
+
+ECHO = """
+import os, sys, time
+from gpuprov.run.child import listen, say, tell
+word = listen()
+log = os.environ["ECHO_LOG"]
+def note(what):
+    with open(log, "a") as file:
+        file.write(what + "\\n")
+note("begin")
+if "die" in word:
+    sys.exit(7)
+tell("halfway")
+time.sleep(0.3)
+note("end")
+say("outcome", {"heard": word})
+"""
+
+HOLD = """
+import os, sys, time
+from gpuprov.run.slots import slot
+with slot():
+    with open(os.environ["ECHO_LOG"], "a") as file:
+        file.write("begin\\n")
+    time.sleep(float(sys.argv[1]))
+    with open(os.environ["ECHO_LOG"], "a") as file:
+        file.write("end\\n")
+"""
+
+
+class Word(BaseModel):
+    word: str
+
+
+@pytest.fixture
+def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "echo_errand.py").write_text(textwrap.dedent(ECHO), encoding="utf-8")
+    (tmp_path / "hold_slot.py").write_text(textwrap.dedent(HOLD), encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("ECHO_LOG", str(tmp_path / "log"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "log"
+
+
+def most_at_once(log: Path) -> int:
+    running = most = 0
+    for line in log.read_text(encoding="utf-8").split():
+        running += 1 if line == "begin" else -1
+        most = max(most, running)
+    return most
+
+
+def errand(word: str, heard: list[str]) -> Errand:
+    return Errand(module="echo_errand", message=Word(word=word), progress=heard.append)
+
+
+def test_answers_come_in_the_order_of_the_errands(log: Path) -> None:
+    heard: list[str] = []
+    answers = run_all([errand(word, heard) for word in ("a", "die", "c")])
+    assert answers[0] == Answer(outcome={"heard": '{"word":"a"}'}, code=0)
+    assert answers[1] == Answer(outcome=None, code=7)
+    assert answers[2].outcome == {"heard": '{"word":"c"}'}
+    assert heard == ["halfway", "halfway"]
+
+
+def test_no_more_processes_than_asked_for_at_once(log: Path) -> None:
+    assert len(run_all([errand(str(n), []) for n in range(5)], at_once=2)) == 5
+    assert most_at_once(log) == 2
+
+
+def test_nothing_to_do_is_done_at_once() -> None:
+    assert run_all([]) == []
+
+
+def test_an_interrupt_reaches_the_processes_and_starts_no_new_one(log: Path) -> None:
+    """In a process of its own: the interrupt is for its main thread."""
+    script = textwrap.dedent("""
+        import json
+        from pydantic import BaseModel
+        from gpuprov.run.child import Errand, run_all
+        class Word(BaseModel):
+            word: str
+        try:
+            nine = [Errand(module="echo_errand", message=Word(word=str(n)), progress=print) for n in range(9)]
+            run_all(nine, at_once=1)
+        except KeyboardInterrupt:
+            print("interrupted", flush=True)
+    """)
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    while not log.exists() or "begin" not in log.read_text(encoding="utf-8"):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=30)
+    assert out.splitlines()[-1] == "interrupted"
+    assert log.read_text(encoding="utf-8").split().count("begin") <= 2
+
+
+def test_slots_bound_engines_over_all_processes(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ENGINES_VARIABLE, "2")
+    holders = [subprocess.Popen([sys.executable, "-m", "hold_slot", "0.3"]) for _ in range(5)]
+    assert [one.wait(timeout=60) for one in holders] == [0] * 5
+    assert most_at_once(log) == 2
+
+
+def test_a_slot_whose_holder_was_killed_is_free_again(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ENGINES_VARIABLE, "1")
+    first = subprocess.Popen([sys.executable, "-m", "hold_slot", "600"])
+    while not log.exists():
+        time.sleep(0.02)
+    second = subprocess.Popen([sys.executable, "-m", "hold_slot", "0"])
+    first.kill()
+    first.wait()
+    assert second.wait(timeout=60) == 0
+
+
+@pytest.mark.parametrize(("text", "count"), [("3", 3), ("0", 1), ("", os.cpu_count()), ("many", os.cpu_count())])
+def test_how_many_engines(text: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ENGINES_VARIABLE, text)
+    assert engines() == count
