@@ -103,6 +103,7 @@ def _past_locks(run: Callable[[], None], what: StackRun, deadline: float, progre
             if holder is runs.Holder.KILLED:
                 progress(f"removing the lock that a killed run left on {what.stack}")
                 state.cancel(what.root, what.stack)
+                runs.forget_killed(what.root, what.stack)
             elif holder is runs.Holder.RUNNING and time.monotonic() < deadline:
                 progress(f"waiting for an earlier run on {what.stack} to end")
                 time.sleep(_LOCK_SECONDS)

@@ -34,31 +34,46 @@ class Holder(StrEnum):
 @contextmanager
 def remembered(root: Path, stack: str, pid: int) -> Iterator[None]:
     """Keep a note of the process while it runs. It outlives us where we are killed."""
-    path = _path(root, stack)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = _folder(root, stack)
+    folder.mkdir(parents=True, exist_ok=True)
+    note = folder / f"{pid}.json"
     with suppress(psutil.NoSuchProcess):
-        note = {"pid": pid, "created": psutil.Process(pid).create_time()}
-        fresh = path.with_suffix(f".{pid}")
-        fresh.write_text(json.dumps(note), encoding="utf-8")
-        fresh.replace(path)
+        fresh = note.with_suffix(".new")
+        fresh.write_text(json.dumps({"created": psutil.Process(pid).create_time()}), encoding="utf-8")
+        fresh.replace(note)
     yield
-    path.unlink(missing_ok=True)
+    note.unlink(missing_ok=True)
 
 
 def holder(root: Path, stack: str, said: str) -> Holder:
     """Return who holds the stack's locks, from what Pulumi said of them."""
     locks = [(found["host"], int(found["pid"])) for found in _LOCK.finditer(said)]
+    if not locks or any(host != socket.gethostname() for host, _ in locks):
+        return Holder.OTHER
+    notes = [_created(root, stack, pid) for _, pid in locks]
+    if None in notes:
+        return Holder.OTHER
+    runs = [_runs(pid, created) for (_, pid), created in zip(locks, notes, strict=True)]
+    return Holder.RUNNING if any(runs) else Holder.KILLED
+
+
+def forget_killed(root: Path, stack: str) -> None:
+    """Drop the notes of processes that have ended, once their locks are gone."""
+    for note in _folder(root, stack).glob("*.json"):
+        pid = int(note.stem)
+        if not _runs(pid, _created(root, stack, pid)):
+            note.unlink(missing_ok=True)
+
+
+def _created(root: Path, stack: str, pid: int) -> float | None:
+    """Return when our process with that number was started, by its note; None where there is none."""
     try:
-        note = json.loads(_path(root, stack).read_text(encoding="utf-8"))
-        pid, created = int(note["pid"]), float(note["created"])
+        return float(json.loads((_folder(root, stack) / f"{pid}.json").read_text(encoding="utf-8"))["created"])
     except (OSError, ValueError, KeyError):
-        return Holder.OTHER
-    if not locks or any(lock != (socket.gethostname(), pid) for lock in locks):
-        return Holder.OTHER
-    return Holder.RUNNING if _runs(pid, created) else Holder.KILLED
+        return None
 
 
-def _runs(pid: int, created: float) -> bool:
+def _runs(pid: int, created: float | None) -> bool:
     try:
         process = psutil.Process(pid)
         return process.create_time() == created and process.status() != psutil.STATUS_ZOMBIE
@@ -66,6 +81,6 @@ def _runs(pid: int, created: float) -> bool:
         return False
 
 
-def _path(root: Path, stack: str) -> Path:
+def _folder(root: Path, stack: str) -> Path:
     about = "\0".join([os.environ.get("PULUMI_BACKEND_URL", ""), str(root.resolve()), stack])
-    return user_state_path("gpuprov") / "runs" / f"{sha256(about.encode()).hexdigest()[:32]}.json"
+    return user_state_path("gpuprov") / "runs" / sha256(about.encode()).hexdigest()[:32]

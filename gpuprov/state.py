@@ -43,9 +43,12 @@ def remove(root: Path, stack: str) -> None:
     _pulumi(root, stack, "stack", "rm", "--yes")
 
 
-def read_deployment(root: Path, stack: str) -> dict[str, Any]:
-    """Return the stack's whole state as `pulumi stack export` gives it. Raises EngineError."""
-    deployment: dict[str, Any] = json.loads(_pulumi(root, stack, "stack", "export"))
+def read_deployment(root: Path, stack: str) -> dict[str, Any] | None:
+    """Return the stack's whole state as `pulumi stack export` gives it; None without such a stack. Raises EngineError."""
+    try:
+        deployment: dict[str, Any] = json.loads(_pulumi(root, stack, "stack", "export"))
+    except _NoSuchStack:
+        return None
     return deployment
 
 

@@ -14,7 +14,7 @@ from gpuprov import reclaim, state
 from gpuprov.errors import GpuprovError
 from gpuprov.manifests import quota_hard
 from gpuprov.outputs import summary
-from gpuprov.run.child import Errand, listen, run_all, say
+from gpuprov.run.child import Errand, insist_on_parent, listen, run_all, say
 from gpuprov.run.child import tell as progress
 from gpuprov.run.job import Freed, Job, Outcome, Reclaim, StackDone
 from gpuprov.run.slots import engines
@@ -60,21 +60,26 @@ def run(job: Job) -> Outcome:
 def _reshard(job: Job) -> None:
     """Move awards into the stacks that they belong to; stacks that lose are written after those that gain."""
     wanted = job.cluster.stacks
-    progress(f"moving awards between the stacks {', '.join(dict.fromkeys([*job.stacks, *wanted]))}; no tenant changes")
-    for stack in wanted:
-        if stack not in job.stacks:
-            state.create(job.root, stack)
     names = dict.fromkeys([*wanted, *job.stacks])
-    before: dict[str, Mapping[str, Any]] = {stack: state.read_deployment(job.root, stack) for stack in names}
+    progress(f"moving awards between the stacks {', '.join(names)}; no tenant changes")
+    there = {stack: state.read_deployment(job.root, stack) for stack in names}
+    for stack in wanted:
+        if there[stack] is None:
+            insist_on_parent()
+            state.create(job.root, stack)
+            there[stack] = state.read_deployment(job.root, stack)
+    before = {stack: deployment for stack, deployment in there.items() if deployment is not None}
     moved = move(before, job.project, job.cluster)
+    written: dict[str, Mapping[str, Any]] = dict(before)
     for step in (moved.with_gains, moved.final):
         for stack, deployment in step.items():
-            if deployment != before[stack]:
+            if deployment != written[stack]:
+                insist_on_parent()
                 state.write_deployment(job.root, stack, deployment)
-                before[stack] = deployment
-    for stack in names:
-        if stack not in wanted:
-            state.remove(job.root, stack)
+                written[stack] = deployment
+    for stack in before.keys() - set(wanted):
+        insist_on_parent()
+        state.remove(job.root, stack)
     progress(f"moved {moved.awards} awards")
 
 

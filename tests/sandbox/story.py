@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -133,6 +134,13 @@ class Story:
         """Edit a stack's configuration file."""
         path = self.root / "stacks" / f"Pulumi.{provider}.yaml"
         path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+    def split(self, provider: str, shards: int) -> None:
+        """Share the provider's awards between this many stacks."""
+        old = re.compile(r"\n    shards: \d+")
+        self.configure(
+            provider, lambda text: old.sub("", text).replace("    pools:", f"    shards: {shards}\n    pools:")
+        )
 
     def in_step(self, stacks: Sequence[str] = PROVIDERS, at: str = MARCH) -> None:
         """Cluster, state and list agree: nothing to plan, and Pulumi's own refresh finds nothing."""

@@ -20,7 +20,10 @@ KT = "kt-cloud"
 SHARDS = 2
 ROUNDS = 14
 LONGEST_SECONDS = 7.0
-ROW = "HPC-2026-8-{number:03d},새연구소,대학,책임자,new@example.org,1,{gpus},KT클라우드,H200,{gpus},2026-01-01,2026-06-30,선정,"
+ROW = (
+    "HPC-2026-8-{number:03d},새연구소,대학,책임자,new@example.org,1,"
+    "{gpus},KT클라우드,H200,{gpus},2026-01-01,2026-06-30,선정,"
+)
 
 
 @pytest.fixture
@@ -29,9 +32,7 @@ def story(world: World, tmp_path: Path) -> Iterator[Story]:
     made = Story(world, tmp_path)
     for other in ("samsung-sds", "elice-cloud"):
         (tmp_path / "stacks" / f"Pulumi.{other}.yaml").unlink()
-    made.configure(
-        KT, lambda text: text.replace("    context: kt-cloud", f"    context: kt-cloud\n    shards: {SHARDS}")
-    )
+    made.split(KT, SHARDS)
     try:
         yield made
     finally:
@@ -100,10 +101,10 @@ def test_runs_killed_at_random_moments_are_finished_by_the_next(story: Story) ->
         process.wait()
         if chance.random() < 0.5:  # else the next round finds what this one left
             ran = story.run("up", "--yes", "--json", "--allow-teardown", "60")
-            assert ran.code == 0, (killed, ran)
+            assert ran.code == 0, (killed, ran.data["failed"])
             assert story.world.quotas(KT) == fleet.quotas(), killed
     ran = story.run("up", "--yes", "--json", "--allow-teardown", "60")
-    assert ran.code == 0, (killed, ran)
+    assert ran.code == 0, (killed, ran.data["failed"])
     assert sum("nobody" not in one for one in killed) > ROUNDS // 2, killed
     assert story.world.quotas(KT) == fleet.quotas(), killed
     assert story.world.namespaces(KT) == set(fleet.quotas()), killed
@@ -123,9 +124,8 @@ def test_moving_state_between_stacks_survives_kills(story: Story) -> None:
     fleet.change()
     story.edit_list(lambda rows: fleet.rows())
     story.up()
-    shards = SHARDS
     for wanted in (4, 1, 3):
-        story.configure(KT, lambda text, old=shards, new=wanted: text.replace(f"shards: {old}", f"shards: {new}"))
+        story.split(KT, wanted)
         for _ in range(2):
             process = subprocess.Popen(
                 [sys.executable, "-m", "gpuprov", "up", "--yes"],
@@ -138,10 +138,9 @@ def test_moving_state_between_stacks_survives_kills(story: Story) -> None:
             time.sleep(chance.uniform(1.0, 4.0))
             kill_somebody(process, random.Random(2))  # noqa: S311 (this one kills all)
             process.wait()
-        shards = wanted
         story.up()
         assert story.world.quotas(KT) == fleet.quotas()
-        story.in_step(stack_names(KT, shards))
+        story.in_step(stack_names(KT, wanted))
 
 
 def left_locks(story: Story) -> list[Path]:

@@ -30,13 +30,6 @@ def story(world: World, tmp_path: Path) -> Iterator[Story]:
         world.clean()
 
 
-def split(story: Story, shards: int) -> None:
-    story.configure(KT, lambda text: "\n".join(one for one in text.splitlines() if "shards:" not in one) + "\n")
-    story.configure(
-        KT, lambda text: text.replace("    context: kt-cloud", f"    context: kt-cloud\n    shards: {shards}")
-    )
-
-
 def versions(story: Story) -> dict[str, str]:
     """Everything of ours on the cluster, with the version that changes whenever an object is written."""
     core = story.world.core(KT)
@@ -52,10 +45,8 @@ def awards_of(story: Story, stack: str) -> set[str]:
 
 
 def in_place(story: Story, shards: int) -> None:
-    """Every award is in its own stack, only there, and all agree with the cluster."""
+    """Every award is in its own stack, only there; no stack is left over; all agree with the cluster."""
     (cluster,) = open_project(story.root).clusters
-    listed = set(json.loads(story.by_hand("stack", KT, "ls", "--json").out) and story.ok("plan", "--json").data)
-    assert "changes" in listed
     found = {stack: awards_of(story, stack) for stack in cluster.stacks}
     assert sum(len(awards) for awards in found.values()) == FIRST
     assert all(cluster.stack_of(award) == stack for stack, awards in found.items() for award in awards)
@@ -68,8 +59,8 @@ def test_changing_the_number_of_shards_moves_state_and_touches_no_tenant(story: 
     story.up()
     before = versions(story)
     assert len(before) == 3 * FIRST
-    for shards in (3, 4, 2, 1):
-        split(story, shards)
+    for shards in (3, 2, 1):
+        story.split(KT, shards)
         hand = story.by_hand("preview", KT)
         assert hand.code != 0
         assert "which moves it without touching a tenant" in hand.out + hand.err
@@ -81,7 +72,7 @@ def test_changing_the_number_of_shards_moves_state_and_touches_no_tenant(story: 
 
 
 def test_a_provider_that_begins_with_several_stacks_and_ends(story: Story) -> None:
-    split(story, 3)
+    story.split(KT, 3)
     assert len(story.up()[KT]["applied"]) == FIRST
     in_place(story, 3)
     again = story.up()[KT]
@@ -104,7 +95,7 @@ def test_a_provider_that_begins_with_several_stacks_and_ends(story: Story) -> No
 
 def test_a_forfeiture_right_after_the_number_changed_moves_the_state_too(story: Story) -> None:
     story.up()
-    split(story, 2)
+    story.split(KT, 2)
     (gone, *_) = awards_of(story, KT)
     done = story.ok("forfeit", gone, "--reason", "gave up", "--yes", "--json", at=MARCH).data["providers"][0]
     assert [one["award_id"] for one in done["freed"]] == [gone]

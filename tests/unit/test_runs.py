@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gpuprov.runs import Holder, holder, remembered
+from gpuprov.runs import Holder, forget_killed, holder, remembered
 
 ROOT = Path("/some/project")
 
@@ -72,8 +72,8 @@ def test_a_killed_process_that_nobody_has_waited_for() -> None:
 
 def test_a_process_that_took_over_the_number_is_not_ours() -> None:
     with remembered(ROOT, "kt-cloud", os.getpid()):
-        note = next((Path(os.environ["XDG_STATE_HOME"]) / "gpuprov" / "runs").glob("*.json"))
-        note.write_text(f'{{"pid": {os.getpid()}, "created": 1.5}}', encoding="utf-8")
+        note = next((Path(os.environ["XDG_STATE_HOME"]) / "gpuprov" / "runs").rglob("*.json"))
+        note.write_text('{"created": 1.5}', encoding="utf-8")
         assert holder(ROOT, "kt-cloud", locked(os.getpid())) is Holder.KILLED
 
 
@@ -103,8 +103,21 @@ def test_a_run_that_ended_leaves_no_note() -> None:
     assert holder(ROOT, "kt-cloud", locked(os.getpid())) is Holder.OTHER
 
 
+def test_the_run_that_meets_a_lock_does_not_hide_whose_it_is() -> None:
+    """It is a process of ours too, which begins and ends while the lock of the killed one is there."""
+    pid = killed_while_remembered()
+    with remembered(ROOT, "kt-cloud", os.getpid()):
+        assert holder(ROOT, "kt-cloud", locked(pid)) is Holder.KILLED
+    assert holder(ROOT, "kt-cloud", locked(pid)) is Holder.KILLED
+    with remembered(ROOT, "kt-cloud", os.getpid()):
+        assert holder(ROOT, "kt-cloud", locked(pid, os.getpid())) is Holder.RUNNING
+        forget_killed(ROOT, "kt-cloud")
+        assert holder(ROOT, "kt-cloud", locked(os.getpid())) is Holder.RUNNING
+    assert holder(ROOT, "kt-cloud", locked(pid)) is Holder.OTHER
+
+
 def test_a_damaged_note_is_no_note() -> None:
     pid = killed_while_remembered()
-    for note in (Path(os.environ["XDG_STATE_HOME"]) / "gpuprov" / "runs").glob("*.json"):
+    for note in (Path(os.environ["XDG_STATE_HOME"]) / "gpuprov" / "runs").rglob("*.json"):
         note.write_text("{", encoding="utf-8")
     assert holder(ROOT, "kt-cloud", locked(pid)) is Holder.OTHER
