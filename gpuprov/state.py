@@ -44,7 +44,7 @@ def remove(root: Path, stack: str) -> None:
 
 
 def read_deployment(root: Path, stack: str) -> dict[str, Any] | None:
-    """Return the stack's whole state as `pulumi stack export` gives it; None without such a stack. Raises EngineError."""
+    """Return the stack's whole state as `pulumi stack export` gives it; None without a stack. Raises EngineError."""
     try:
         deployment: dict[str, Any] = json.loads(_pulumi(root, stack, "stack", "export"))
     except _NoSuchStack:

@@ -112,6 +112,8 @@ def _release(job: Job) -> tuple[dict[str, float], dict[str, str], dict[str, int]
             held[award.model] = held.get(award.model, 0) + one.held
         else:
             free[award.award_id] = one.seconds
+    if free:
+        progress(f"the GPUs of {len(free)} awards are proven free")
     return free, stuck, held
 
 

@@ -1,0 +1,1 @@
+"""Compares gpuprov with kubectl, Helm, Terraform and plain Pulumi, side by side, on the same tenants."""

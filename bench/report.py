@@ -1,0 +1,120 @@
+"""Keeps the figures of a comparison in a JSON file and prints them as tables with ratios."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from bench.measure import Cost
+
+CASES = {
+    "provision": "all awards provisioned",
+    "nothing": "nothing to do",
+    "change": "one award changed",
+    "forfeit": "one award forfeited",
+    "teardown": "everything torn down",
+}
+
+
+@dataclass(slots=True)
+class Results:
+    """All measured costs: ``data["runs"]`` has one entry for each step of each pass."""
+
+    path: Path
+    data: dict[str, Any]
+
+    @classmethod
+    def open(cls, path: Path, *, resume: bool) -> Results:
+        """Begin a file, or go on with one."""
+        if resume and path.exists():
+            return cls(path, json.loads(path.read_text(encoding="utf-8")))
+        machine = {
+            "cores": os.cpu_count(),
+            "memory_gib": round(psutil.virtual_memory().total / 2**30),
+            "python": platform.python_version(),
+            "pulumi": version("pulumi"),
+        }
+        return cls(path, {"machine": machine, "runs": [], "failed": []})
+
+    def has(self, tool: str, awards: int, number: int) -> bool:
+        """True where this pass was made already, or the tool failed at that size."""
+        return any((r["tool"], r["awards"], r["pass"]) == (tool, awards, number) for r in self.data["runs"]) or any(
+            (r["tool"], r["awards"]) == (tool, awards) for r in self.data["failed"]
+        )
+
+    def add(self, tool: str, awards: int, number: int, case: str, cost: Cost) -> None:
+        """Add one step and save."""
+        self.data["runs"].append({"tool": tool, "awards": awards, "pass": number, "case": case, **cost.to_json()})
+        self._save()
+
+    def fail(self, tool: str, awards: int, why: str) -> None:
+        """Add that a tool stopped, and save."""
+        self.data["failed"].append({"tool": tool, "awards": awards, "why": why[:500]})
+        self._save()
+
+    def medians(self, tool: str, awards: int, case: str, figure: str = "wall") -> float | None:
+        """Return the median of a figure over the passes."""
+        found = [
+            r.get(figure, r["extra"].get(figure))
+            for r in self.data["runs"]
+            if (r["tool"], r["awards"], r["case"]) == (tool, awards, case)
+        ]
+        values = [one for one in found if one is not None]
+        return median(values) if values else None
+
+    @property
+    def sizes(self) -> list[int]:
+        """The sizes that have figures."""
+        return sorted({r["awards"] for r in self.data["runs"]})
+
+    @property
+    def tools(self) -> list[str]:
+        """The tools that have figures, in the order of their first."""
+        return list(dict.fromkeys(r["tool"] for r in self.data["runs"]))
+
+    def _save(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = self.path.with_suffix(".new")
+        fresh.write_text(json.dumps(self.data, indent=1) + "\n", encoding="utf-8")
+        fresh.replace(self.path)
+
+
+def print_tables(results: Results) -> None:
+    """Print one table for each size: seconds, and in brackets how many times gpuprov's."""
+    console = Console(width=140, highlight=False)
+    for awards in results.sizes:
+        table = Table(title=f"{awards} awards: seconds (times gpuprov's), median", box=None, title_justify="left")
+        table.add_column("case")
+        for tool in results.tools:
+            table.add_column(tool, justify="right")
+        for case, text in CASES.items():
+            table.add_row(text, *(_cell(results, tool, awards, case) for tool in results.tools))
+        free = results.medians("gpuprov", awards, "forfeit", "free_seconds")
+        table.add_row("… its GPUs proven free", "" if free is None else f"{free:.1f}")
+        table.add_row("peak memory, MiB", *(_peak(results, tool, awards) for tool in results.tools))
+        console.print(table, markup=False)
+        console.print()
+    for one in results.data["failed"]:
+        console.print(f"{one['tool']} at {one['awards']}: {one['why']}", markup=False)
+
+
+def _cell(results: Results, tool: str, awards: int, case: str) -> str:
+    seconds, ours = results.medians(tool, awards, case), results.medians("gpuprov", awards, case)
+    if seconds is None:
+        return "-"
+    return f"{seconds:.1f}" if tool == "gpuprov" or not ours else f"{seconds:.1f} ({seconds / ours:.1f})"
+
+
+def _peak(results: Results, tool: str, awards: int) -> str:
+    peaks = [results.medians(tool, awards, case, "peak_mib") for case in CASES]
+    return f"{max((one for one in peaks if one is not None), default=0):.0f}"
