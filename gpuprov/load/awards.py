@@ -20,7 +20,6 @@ from gpuprov.load.header import Header, Row
 from gpuprov.load.jsonlist import read_json
 from gpuprov.load.mapping import ColumnMapping
 from gpuprov.load.rows import RowParser
-from gpuprov.load.sheet import read_workbook
 from gpuprov.load.suppliers import Suppliers
 from gpuprov.load.table import Table, is_blank
 from gpuprov.load.text import key, look
@@ -85,6 +84,8 @@ class _Loader:
             if path.suffix.lower() == ".json":
                 self._load_json(file, decode(file, data))
             elif path.suffix.lower() in _WORKBOOKS:
+                from gpuprov.load.sheet import read_workbook  # its library takes a while to load
+
                 self._load_table(file, read_workbook(file, data, self._mapping))
             else:
                 self._load_table(file, read_delimited(file, decode(file, data), self._mapping))

@@ -1,6 +1,6 @@
 """How many Pulumi engines run on this machine at once, over all of the user's commands and providers.
 
-An engine with its plugin and its program takes a core and some hundred MB, so more of them than cores only fill the
+An engine with its plugin and its program takes a core and some hundred MiB, so more of them than cores only fill the
 memory. Each takes one of a few lock files; the kernel drops the lock of a process that dies.
 """
 
@@ -11,19 +11,25 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psutil
 from filelock import FileLock, Timeout
 from platformdirs import user_state_path
 
 ENGINES_VARIABLE = "GPUPROV_ENGINES"
-"""Environment variable: how many engines at once; unset is one for each core."""
+"""Environment variable: how many engines at once; unset is one for each core, as far as there is memory."""
+
+_ENGINE_BYTES = 700 * 2**20
+"""What an engine with its plugin and program takes on a stack of some hundred awards (docs/performance.md)."""
 
 _POLL_SECONDS = 0.05
 
 
 def engines() -> int:
-    """Return how many engines may run at once."""
+    """Return how many engines may run at once: never more than fit into the memory that is free now."""
     text = os.environ.get(ENGINES_VARIABLE, "")
-    return max(1, int(text)) if text.isdecimal() else os.cpu_count() or 1
+    if text.isdecimal():
+        return max(1, int(text))
+    return max(1, min(os.cpu_count() or 1, psutil.virtual_memory().available // _ENGINE_BYTES))
 
 
 @contextmanager

@@ -7,10 +7,12 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from pydantic import BaseModel
 
+from gpuprov.run import slots
 from gpuprov.run.child import Answer, Errand, run_all
 from gpuprov.run.slots import ENGINES_VARIABLE, engines
 
@@ -130,5 +132,14 @@ def test_a_slot_whose_holder_was_killed_is_free_again(log: Path, monkeypatch: py
 
 @pytest.mark.parametrize(("text", "count"), [("3", 3), ("0", 1), ("", os.cpu_count()), ("many", os.cpu_count())])
 def test_how_many_engines(text: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slots.psutil, "virtual_memory", lambda: SimpleNamespace(available=2**40))
     monkeypatch.setenv(ENGINES_VARIABLE, text)
+    assert engines() == count
+
+
+@pytest.mark.parametrize(("gib", "count"), [(0, 1), (1, 1), (2, 2), (4, 5), (100, 8)])
+def test_no_more_engines_than_fit_into_memory(gib: int, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(ENGINES_VARIABLE, raising=False)
+    monkeypatch.setattr(slots.os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(slots.psutil, "virtual_memory", lambda: SimpleNamespace(available=gib * 2**30))
     assert engines() == count
