@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from bench.measure import Cost, measured
-from bench.report import Results, print_tables
+from bench.report import Results, markdown, print_tables
 from bench.tools import TOOLS, Tool
 from bench.world import CHANGED, FORFEITED, TooLong, World, WrongState, namespace, world
 
@@ -73,6 +73,7 @@ def one_pass(make: type[Tool], where: World, wanted: Sequence[str], limit: float
 @click.option("--most", multiple=True, help="TOOL=N: run a tool to N awards.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("docs/performance.json"), show_default=True)
 @click.option("--plot", type=click.Path(path_type=Path), default=Path("docs/performance.svg"), show_default=True)
+@click.option("--markdown", "as_markdown", is_flag=True, help="Only print the tables of the file, for the docs.")
 @click.option("--resume", is_flag=True, help="Keep what the file has, and do only what it lacks.")
 def main(
     *,
@@ -85,11 +86,15 @@ def main(
     most: Sequence[str],
     out: Path,
     plot: Path,
+    as_markdown: bool,
     resume: bool,
 ) -> None:
     """Compare gpuprov with kubectl, Helm, Terraform and plain Pulumi, on clusters of this machine."""
     bounds = MOST | {name: int(number) for name, _, number in (one.partition("=") for one in most)}
-    results = Results.open(out, resume=resume)
+    results = Results.open(out, resume=resume or as_markdown)
+    if as_markdown:
+        click.echo(markdown(results))
+        return
     for awards in sorted(int(size) for size in sizes.split(",")):
         stacks = shards or max(1, round(awards / 150))
         slow: set[str] = set()

@@ -89,23 +89,42 @@ class Results:
         fresh.replace(self.path)
 
 
+def rows(results: Results, awards: int) -> list[list[str]]:
+    """Return the table of one size, its header first: seconds, and in brackets how many times gpuprov's."""
+    body = [[text, *(_cell(results, tool, awards, case) for tool in results.tools)] for case, text in CASES.items()]
+    free = results.medians("gpuprov", awards, "forfeit", "free_seconds")
+    others = [""] * (len(results.tools) - 1)
+    if free is not None:
+        body.insert(4, ["… its GPUs proven free", f"{free:.1f}", *others])
+    peaks = ["peak memory, MiB", *(_peak(results, tool, awards) for tool in results.tools)]
+    passes = ["passes", *(_passes(results, tool, awards) for tool in results.tools)]
+    return [[f"{awards} awards", *results.tools], *body, peaks, passes]
+
+
 def print_tables(results: Results) -> None:
-    """Print one table for each size: seconds, and in brackets how many times gpuprov's."""
+    """Print one table for each size, and what failed."""
     console = Console(width=140, highlight=False)
     for awards in results.sizes:
-        table = Table(title=f"{awards} awards: seconds (times gpuprov's), median", box=None, title_justify="left")
-        table.add_column("case")
-        for tool in results.tools:
-            table.add_column(tool, justify="right")
-        for case, text in CASES.items():
-            table.add_row(text, *(_cell(results, tool, awards, case) for tool in results.tools))
-        free = results.medians("gpuprov", awards, "forfeit", "free_seconds")
-        table.add_row("… its GPUs proven free", "" if free is None else f"{free:.1f}")
-        table.add_row("peak memory, MiB", *(_peak(results, tool, awards) for tool in results.tools))
+        header, *body = rows(results, awards)
+        table = Table(box=None)
+        for index, name in enumerate(header):
+            table.add_column(name, justify="right" if index else "left")
+        for row in body:
+            table.add_row(*row)
         console.print(table, markup=False)
         console.print()
     for one in results.data["failed"]:
         console.print(f"{one['tool']} at {one['awards']}: {one['why']}", markup=False)
+
+
+def markdown(results: Results) -> str:
+    """Return the same tables in Markdown, for docs/performance.md."""
+    tables = []
+    for awards in results.sizes:
+        header, *body = rows(results, awards)
+        lines = [header, ["---", *["---:"] * len(results.tools)], *body]
+        tables.append("\n".join(f"| {' | '.join(line)} |" for line in lines))
+    return "\n\n".join(tables)
 
 
 def _cell(results: Results, tool: str, awards: int, case: str) -> str:
@@ -117,4 +136,10 @@ def _cell(results: Results, tool: str, awards: int, case: str) -> str:
 
 def _peak(results: Results, tool: str, awards: int) -> str:
     peaks = [results.medians(tool, awards, case, "peak_mib") for case in CASES]
-    return f"{max((one for one in peaks if one is not None), default=0):.0f}"
+    known = [one for one in peaks if one is not None]
+    return f"{max(known):.0f}" if known else "-"
+
+
+def _passes(results: Results, tool: str, awards: int) -> str:
+    made = {r["pass"] for r in results.data["runs"] if (r["tool"], r["awards"]) == (tool, awards)}
+    return str(len(made)) if made else "-"

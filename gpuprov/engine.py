@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -80,7 +81,8 @@ def up(what: StackRun, progress: Callable[[str], None]) -> Applied:
         )
         stack = _Stack(what.stack, workspace)
         if not what.exists:
-            workspace.create_stack(what.stack)
+            with suppress(auto.StackAlreadyExistsError):  # a run that was killed may have made it just now
+                workspace.create_stack(what.stack)
         _past_locks(run, what, begun + what.patience, progress)
     except FileNotFoundError as error:
         raise EngineError("pulumi is not on PATH; run `gpuprov toolchain install` or install Pulumi") from error

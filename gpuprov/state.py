@@ -34,8 +34,12 @@ def cancel(root: Path, stack: str) -> None:
 
 
 def create(root: Path, stack: str) -> None:
-    """Make an empty stack. Raises EngineError."""
-    _pulumi(root, "", "stack", "init", stack, "--no-select")
+    """Make an empty stack, where there is none. Raises EngineError."""
+    try:
+        _pulumi(root, "", "stack", "init", stack, "--no-select")
+    except EngineError as error:
+        if "already exists" not in str(error):
+            raise
 
 
 def remove(root: Path, stack: str) -> None:
