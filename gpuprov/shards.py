@@ -1,9 +1,9 @@
 """Moves awards between the stacks that share a provider: state only, no tenant is touched.
 
 A deployment is what `pulumi stack export` prints. Moving an award means to write its resources into the other stack's
-deployment, with that stack's name in every URN, and then to take them out of the first one's. Both are pure functions
-here: whoever calls them writes all deployments that gain before any that loses, so that a run killed in between leaves
-an award in two states, which the next run mends, and never in none.
+deployment, with that stack's name in every URN, and then to take them out of the first one's. Which deployments to
+write, and in which order, is a pure function here: all that gain are written before any that loses, so that a run
+killed in between leaves an award in two states, which the next run mends, and never in none.
 """
 
 from __future__ import annotations
@@ -26,10 +26,12 @@ _PROVIDER = "pulumi:providers:kubernetes"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
-    """All deployments by stack, once ``with_gains`` (nothing lost yet) and then as they shall be."""
+    """The deployments to write, by stack, in this order; a run may end after any of them. ``awards`` are moved.
 
-    with_gains: Mapping[str, Deployment]
-    final: Mapping[str, Deployment]
+    An empty one belongs to a stack that the provider has no more: it can be removed then.
+    """
+
+    writes: tuple[tuple[str, Deployment], ...]
     awards: int
 
 
@@ -37,32 +39,55 @@ def move(deployments: Mapping[str, Deployment], project: str, cluster: ProviderC
     """Put every award into the stack of ``cluster`` that it belongs to. Each of these must have a deployment, if an
     empty one; other stacks lose all that they have.
 
-    An award that several stacks have is kept as its own stack has it.
+    An award that several stacks have is kept as its own stack has it. As long as anything is left to do, the outputs
+    of some stack say so: they tell of each award that is still elsewhere, and the provider's first stack, which is
+    written last, tells the highest number of stacks that there were.
     """
-    stack_of = cluster.stack_of
     parts = {stack: _Part(stack, project, _resources(one)) for stack, one in deployments.items()}
     model = next((part for part in parts.values() if part.provider is not None), None)
     if model is None:  # nothing was ever applied
-        return Moved(with_gains=deployments, final=deployments, awards=0)
+        return Moved(writes=(), awards=0)
+    gains = _gains(parts, cluster, model)
+    most = max(cluster.shards, *(part.shards for part in parts.values()))
+    first: list[tuple[str, Deployment]] = []
+    last: list[tuple[str, Deployment]] = []
+    for stack, part in parts.items():
+        told = _told(parts.values(), stack, cluster.stack_of)
+        both = [*part.base(dict(part.told) | told, most), *part.of(part.awards), *gains[stack]]
+        first.append((stack, _with(deployments[stack], both)))
+        own = {award_id for award_id in part.awards if cluster.stack_of(award_id) == stack}
+        left = [*part.base(told, cluster.shards), *part.of(own), *gains[stack]] if stack in cluster.stacks else []
+        last.append((stack, _with(deployments[stack], left)))
+    last.sort(key=lambda write: (write[0] in cluster.stacks, write[0] == cluster.provider))
+    away = {award_id for part in parts.values() for award_id in part.awards if cluster.stack_of(award_id) != part.stack}
+    return Moved(writes=_changes(deployments, [*first, *last]), awards=len(away))
+
+
+def _gains(parts: Mapping[str, _Part], cluster: ProviderCluster, model: _Part) -> dict[str, list[Resource]]:
+    """Return what each stack gets from others, once each, as it will have it."""
     gains: dict[str, list[Resource]] = {stack: [] for stack in parts}
+    gained: set[str] = set()
     for part in parts.values():
         for award_id, resources in part.awards.items():
-            home = parts[stack_of(award_id)]
-            if home is not part and award_id not in home.awards:
+            home = parts[cluster.stack_of(award_id)]
+            if home is not part and award_id not in home.awards and award_id not in gained:
+                gained.add(award_id)
                 home.furnish(model)
                 gains[home.stack] += [part.renamed(one, home) for one in resources]
-    with_gains, final = {}, {}
-    for stack, part in parts.items():
-        own = {award_id for award_id in part.awards if stack_of(award_id) == stack}
-        told = _told(parts.values(), stack, stack_of)
-        base = part.base(told, cluster.shards)
-        # Until every stack has lost what it shall, each of them must still be looked at.
-        before = part.base(told, max(cluster.shards, part.shards))
-        with_gains[stack] = _with(deployments[stack], [*before, *part.of(part.awards), *gains[stack]])
-        left = [*base, *part.of(own), *gains[stack]] if stack in cluster.stacks else []
-        final[stack] = _with(deployments[stack], left)
-    away = sum(stack_of(award_id) != part.stack for part in parts.values() for award_id in part.awards)
-    return Moved(with_gains=with_gains, final=final, awards=away)
+    return gains
+
+
+def _changes(
+    deployments: Mapping[str, Deployment], writes: Sequence[tuple[str, Deployment]]
+) -> tuple[tuple[str, Deployment], ...]:
+    """Leave out what would write a stack as it is."""
+    there = dict(deployments)
+    changes = []
+    for stack, deployment in writes:
+        if list(_resources(deployment)) != list(_resources(there[stack])):
+            changes.append((stack, deployment))
+            there[stack] = deployment
+    return tuple(changes)
 
 
 def _told(parts: Collection[_Part], stack: str, stack_of: Callable[[str], str]) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from gpuprov import reclaim, state
 from gpuprov.errors import GpuprovError
@@ -58,7 +57,7 @@ def run(job: Job) -> Outcome:
 
 
 def _reshard(job: Job) -> None:
-    """Move awards into the stacks that they belong to; stacks that lose are written after those that gain."""
+    """Move awards into the stacks that they belong to, and remove stacks that the provider has no more."""
     wanted = job.cluster.stacks
     names = dict.fromkeys([*wanted, *job.stacks])
     progress(f"moving awards between the stacks {', '.join(names)}; no tenant changes")
@@ -70,16 +69,11 @@ def _reshard(job: Job) -> None:
             there[stack] = state.read_deployment(job.root, stack)
     before = {stack: deployment for stack, deployment in there.items() if deployment is not None}
     moved = move(before, job.project, job.cluster)
-    written: dict[str, Mapping[str, Any]] = dict(before)
-    for step in (moved.with_gains, moved.final):
-        for stack, deployment in step.items():
-            if deployment != written[stack]:
-                insist_on_parent()
-                state.write_deployment(job.root, stack, deployment)
-                written[stack] = deployment
-    for stack in before.keys() - set(wanted):
+    for stack, deployment in moved.writes:
         insist_on_parent()
-        state.remove(job.root, stack)
+        state.write_deployment(job.root, stack, deployment)
+        if stack not in wanted and not deployment["deployment"]["resources"]:
+            state.remove(job.root, stack)
     progress(f"moved {moved.awards} awards")
 
 

@@ -148,7 +148,7 @@ class Story:
         assert ran.code == 0, ran
         for stack in stacks:
             ran = self.by_hand("preview", stack, "--refresh", "--expect-no-changes", at=at)
-            assert ran.code == 0, ran
+            assert ran.code == 0, ran.out[-2500:] + ran.err
 
     def stack_types(self, provider: str) -> list[str]:
         """Return the types of all that the stack's state holds."""

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import AWARD_IDS, cluster
 
+from gpuprov.cluster import stack_names
 from gpuprov.manifests import TENANT_TYPE
 from gpuprov.outputs import StackOutputs, read
-from gpuprov.shards import move
+from gpuprov.shards import Moved, move
 
 PROJECT = "gpuprov"
 OBJECTS = ("Namespace", "ResourceQuota", "RoleBinding")
@@ -108,61 +109,72 @@ def test_shards_are_filled_evenly_and_for_ever_in_the_same_way():
 NAMES = st.lists(st.integers(0, 60).map(lambda n: f"HPC-2026-1-{n:03d}"), unique=True, max_size=25)
 
 
-@settings(max_examples=150)
-@given(NAMES, st.integers(1, 5), st.integers(1, 5), st.data())
-def test_every_award_is_moved_to_its_stack_and_nothing_is_lost(names, before, after, data):
+def printed(deployments):
+    """What `pulumi stack output` would print of each stack."""
+    return {stack: told(one) or {} for stack, one in deployments.items()}
+
+
+def written(deployments, moved, count=None):
+    return deployments | dict(moved.writes[:count])
+
+
+@st.composite
+def splits(draw):
+    """Awards over some stacks, as they should be over others; an award may be in several states already."""
+    names, before, after = draw(NAMES), draw(st.integers(1, 5)), draw(st.integers(1, 5))
     old, new = split(before), split(after)
+    there = {one: {name for name in names if old.stack_of(name) == one} for one in old.stacks}
+    for name in draw(st.lists(st.sampled_from(names), unique=True, max_size=5)) if names else ():
+        there[draw(st.sampled_from(old.stacks))].add(name)
     deployments = {
-        stack: state(stack, [one for one in names if old.stack_of(one) == stack], shards=before, provider=f"p-{stack}")
-        for stack in old.stacks
+        stack: state(stack, sorted(mine), shards=before, provider=f"p-{stack}") for stack, mine in there.items()
     }
     for stack in new.stacks:
         deployments.setdefault(stack, state(stack, [], empty=True))
-    # Stacks that an earlier, killed run has already filled.
-    for stack in data.draw(st.lists(st.sampled_from(new.stacks), unique=True)):
-        if names and not deployments[stack]["deployment"]["resources"]:
-            deployments[stack] = state(stack, [one for one in names if new.stack_of(one) == stack], shards=before)
+    return names, new, deployments
+
+
+@settings(max_examples=150)
+@given(splits())
+def test_every_award_is_moved_to_its_stack_and_nothing_is_lost(made):
+    names, new, deployments = made
     given_ = deepcopy(deployments)
     moved = move(deployments, PROJECT, new)
     assert deployments == given_
-    for stack, deployment in moved.with_gains.items():
-        assert awards_in(deployment, stack) >= awards_in(deployments[stack], stack)
+    final = written(deployments, moved)
     for stack in new.stacks:
         mine = {one for one in names if new.stack_of(one) == stack}
-        assert awards_in(moved.final[stack], stack) == mine
-        assert awards_in(moved.with_gains[stack], stack) >= mine
-        if outputs := told(moved.final[stack]):
-            assert (outputs["tenants"].keys(), outputs["shards"]) == (mine, after)
-            assert told(moved.with_gains[stack])["shards"] == max(before, after)
-    for stack in set(old.stacks) - set(new.stacks):
-        assert moved.final[stack]["deployment"]["resources"] == []
+        assert awards_in(final[stack], stack) == mine
+        if outputs := told(final[stack]):
+            assert (outputs["tenants"].keys(), outputs["shards"]) == (mine, new.shards)
+    for stack in final.keys() - set(new.stacks):
+        assert final[stack]["deployment"]["resources"] == []
+    assert move(final, PROJECT, new) == Moved(writes=(), awards=0)
 
 
-@settings(max_examples=60)
-@given(NAMES, st.integers(1, 4), st.integers(1, 4), st.integers(0, 20))
-def test_a_move_that_was_cut_off_is_finished_by_the_next(names, before, after, written):
-    """Deployments are written one by one, those that gain first; the run may end after any of them."""
-    old, new = split(before), split(after)
-    there = {
-        stack: state(stack, [one for one in names if old.stack_of(one) == stack], shards=before) for stack in old.stacks
-    }
+@settings(max_examples=150)
+@given(splits(), st.integers(0, 12))
+def test_a_move_that_was_cut_off_loses_nothing_and_is_seen_and_finished_by_the_next(made, count):
+    """The run may end after any write; what the stacks then print has to say that something is left to do."""
+    names, new, deployments = made
+    moved = move(deployments, PROJECT, new)
+    there = written(deployments, moved, count)
+    assert set().union(*(awards_in(one, stack) for stack, one in there.items())) == set(names)
+    if names and count < len(moved.writes):
+        first = read(new, {stack: one for stack, one in printed(there).items() if stack in new.stacks})
+        known = stack_names("kt-cloud", max(first.shards, new.shards))
+        said = read(new, {stack: one for stack, one in printed(there).items() if stack in known})
+        assert said.misplaced or said.shards != new.shards
+    final = written(there, move(there, PROJECT, new))
     for stack in new.stacks:
-        there.setdefault(stack, state(stack, [], empty=True))
-    moved = move(there, PROJECT, new)
-    writes = [(stack, one) for step in (moved.with_gains, moved.final) for stack, one in step.items()]
-    there |= dict(writes[:written])
-    everywhere = set().union(*(awards_in(one, stack) for stack, one in there.items()))
-    assert everywhere == set(names)
-    again = move(there, PROJECT, new)
-    for stack in new.stacks:
-        assert awards_in(again.final[stack], stack) == {one for one in names if new.stack_of(one) == stack}
+        assert awards_in(final[stack], stack) == {one for one in names if new.stack_of(one) == stack}
 
 
 def test_moving_back_gives_the_same_resources():
     names = [f"HPC-{number}" for number in range(40)]
     one = {"kt-cloud": state("kt-cloud", names), "kt-cloud.1": state("kt-cloud.1", [], empty=True)}
-    there = move(one, PROJECT, split(2)).final
-    back = move(there, PROJECT, split(1)).final
+    there = written(one, move(one, PROJECT, split(2)))
+    back = written(there, move(there, PROJECT, split(1)))
 
     def by_urn(deployment):
         return {resource["urn"]: resource for resource in deployment["deployment"]["resources"]}
