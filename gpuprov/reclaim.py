@@ -98,11 +98,10 @@ def prove_gone(
     """
     begun = time.monotonic()
     api = KubeApi(cluster)
-    selector = f"{MANAGED_BY}={MANAGER},{PROVIDER_LABEL}={cluster.provider}"
     wanted = set(namespaces)
     poll = _POLL_SECONDS
     while wanted:
-        listed = api.list("/api/v1/namespaces", labelSelector=selector)
+        listed = api.list("/api/v1/namespaces", labelSelector=_ours(cluster))
         there = {item["metadata"]["name"]: item for item in listed if item["metadata"]["name"] in wanted}
         if not there:
             break
@@ -124,6 +123,34 @@ def drop_access(cluster: ProviderCluster) -> None:
     role = api.get(path)
     if role is not None and (role["metadata"].get("labels") or {}).get(MANAGED_BY) == MANAGER:
         api.delete(path)
+
+
+def settle(
+    cluster: ProviderCluster, namespaces: Collection[str], *, timeout: float, progress: Callable[[str], None]
+) -> dict[str, str]:
+    """Wait for those of the namespaces that are being deleted: nothing can be made in them, nor they themselves again.
+
+    Return the ones that are still going after ``timeout`` s, with the reason.
+    """
+    begun = time.monotonic()
+    api = KubeApi(cluster)
+    poll = _POLL_SECONDS
+    while True:
+        listed = api.list("/api/v1/namespaces", labelSelector=_ours(cluster)) if namespaces else ()
+        going = {
+            item["metadata"]["name"]: _why_terminating(item)
+            for item in listed
+            if item["metadata"]["name"] in namespaces and item["metadata"].get("deletionTimestamp")
+        }
+        if not going or time.monotonic() - begun >= timeout:
+            return going
+        progress(f"waiting for {len(going)} namespaces to go before they are made again")
+        time.sleep(poll)
+        poll = min(poll * 1.5, _SLOWEST_POLL_SECONDS)
+
+
+def _ours(cluster: ProviderCluster) -> str:
+    return f"{MANAGED_BY}={MANAGER},{PROVIDER_LABEL}={cluster.provider}"
 
 
 def _close(api: KubeApi, namespace: str, resources: Collection[str]) -> None:

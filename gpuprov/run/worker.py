@@ -28,8 +28,10 @@ def run(job: Job) -> Outcome:
         _reshard(job)
     _lower(job)
     released, stuck, held = _release(job)
+    insist_on_parent()
     reclaim.delete(job.cluster, [one.namespace for one in job.reclaim if one.award_id in released])
     postponed = _postpone(job, held)
+    stuck |= _settle(job)
     failed: list[str] = []
     done: list[StackDone] = []
     touch = set(job.touch) - set(stuck) - postponed
@@ -109,6 +111,13 @@ def _release(job: Job) -> tuple[dict[str, float], dict[str, str], dict[str, int]
     if free:
         progress(f"the GPUs of {len(free)} awards are proven free")
     return free, stuck, held
+
+
+def _settle(job: Job) -> dict[str, str]:
+    """Wait for namespaces that are to be made again; return the awards whose namespaces do not go, with the reason."""
+    awards = {tenant.namespace: tenant.award_id for tenant in job.tenants if tenant.award_id in job.touch}
+    going = reclaim.settle(job.cluster, awards.keys(), timeout=job.timeout, progress=progress)
+    return {awards[name]: f"namespace {name}: {reason}" for name, reason in going.items()}
 
 
 def _postpone(job: Job, held: Mapping[str, int]) -> set[str]:

@@ -238,6 +238,17 @@ def test_an_orphan_that_no_state_knows_is_swept(story: Story) -> None:
     story.in_step()
 
 
+def test_a_namespace_that_is_being_deleted_is_made_again_once_it_is_gone(story: Story) -> None:
+    """The server takes seconds over a deletion; until it is done nothing can be made under that name."""
+    core = story.world.core("kt-cloud")
+    old = core.read_namespace(namespace("HPC-2026-1-007")).metadata.uid
+    core.delete_namespace(namespace("HPC-2026-1-007"))
+    assert story.up()["kt-cloud"]["applied"] == ["HPC-2026-1-007"]
+    assert core.read_namespace(namespace("HPC-2026-1-007")).metadata.uid != old
+    assert live(story) == everything()
+    story.in_step()
+
+
 def test_a_role_that_was_changed_by_hand_is_found_and_put_right(story: Story) -> None:
     """It is shared by all tenants: one rule more, and each of them may do more than it should."""
     rights = client.RbacAuthorizationV1Api(story.world.connection("kt-cloud"))

@@ -315,6 +315,7 @@ class Cluster:
 
     stuck: dict = field(default_factory=dict)
     remains: dict = field(default_factory=dict)
+    going: set = field(default_factory=set)
     asked: list = field(default_factory=list)
     declared: set = field(default_factory=set)
 
@@ -325,6 +326,9 @@ class Cluster:
         self.asked.append(("release", sorted(namespaces)))
         ends = {name: self.stuck.get(name, ((), 0)) for name in reversed(namespaces)}
         return [Release(namespace=name, seconds=2.0, stuck=pods, held=gpus) for name, (pods, gpus) in ends.items()]
+
+    def settle(self, where, namespaces, *, timeout, progress):
+        return {name: "a finalizer" for name in namespaces if name in self.going}
 
     def delete(self, where, namespaces):
         if namespaces:
@@ -342,7 +346,7 @@ class Cluster:
 
 def run(made, monkeypatch, fake=None, **there):
     fake = fake or Cluster(**there)
-    for name in ("lower", "release", "delete", "prove_gone"):
+    for name in ("lower", "release", "delete", "settle", "prove_gone"):
         monkeypatch.setattr(worker.reclaim, name, getattr(fake, name))
     monkeypatch.setattr(stack_process, "run", fake.up)
     return worker.run(made), fake.asked
@@ -376,6 +380,14 @@ def test_what_is_stuck_stays_in_the_state_and_whoever_needs_it_waits(monkeypatch
     assert outcome.postponed == ("A", "S")
     assert outcome.error == worker._complaint(outcome.stuck, {"A", "S"})
     assert [one.award_id for one in outcome.freed] == ["Y"]
+
+
+def test_a_namespace_that_does_not_go_is_not_made_again(monkeypatch):
+    made = plain([("A", 8), ("B", 8)], grow=("A", "B"))
+    outcome, asked = run(made, monkeypatch, going={"gpu-a"})
+    assert [one[:3] for one in asked] == [("up", {"B"}, ["B"])]
+    assert (outcome.applied, outcome.stuck) == (("B",), {"A": "namespace gpu-a: a finalizer"})
+    assert "A is not reclaimed: namespace gpu-a: a finalizer" in outcome.error
 
 
 def test_where_all_that_differs_is_stuck_pulumi_is_not_started(monkeypatch):
