@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -11,17 +12,23 @@ from pathlib import Path
 from typing import Any
 
 import click
+import urllib3
+from kubernetes.client import ApiException
 
 from bench.measure import Cost, measured
-from bench.report import Results, markdown, print_tables
+from bench.report import OVER, Results, markdown, print_tables
 from bench.tools import TOOLS, Tool
 from bench.world import CHANGED, FORFEITED, TooLong, World, WrongState, namespace, world
+from gpuprov.errors import GpuprovError
 
 MOST = {"gpuprov": 10_000, "kubectl": 10_000, "helm": 300, "terraform": 1000, "plain": 300}
 """To how many awards a tool is run unless asked: plain Pulumi is quadratic, Helm takes most of a second for each."""
 
 QUICK_SECONDS = 60.0
 """A tool whose whole pass over a size takes longer is not repeated."""
+
+_FAILURES = (WrongState, TooLong, OSError, ApiException, urllib3.exceptions.HTTPError, GpuprovError)
+"""What costs one tool its pass, and not the whole comparison."""
 
 Step = tuple[str, Callable[[Tool, Cost], None], dict[str, Any]]
 
@@ -90,23 +97,25 @@ def main(
     resume: bool,
 ) -> None:
     """Compare gpuprov with kubectl, Helm, Terraform and plain Pulumi, on clusters of this machine."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the cluster is stopped on the way out
     bounds = MOST | {name: int(number) for name, _, number in (one.partition("=") for one in most)}
     results = Results.open(out, resume=resume or as_markdown)
     if as_markdown:
         click.echo(markdown(results))
         return
+    wanted = cases.split(",")
     for awards in sorted(int(size) for size in sizes.split(",")):
         stacks = shards or max(1, round(awards / 150))
         slow: set[str] = set()
         for number in range(repeat):
             for name in tools.split(","):
-                if awards > bounds[name] or name in slow or results.has(name, awards, number):
+                if awards > bounds[name] or name in slow or results.has(name, awards, number, wanted):
                     continue
                 took = _try(
                     name=name,
                     awards=awards,
                     shards=stacks,
-                    cases=cases.split(","),
+                    cases=wanted,
                     limit=limit,
                     results=results,
                     number=number,
@@ -124,6 +133,7 @@ def _try(
     *, name: str, awards: int, shards: int, cases: Sequence[str], limit: float, results: Results, number: int
 ) -> float | None:
     """Run one pass on a cluster of its own; None where it failed. What it did until then counts."""
+    results.drop(name, awards, number)
     folder = Path(tempfile.mkdtemp(prefix="gpuprov-bench-"))
 
     def note(case: str, cost: Cost) -> None:
@@ -134,8 +144,8 @@ def _try(
     try:
         with world(folder, awards, shards) as where:
             return one_pass(TOOLS[name], where, cases, limit, note)
-    except (WrongState, TooLong, FileNotFoundError) as error:
-        why = f"over {limit:.0f} s" if isinstance(error, TooLong) else str(error)
+    except _FAILURES as error:
+        why = f"{OVER} {limit:.0f} s" if isinstance(error, TooLong) else str(error)
         results.fail(name, awards, why)
         click.echo(f"{name:10} {awards:5} awards  stopped: {why}", err=True)
         return None

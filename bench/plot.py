@@ -34,7 +34,8 @@ def draw(results: Results, path: Path) -> None:
             scale.set_major_formatter(ScalarFormatter())
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("seconds")
-    axes[0].legend(fontsize=9)
+    if results.tools:
+        axes[0].legend(fontsize=9)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, format="svg", metadata={"Date": None})
     plt.close(figure)

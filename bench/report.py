@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
+import shutil
+import subprocess
+from collections.abc import Collection
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +20,10 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.measure import Cost
+from gpuprov.toolchain import pins
+
+OVER = "over"
+"""How the reason begins where a tool was stopped at the time limit."""
 
 CASES = {
     "provision": "all awards provisioned",
@@ -43,14 +51,21 @@ class Results:
             "memory_gib": round(psutil.virtual_memory().total / 2**30),
             "python": platform.python_version(),
             "pulumi": version("pulumi"),
+            **_versions(),
         }
         return cls(path, {"machine": machine, "runs": [], "failed": []})
 
-    def has(self, tool: str, awards: int, number: int) -> bool:
-        """True where this pass was made already, or the tool failed at that size."""
-        return any((r["tool"], r["awards"], r["pass"]) == (tool, awards, number) for r in self.data["runs"]) or any(
-            (r["tool"], r["awards"]) == (tool, awards) for r in self.data["failed"]
+    def has(self, tool: str, awards: int, number: int, cases: Collection[str]) -> bool:
+        """True where the pass is complete, or the tool failed at that size or took too long at a smaller one."""
+        made = {r["case"] for r in self.data["runs"] if _pass_of(r) == (tool, awards, number)}
+        failed = [f for f in self.data["failed"] if f["tool"] == tool]
+        return made >= set(cases) or any(
+            f["awards"] == awards or (f["awards"] < awards and f["why"].startswith(OVER)) for f in failed
         )
+
+    def drop(self, tool: str, awards: int, number: int) -> None:
+        """Forget a pass that was interrupted: it begins anew, on a cluster of its own."""
+        self.data["runs"] = [r for r in self.data["runs"] if _pass_of(r) != (tool, awards, number)]
 
     def add(self, tool: str, awards: int, number: int, case: str, cost: Cost) -> None:
         """Add one step and save."""
@@ -87,6 +102,27 @@ class Results:
         fresh = self.path.with_suffix(".new")
         fresh.write_text(json.dumps(self.data, indent=1) + "\n", encoding="utf-8")
         fresh.replace(self.path)
+
+
+def _pass_of(run: dict[str, Any]) -> tuple[str, int, int]:
+    return run["tool"], run["awards"], run["pass"]
+
+
+def _versions() -> dict[str, str]:
+    """Return the versions of what is compared, as far as it is there, and the commit that is measured."""
+    asked = {
+        "kubectl": ("kubectl", "version", "--client"),
+        "terraform": ("terraform", "version"),
+        "commit": ("git", "rev-parse", "--short", "HEAD"),
+    }
+    found = {}
+    for name, command in asked.items():
+        if shutil.which(command[0]):
+            said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+            number = re.search(r"v(\d\S*)", said)
+            found[name] = number[1] if number else said.strip()
+    found |= {unit.name: unit.version for unit in pins.UNITS if unit.name in ("helm", "kubernetes", "etcd")}
+    return found
 
 
 def rows(results: Results, awards: int) -> list[list[str]]:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 from kubernetes import client, config
 
 from gpuprov import toolchain
 from gpuprov.award import SEOUL
 from gpuprov.cluster import ProviderCluster
-from gpuprov.manifests import MANAGED_BY, MANAGER, Manifest, cluster_role, tenant_manifests
+from gpuprov.manifests import MANAGED_BY, MANAGER, PROVIDER_LABEL, Manifest, cluster_role, tenant_manifests
 from gpuprov.project import open_project
 from gpuprov.quantity import whole
 from gpuprov.run.pipeline import load
@@ -28,6 +30,9 @@ from gpuprov.tenant import Tenant
 AT = "2026-03-01T09:00:00+09:00"
 AFTER = "2026-07-01T00:00:00+09:00"
 SELECTOR = f"{MANAGED_BY}={MANAGER}"
+WRITTEN = f"{PROVIDER_LABEL}=bench"
+"""What every tool leaves as it is: Helm puts its own name into the label managed-by."""
+
 RESOURCE = "requests.nvidia.com/gpu"
 GPUS, FEWER = 2, 1
 CHANGED, FORFEITED = 0, 1
@@ -117,24 +122,28 @@ class World:
 
     def run(self, *command: str, at: str = AT, cwd: Path | None = None, **environment: str) -> str:
         """Run one command to its end and return its standard output. Raises TooLong; any failure is WrongState."""
+        process = self.start(*command, cwd=cwd, environment={"GPUPROV_AT": at} | environment)
         try:
-            done = subprocess.run(
-                command,
-                cwd=cwd or self.folder,
-                env=self.environment | {"GPUPROV_AT": at} | environment,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=max(1.0, self.deadline - time.monotonic()),
-                check=False,
-            )
+            out, err = process.communicate(timeout=max(1.0, self.deadline - time.monotonic()))
         except subprocess.TimeoutExpired as error:
             raise TooLong from error
-        if done.returncode:
-            raise WrongState(
-                f"{' '.join(command)[:80]}: code {done.returncode}: {done.stderr[-1500:]}{done.stdout[-500:]}"
-            )
-        return done.stdout
+        finally:
+            end(process)
+        if process.returncode:
+            raise WrongState(f"{' '.join(command)[:80]}: code {process.returncode}: {err[-1500:]}{out[-500:]}")
+        return out
+
+    def start(self, *command: str, cwd: Path | None, environment: Mapping[str, str]) -> subprocess.Popen[str]:
+        """Start one command with both its outputs as pipes. Whoever starts it gives it to `end`, come what may."""
+        return subprocess.Popen(
+            command,
+            cwd=cwd or self.folder,
+            env={**self.environment, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     def start_pod(self, namespace: str) -> None:
         """Run a pod on a GPU there, as an awardee would, and wait until a node has it."""
@@ -149,10 +158,10 @@ class World:
     def check(self, namespaces: int, *, changed: str | None = None, gone: str | None = None) -> None:
         """Raise WrongState where the cluster is not as it should be now."""
         core = self.core
-        there = {item.metadata.name for item in core.list_namespace(label_selector=SELECTOR).items}
+        there = {item.metadata.name for item in core.list_namespace(label_selector=WRITTEN).items}
         quotas = {
             item.metadata.namespace: whole(item.spec.hard.get(RESOURCE, "0"))
-            for item in core.list_resource_quota_for_all_namespaces(label_selector=SELECTOR).items
+            for item in core.list_resource_quota_for_all_namespaces(label_selector=WRITTEN).items
         }
         if len(there) != namespaces or quotas.keys() != there:
             raise WrongState(f"{len(there)} namespaces with {len(quotas)} quotas, not {namespaces}")
@@ -161,6 +170,18 @@ class World:
         wrong = {name: gpus for name, gpus in quotas.items() if gpus != (FEWER if name == changed else GPUS)}
         if wrong:
             raise WrongState(f"quotas that are wrong: {wrong}")
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """End a command that still runs, and all that it started: an engine, plugins and workers outlive their parent."""
+    if process.poll() is not None:
+        return
+    with suppress(psutil.NoSuchProcess):
+        family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
+        for one in family:
+            with suppress(psutil.NoSuchProcess):
+                one.send_signal(signal.SIGKILL)
+    process.wait()
 
 
 def namespace(number: int) -> str:

@@ -39,7 +39,8 @@ provider "kubernetes" {
 
 resource "kubernetes_cluster_role_v1" "tenant" {
   metadata {
-    name = "gpuprov-tenant"
+    name   = "gpuprov-tenant"
+    labels = { "app.kubernetes.io/managed-by" = "gpuprov" }
   }
   dynamic "rule" {
     for_each = var.rules

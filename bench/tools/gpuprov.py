@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
+from threading import Timer
 
 from bench.measure import Cost
-from bench.world import AFTER, AT, FORFEITED, World, WrongState
+from bench.world import AFTER, AT, FORFEITED, TooLong, World, WrongState, end
 
 
 class Gpuprov:
@@ -37,21 +37,26 @@ class Gpuprov:
         """Forfeit one, and note from its progress when its GPUs were proven free."""
         begun = time.monotonic()
         award = f"HPC-2026-9-{FORFEITED:05d}"
-        process = subprocess.Popen(
-            [sys.executable, "-m", "gpuprov", "forfeit", award, "--reason", "bench", "--yes", "--timeout", "600"],
-            cwd=self._world.folder,
-            env=self._world.environment | {"GPUPROV_AT": AT},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        command = [sys.executable, "-m", "gpuprov", "forfeit", award, "--reason", "bench", "--yes", "--timeout", "600"]
+        process = self._world.start(*command, cwd=None, environment={"GPUPROV_AT": AT})
+        limit = Timer(max(1.0, self._world.deadline - begun), end, [process])
+        limit.start()
         said = []
-        for line in process.stderr or ():
-            said.append(line)
-            if "proven free" in line:
-                cost.extra["free_seconds"] = round(time.monotonic() - begun, 2)
-        if process.wait():
+        try:
+            for line in process.stderr or ():
+                said.append(line)
+                if "proven free" in line:
+                    cost.extra["free_seconds"] = round(time.monotonic() - begun, 2)
+            code = process.wait()
+        finally:
+            limit.cancel()
+            end(process)
+        if time.monotonic() >= self._world.deadline:
+            raise TooLong
+        if code:
             raise WrongState("".join(said))
+        if "free_seconds" not in cost.extra:
+            raise WrongState("gpuprov did not say when the GPUs were proven free")
 
     def teardown(self, cost: Cost) -> None:
         """Do what the end of the term asks for."""

@@ -24,6 +24,7 @@ class Helm:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._tenants: set[str] = set()
 
     def prepare(self) -> None:
         """Make the namespace of the releases, and the one object that is no tenant's."""
@@ -48,11 +49,12 @@ class Helm:
 
     def teardown(self, cost: Cost) -> None:
         """Uninstall all releases and wait."""
-        self._side_by_side(self._uninstall, self._world.manifests())
+        self._side_by_side(self._uninstall, sorted(self._tenants))
 
     def _install_all(self) -> None:
         manifests = self._world.manifests()
         self._side_by_side(lambda name: self._install(name, manifests[name]), manifests)
+        self._tenants |= manifests.keys()
 
     def _install(self, name: str, objects: Collection[object]) -> None:
         values = self._world.folder / f"values-{name}.json"
@@ -61,6 +63,7 @@ class Helm:
 
     def _uninstall(self, name: str) -> None:
         self._world.run("helm", "uninstall", name, "--namespace", RELEASES, "--wait", "--timeout", "30m")
+        self._tenants.discard(name)
 
     def _side_by_side(self, work: Callable[[str], None], names: Collection[str]) -> None:
         with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:

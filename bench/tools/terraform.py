@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from bench.measure import Cost
-from bench.world import FORFEITED, World, namespace
+from bench.world import FORFEITED, World, WrongState, namespace
 
 CONFIGURATION = Path(__file__).parent.parent / "terraform" / "main.tf"
 PARALLEL = "64"
@@ -28,7 +28,10 @@ class Terraform:
         self._folder.mkdir()
         shutil.copy(CONFIGURATION, self._folder)
         self._write()
-        self._terraform("init", "-input=false")
+        try:
+            self._terraform("init", "-input=false")
+        except WrongState as error:
+            raise WrongState("skipped: terraform init cannot get the provider hashicorp/kubernetes") from error
 
     def provision(self, cost: Cost) -> None:
         """Apply the list."""
@@ -49,11 +52,11 @@ class Terraform:
 
     def teardown(self, cost: Cost) -> None:
         """Destroy everything."""
-        self._terraform("destroy", "-auto-approve", "-input=false", f"-parallelism={PARALLEL}")
+        self._terraform("destroy", "-auto-approve", "-input=false", "-no-color", f"-parallelism={PARALLEL}")
 
     def _apply(self) -> None:
         self._write()
-        self._terraform("apply", "-auto-approve", "-input=false", f"-parallelism={PARALLEL}")
+        self._terraform("apply", "-auto-approve", "-input=false", "-no-color", f"-parallelism={PARALLEL}")
 
     def _write(self) -> None:
         tenants = {}
