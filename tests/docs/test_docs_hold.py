@@ -16,6 +16,7 @@ import click
 import pytest
 from pydantic import BaseModel
 
+from bench.report import Results, markdown
 from gpuprov import errors
 from gpuprov.cli import main
 from gpuprov.cli.common import Exit
@@ -356,3 +357,8 @@ def test_the_public_names_of_errors_are_the_tree_and_a_problem() -> None:
 def test_commands_stand_in_the_order_of_their_sections() -> None:
     order = [CLI.index(f"\n## {name}\n") for name in main.list_commands(click.Context(main))]
     assert all(one < other for one, other in pairwise(order))
+
+
+def test_performance_has_the_tables_of_the_figures_on_record() -> None:
+    results = Results.open(DOCS / "performance.json", resume=True)
+    assert markdown(results) in (DOCS / "performance.md").read_text(encoding="utf-8")
