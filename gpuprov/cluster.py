@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import sha256
 from typing import Annotated, Self
 
@@ -119,8 +120,13 @@ class ProviderCluster(_Config):
         Each stack draws a hash with the award and the highest wins, so with one stack more only those awards move
         that the new one wins.
         """
-        draws = {sha256(f"{number}:{award_id}".encode()).digest(): name for number, name in enumerate(self.stacks)}
-        return draws[max(draws)]
+        return self.stacks[_shard_of(award_id, self.shards)]
+
+
+@lru_cache(maxsize=1 << 16)
+def _shard_of(award_id: str, shards: int) -> int:
+    """Return the number of the highest draw. A run asks for the same awards again for each of its stacks."""
+    return max(range(shards), key=lambda number: sha256(f"{number}:{award_id}".encode()).digest())
 
 
 def stack_names(provider: str, shards: int) -> tuple[str, ...]:

@@ -61,6 +61,11 @@ _COUNTS = {
 _PODS_PER_GPU = 25
 
 
+def selector(provider: str) -> str:
+    """Return the label selector of everything that we have on a provider's cluster."""
+    return f"{MANAGED_BY}={MANAGER},{PROVIDER_LABEL}={provider}"
+
+
 def labels(tenant: Tenant) -> dict[str, str]:
     """Return the ownership labels that every object of a tenant carries."""
     return {

@@ -8,7 +8,7 @@ from typing import Any
 from gpuprov.cluster import ProviderCluster
 from gpuprov.errors import ClusterUnreachable
 from gpuprov.kube import KubeApi
-from gpuprov.manifests import MANAGED_BY, MANAGER, PROVIDER_LABEL, QUOTA, TENANT_ROLE
+from gpuprov.manifests import QUOTA, TENANT_ROLE, selector
 from gpuprov.observed import ObservedCluster, ObservedTenant
 
 _COLLECTIONS = (
@@ -26,13 +26,13 @@ def observe(cluster: ProviderCluster) -> ObservedCluster:
     run left behind is seen even if no state knows it; an object without our label shows up as missing.
     """
     api = KubeApi(cluster)
-    selector = f"{MANAGED_BY}={MANAGER},{PROVIDER_LABEL}={cluster.provider}"
+    ours = selector(cluster.provider)
     objects: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
-    for namespace in api.list("/api/v1/namespaces", labelSelector=selector):
+    for namespace in api.list("/api/v1/namespaces", labelSelector=ours):
         name = namespace["metadata"]["name"]
         objects[name] = {("Namespace", name): namespace}
     for path in _COLLECTIONS:
-        for item in api.list(path, labelSelector=selector):
+        for item in api.list(path, labelSelector=ours):
             there = objects.get(item["metadata"]["namespace"])
             if there is not None:
                 there[item["kind"], item["metadata"]["name"]] = item

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from gpuprov.cluster import ProviderCluster
 from gpuprov.kube import KubeApi
-from gpuprov.manifests import BINDING, MANAGED_BY, MANAGER, PROVIDER_LABEL, QUOTA, TENANT_ROLE
+from gpuprov.manifests import BINDING, MANAGED_BY, MANAGER, QUOTA, TENANT_ROLE, selector
 from gpuprov.quantity import whole
 
 GRACE_SECONDS = 30
@@ -101,7 +101,7 @@ def prove_gone(
     wanted = set(namespaces)
     poll = _POLL_SECONDS
     while wanted:
-        listed = api.list("/api/v1/namespaces", labelSelector=_ours(cluster))
+        listed = api.list("/api/v1/namespaces", labelSelector=selector(cluster.provider))
         there = {item["metadata"]["name"]: item for item in listed if item["metadata"]["name"] in wanted}
         if not there:
             break
@@ -132,11 +132,13 @@ def settle(
 
     Return the ones that are still going after ``timeout`` s, with the reason.
     """
+    if not namespaces:
+        return {}
     begun = time.monotonic()
     api = KubeApi(cluster)
     poll = _POLL_SECONDS
     while True:
-        listed = api.list("/api/v1/namespaces", labelSelector=_ours(cluster)) if namespaces else ()
+        listed = api.list("/api/v1/namespaces", labelSelector=selector(cluster.provider))
         going = {
             item["metadata"]["name"]: _why_terminating(item)
             for item in listed
@@ -147,10 +149,6 @@ def settle(
         progress(f"waiting for {len(going)} namespaces to go before they are made again")
         time.sleep(poll)
         poll = min(poll * 1.5, _SLOWEST_POLL_SECONDS)
-
-
-def _ours(cluster: ProviderCluster) -> str:
-    return f"{MANAGED_BY}={MANAGER},{PROVIDER_LABEL}={cluster.provider}"
 
 
 def _close(api: KubeApi, namespace: str, resources: Collection[str]) -> None:

@@ -29,7 +29,8 @@ def run(job: Job) -> Outcome:
     _lower(job)
     released, stuck, held = _release(job)
     insist_on_parent()
-    reclaim.delete(job.cluster, [one.namespace for one in job.reclaim if one.award_id in released])
+    if released:
+        reclaim.delete(job.cluster, [one.namespace for one in job.reclaim if one.award_id in released])
     postponed = _postpone(job, held)
     stuck |= _settle(job)
     failed: list[str] = []
