@@ -1,8 +1,8 @@
 """Refuses plans that would do harm, before anything is changed.
 
-Three rules: no pool is ever granted beyond its capacity (nothing overrides this); awards do not go in masses unless
-the ledger or the promised end of their term explains it; and the cluster behind a kubeconfig context is the one that
-the stack was last applied to.
+Four rules: no pool is ever granted beyond its capacity (nothing overrides this); awards do not go in masses unless
+the ledger or the promised end of their term explains it; the cluster behind a kubeconfig context is the one that the
+stack was last applied to; and nothing is granted where the rules that hold a tenant to its quota are not in force.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ def check(  # noqa: PLR0917 (each is a part of the decision, and all are named a
         cluster = clusters[there.provider]
         reasons += _wrong_cluster(there, cluster, known_uids.get(there.provider), confirmed)
         reasons += _over_capacity(plan, desired, cluster)
+        reasons += _not_set_up(plan, there, cluster)
     reasons += _mass_teardown(plan, observed, confirmed)
     if reasons:
         raise PlanRefused(reasons)
@@ -73,6 +74,19 @@ def _wrong_cluster(
             )
         ]
     return []
+
+
+def _not_set_up(plan: Plan, there: ObservedCluster, cluster: ProviderCluster) -> list[str]:
+    """A quota that can be walked around is no allocation. What takes back or stays as it is goes on."""
+    grants = any(change.after > change.before for change in plan.on(there.provider))
+    if not (grants and there.missing and cluster.require_chart):
+        return []
+    return [
+        (
+            f"{there.provider}: the cluster lacks {', '.join(there.missing)}, so tenants could take more than they are "
+            f"given; its administrator installs charts/gpu-cluster with `gpuprov setup --provider {there.provider}`"
+        )
+    ]
 
 
 def _over_capacity(plan: Plan, desired: Desired, cluster: ProviderCluster) -> list[str]:

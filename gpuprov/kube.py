@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import urllib3
@@ -22,7 +23,7 @@ READ_SECONDS = 60
 PAGE = 500
 """Objects in one page of a LIST: bounds the server's memory for one request."""
 
-_BAD_REQUEST, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 400, 401, 403, 404
+_BAD_REQUEST, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _CONFLICT = 400, 401, 403, 404, 409
 
 
 class KubeApi:
@@ -72,6 +73,22 @@ class KubeApi:
         query = {"fieldManager": manager}
         self._request("PATCH", path, query=query, body=patch, content="application/merge-patch+json", missing_ok=True)
 
+    def create(self, path: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Create an object and return it as it is then, or None where one of that name is there."""
+        return self._request("POST", path, body=body, exists_ok=True)
+
+    def endpoint(self) -> tuple[str, bytes]:
+        """Return the server's address and the certificate, in PEM, that its own is checked with.
+
+        Raises ClusterError where the kubeconfig does without: nobody is to be handed an address that is not checked.
+        """
+        settings = self._client.configuration
+        if not settings.verify_ssl or not settings.ssl_ca_cert:
+            raise ClusterError(
+                self.provider, f"context {self._context!r} has no certificate authority; add it to the kubeconfig"
+            )
+        return settings.host, Path(settings.ssl_ca_cert).read_bytes()
+
     def delete(self, path: str, **query: str) -> None:
         """Delete an object or a collection; one that is gone already is a success."""
         self._request("DELETE", path, query=query, missing_ok=True)
@@ -85,6 +102,7 @@ class KubeApi:
         body: Mapping[str, Any] | None = None,
         content: str = "application/json",
         missing_ok: bool = False,
+        exists_ok: bool = False,
     ) -> dict[str, Any] | None:
         request = self._client.param_serialize(
             method,
@@ -106,6 +124,8 @@ class KubeApi:
             ) from error
         data: dict[str, Any] = json.loads(raw) if raw.startswith(b"{") else {"message": raw.decode(errors="replace")}
         if response.status == _NOT_FOUND and missing_ok:
+            return None
+        if response.status == _CONFLICT and exists_ok:
             return None
         if response.status >= _BAD_REQUEST:
             raise self._refused(method, path, response.status, str(data.get("message")))

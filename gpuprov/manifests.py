@@ -39,7 +39,13 @@ QUOTA = "gpu"
 LIMITS = "defaults"
 POLICY = "isolation"
 BINDING = "awardee"
+SERVICE_ACCOUNT = "awardee"
+"""The service account that `gpuprov kubeconfig` makes on request. The binding names it before it is there."""
+
 TENANT_ROLE = "gpuprov-tenant"
+RULES = ("gpuprov-gpu", "gpuprov-namespaces", "gpuprov-objects", "gpuprov-operator", "gpuprov-pods")
+"""The admission policies of charts/gpu-cluster and their bindings; the role of awardees comes from there too."""
+
 TENANT_TYPE = "gpuprov:index:AwardTenant"
 """Pulumi's type of the component that holds a tenant's objects."""
 
@@ -106,35 +112,6 @@ def quota_hard(tenant: Tenant, cluster: ProviderCluster) -> dict[str, str]:
         "pods": count(tenant.gpus * _PODS_PER_GPU),
     }
     return hard | {name: count(most) for name, most in _COUNTS.items()}
-
-
-def cluster_role() -> Manifest:
-    """Return the role of awardees, shared by all tenants of a cluster.
-
-    It leaves out what would widen an award: quotas, limit ranges, network policies and role bindings are read-only
-    or absent, and so are impersonation, service-account tokens and resource claims.
-    """
-    everything = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"]
-    reading = ["get", "list", "watch"]
-    return {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRole",
-        "metadata": {"name": TENANT_ROLE, "labels": {MANAGED_BY: MANAGER}},
-        "rules": [
-            _rule("", ["pods", "services", "configmaps", "secrets", "persistentvolumeclaims"], everything),
-            _rule("", ["pods/exec", "pods/attach", "pods/portforward", "pods/eviction"], ["get", "create"]),
-            _rule("", ["pods/log", "pods/status", "events", "resourcequotas", "limitranges"], reading),
-            _rule("", ["serviceaccounts", "endpoints"], reading),
-            _rule("apps", ["deployments", "replicasets", "statefulsets"], everything),
-            _rule("apps", ["deployments/scale", "statefulsets/scale"], ["get", "update", "patch"]),
-            _rule("batch", ["jobs", "cronjobs"], everything),
-            _rule("networking.k8s.io", ["networkpolicies"], reading),
-        ],
-    }
-
-
-def _rule(api_group: str, resources: list[str], verbs: list[str]) -> dict[str, list[str]]:
-    return {"apiGroups": [api_group], "resources": resources, "verbs": verbs}
 
 
 def _metadata(name: str, tenant: Tenant) -> dict[str, Any]:
@@ -213,6 +190,7 @@ def _role_binding(tenant: Tenant, cluster: ProviderCluster) -> Manifest:
                 "apiGroup": "rbac.authorization.k8s.io",
                 "kind": "Group",
                 "name": naming.group(cluster.group_prefix, tenant.award_id),
-            }
+            },
+            {"kind": "ServiceAccount", "name": SERVICE_ACCOUNT, "namespace": tenant.namespace},
         ],
     }

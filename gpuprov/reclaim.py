@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from gpuprov.cluster import ProviderCluster
 from gpuprov.kube import KubeApi
-from gpuprov.manifests import BINDING, MANAGED_BY, MANAGER, QUOTA, TENANT_ROLE, selector
+from gpuprov.manifests import BINDING, MANAGER, QUOTA, SERVICE_ACCOUNT, selector
 from gpuprov.quantity import whole
 
 GRACE_SECONDS = 30
@@ -116,15 +116,6 @@ def prove_gone(
     return {}
 
 
-def drop_access(cluster: ProviderCluster) -> None:
-    """Delete the tenants' shared role where no state knows it any more; one that is not ours stays."""
-    api = KubeApi(cluster)
-    path = f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{TENANT_ROLE}"
-    role = api.get(path)
-    if role is not None and (role["metadata"].get("labels") or {}).get(MANAGED_BY) == MANAGER:
-        api.delete(path)
-
-
 def settle(
     cluster: ProviderCluster, namespaces: Collection[str], *, timeout: float, progress: Callable[[str], None]
 ) -> dict[str, str]:
@@ -152,8 +143,12 @@ def settle(
 
 
 def _close(api: KubeApi, namespace: str, resources: Collection[str]) -> None:
-    """Take access away and let nothing new start: no pod, so no GPU either, and no controller can replace one."""
+    """Take access away and let nothing new start: no pod, so no GPU either, and no controller can replace one.
+
+    Without the service account every token that was issued for it is void.
+    """
     api.delete(f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings/{BINDING}")
+    api.delete(f"/api/v1/namespaces/{namespace}/serviceaccounts/{SERVICE_ACCOUNT}")
     _limit(api, namespace, {"pods": "0", **{f"requests.{resource}": "0" for resource in resources}})
 
 

@@ -18,10 +18,10 @@ def run(what: StackRun, progress: Callable[[str], None]) -> StackDone:
     try:
         with slot():
             insist_on_parent()
-            applied = engine.up(what, progress)
+            operations = engine.up(what, progress)
     except GpuprovError as error:
         return StackDone(stack=what.stack, error=str(error))
-    return StackDone(stack=what.stack, operations=dict(applied.operations))
+    return StackDone(stack=what.stack, operations=dict(operations))
 
 
 def main() -> None:

@@ -45,8 +45,6 @@ def run(job: Job) -> Outcome:
         broken = {one.stack for one in done if one.error}
         touch = {award_id for award_id in touch if job.cluster.stack_of(award_id) not in broken}
     freed = _prove(job, released, stuck, begun)
-    if job.access and not job.tenants:
-        reclaim.drop_access(job.cluster)
     return Outcome(
         provider=job.cluster.provider,
         applied=tuple(sorted(touch)),
@@ -163,16 +161,16 @@ def _apply(job: Job, touch: set[str], *, stays: set[str], waits: set[str]) -> li
 def _stack_run(job: Job, stack: str, touch: set[str], stays: set[str], waits: set[str]) -> StackRun | None:
     """Return what Pulumi has to do on one stack, or None where that is nothing."""
     leaving = {one.award_id for one in job.reclaim} | waits
-    remaining = [tenant for tenant in job.tenants if tenant.award_id not in leaving]
-    tenants = tuple(tenant for tenant in remaining if job.cluster.stack_of(tenant.award_id) == stack)
+    tenants = tuple(
+        tenant
+        for tenant in job.tenants
+        if tenant.award_id not in leaving and job.cluster.stack_of(tenant.award_id) == stack
+    )
     told = {award_id: said for award_id, said in job.told.items() if job.cluster.stack_of(award_id) == stack}
     mine = {award_id for award_id in touch if job.cluster.stack_of(award_id) == stack}
-    has_access = stack == job.cluster.provider
     stuck_here = {award_id for award_id in stays if job.cluster.stack_of(award_id) == stack}
     untouched = (told.keys() | {tenant.award_id for tenant in tenants}) - mine
-    access = has_access and bool(remaining or job.told.keys() - touch or stays)
-    access_differs = has_access and (job.access or (bool(touch) and not access))
-    if not (mine or job.reconnect or access_differs):
+    if not (mine or job.reconnect):
         return None
     # Targets cost time for each of them and each object: they are for runs that leave something alone.
     everything = job.reconnect or not (untouched or stuck_here)
@@ -187,7 +185,6 @@ def _stack_run(job: Job, stack: str, touch: set[str], stays: set[str], waits: se
         tenants=tenants,
         cluster_uid=job.cluster_uid,
         exists=job.reshard or stack in job.stacks,
-        access=access,
         touch=None if everything else tuple(sorted(mine)),
         told=told,
         refresh=job.refresh,
