@@ -23,7 +23,7 @@ import yaml
 from test_cli import make_project
 
 from gpuprov import toolchain
-from gpuprov.manifests import cluster_role, tenant_manifests
+from gpuprov.manifests import RULES, tenant_manifests
 from gpuprov.outputs import summary
 from gpuprov.project import open_project
 from gpuprov.run.pipeline import load
@@ -57,6 +57,7 @@ class Api:
 
     objects: dict[tuple[str, str], list[dict[str, Any]]] = field(default_factory=dict)
     forbidden: set[str] = field(default_factory=set)
+    bare: set[str] = field(default_factory=set)
     writes: list[str] = field(default_factory=list)
 
     def answer(self, path: str) -> tuple[int, dict[str, Any]]:
@@ -66,8 +67,10 @@ class Api:
         if rest == "api/v1/namespaces/kube-system":
             return 200, {"kind": "Namespace", "metadata": {"name": "kube-system", "uid": f"uid-of-{provider}"}}
         if rest == "apis/rbac.authorization.k8s.io/v1/clusterroles/gpuprov-tenant":
-            there = any(where == provider for where, _ in self.objects)
-            return (200, dict(cluster_role())) if there else (404, {"kind": "Status", "message": "not found"})
+            return 200, {"kind": "ClusterRole", "metadata": {"name": "gpuprov-tenant"}}
+        if rest == "apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings":
+            rules = [{"metadata": {"name": name}, "spec": {"validationActions": ["Deny"]}} for name in RULES]
+            return 200, {"items": [] if provider in self.bare else rules}
         kind, version = KINDS[rest], rest.split("/", 1)[1].rpartition("/")[0]
         items = self.objects.get((provider, kind), [])
         return 200, {"kind": f"{kind}List", "apiVersion": version, "items": items}
