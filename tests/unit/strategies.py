@@ -3,7 +3,6 @@
 from copy import deepcopy
 from datetime import date, datetime, timedelta
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from gpuprov.award import SEOUL, Award
@@ -15,8 +14,6 @@ from gpuprov.observed import ObservedCluster, ObservedTenant
 from gpuprov.tenant import Tenant, desired_state
 
 # A busy machine is no failure.
-settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("unhurried")
 
 JANUARY = datetime(2026, 1, 1, tzinfo=SEOUL)
 JULY = datetime(2026, 7, 1, tzinfo=SEOUL)

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import openpyxl
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_load import CLUSTERS, GOOD, HEADER
 from test_load_formats import AWARD, COLUMNS
@@ -97,7 +97,7 @@ def test_any_list_as_text_loads_unchanged(awarded, encoding, style, delimiter, q
     assert list(load("list.csv", stream.getvalue().encode(encoding))) == awarded
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=30)
 @given(LISTS)
 def test_any_list_as_a_workbook_loads_unchanged(awarded):
     book = openpyxl.Workbook()
@@ -158,7 +158,7 @@ WORKBOOK = workbook()
 """Made once: it holds the time at which it was made, so its length is not always the same."""
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_a_damaged_workbook_is_refused_or_loaded(data):
     body = bytearray(WORKBOOK)
