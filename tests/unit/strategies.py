@@ -13,8 +13,6 @@ from gpuprov.manifests import tenant_manifests
 from gpuprov.observed import ObservedCluster, ObservedTenant
 from gpuprov.tenant import Tenant, desired_state
 
-# A busy machine is no failure.
-
 JANUARY = datetime(2026, 1, 1, tzinfo=SEOUL)
 JULY = datetime(2026, 7, 1, tzinfo=SEOUL)
 MARCH = datetime(2026, 3, 1, 12, tzinfo=SEOUL)
