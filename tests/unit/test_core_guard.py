@@ -1,4 +1,4 @@
-"""The guard's three rules."""
+"""The guard's four rules."""
 
 from datetime import timedelta
 from fractions import Fraction
@@ -50,6 +50,32 @@ def test_another_cluster_is_refused_until_it_is_confirmed():
         confirmed = Confirmed(clusters=frozenset({name}), teardown=99)
         found = refusals([award()], seen(SDS, uid="new"), known={"samsung-sds": "old"}, confirmed=confirmed)
         assert (not found) is passes
+
+
+# Do the rules hold there?
+
+
+LACKING = ("ClusterRole gpuprov-tenant", "ValidatingAdmissionPolicyBinding gpuprov-gpu")
+
+
+def test_nothing_is_granted_on_a_cluster_that_is_not_set_up():
+    (reason,) = refusals([award()], seen(SDS, missing=LACKING), confirmed=EVERYTHING)
+    assert "lacks ClusterRole gpuprov-tenant, ValidatingAdmissionPolicyBinding gpuprov-gpu" in reason
+    assert "gpuprov setup --provider samsung-sds" in reason
+    (reason,) = refusals([award("A", 4)], seen(SDS, here("A", 2), missing=LACKING[1:]))
+    assert "lacks ValidatingAdmissionPolicyBinding gpuprov-gpu" in reason
+
+
+def test_what_comes_back_or_stays_is_not_held_up_by_a_missing_chart():
+    bare = seen(SDS, here("A", 8), missing=LACKING)
+    assert refusals([award("A", 8)], bare) == []
+    assert refusals([award("A", 4)], bare) == []
+    assert refusals([award("A", 8)], bare, events=[forfeited("A", MARCH)]) == []
+
+
+def test_the_chart_can_be_done_without_by_configuration():
+    loose = SDS.model_copy(update={"require_chart": False})
+    assert refusals([award()], seen(loose, missing=LACKING), clusters=[loose]) == []
 
 
 def test_a_cluster_that_is_pinned_must_be_the_one():
