@@ -40,11 +40,20 @@ async def declare_chart(cluster: ProviderCluster, chart: Path, cluster_uid: str)
         chart=str(chart),
         name=RELEASE,
         namespace=NAMESPACE,
-        values={**cluster.chart_values, "commonAnnotations": ADOPT},
-        opts=pulumi.ResourceOptions(provider=provider, depends_on=[home]),
+        values=cluster.chart_values,
+        opts=pulumi.ResourceOptions(provider=provider, depends_on=[home], transforms=[_adopting]),
     )
     pulumi.export("clusterUid", cluster_uid)
 
 
 ADOPT = {"pulumi.com/patchForce": "true", "pulumi.com/patchFieldManager": "gpuprov-setup"}
 """Lets a run take over what a killed one, or `helm install`, left behind."""
+
+
+def _adopting(args: pulumi.ResourceTransformArgs) -> pulumi.ResourceTransformResult | None:
+    if not args.custom:
+        return None
+    props = dict(args.props)
+    metadata = dict(props.get("metadata") or {})
+    props["metadata"] = {**metadata, "annotations": {**(metadata.get("annotations") or {}), **ADOPT}}
+    return pulumi.ResourceTransformResult(props, args.opts)
