@@ -217,6 +217,8 @@ def test_configuration_tells_required_keys_and_plain_defaults(heading: str, mode
             assert default == "the file's name"
         elif field.is_required():
             assert default == "required", name
+        elif isinstance(field.default, bool):
+            assert default == f"`{str(field.default).lower()}`", name
         elif isinstance(field.default, (int, str)):
             assert default == f"`{field.default}`", name
         elif field.default is None:
