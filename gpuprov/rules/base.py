@@ -60,8 +60,13 @@ class Violation:
     message: str
     remedy: str
 
+    @property
+    def text(self) -> str:
+        """What is wrong and what to do, without the rule's name."""
+        return f"{self.where}: {self.message}; {self.remedy}"
+
     def __str__(self) -> str:
-        return f"{self.where}: {self.message}; {self.remedy} ({self.rule})"
+        return f"{self.text} ({self.rule})"
 
 
 ObjectRule = Callable[[Manifest, Bounds], Iterator[Violation]]
