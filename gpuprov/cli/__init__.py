@@ -14,6 +14,7 @@ COMMANDS = {
     "forfeit": "Record that awards are forfeited, and reclaim their GPUs.",
     "reduce": "Record that an award is reduced, and lower its quota.",
     "expire": "Tear down what has ended or was forfeited.",
+    "preflight": "Check that providers' clusters are fit for awards.",
     "status": "Show capacity, allocated, in use and free GPUs.",
     "sandbox": "Run three real clusters on this machine.",
     "toolchain": "Provide the pinned tools.",
