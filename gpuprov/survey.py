@@ -19,7 +19,9 @@ from gpuprov.preflight.rights import ASKED, Right
 
 _AT_ONCE = 8
 _FEW_TENANTS = 5
-_PROBE = "gpuprov-preflight"
+_PROBE = "gpu-preflight-probe"
+"""The name of what is tried: one of ours, so that the chart's policies do not answer in the place of a plugin."""
+
 _UNAUTHORIZED, _NOT_FOUND = 401, 404
 _OK, _CREATED = 200, 201
 _ADMISSION = "/apis/admissionregistration.k8s.io/v1"

@@ -13,7 +13,8 @@ CHECK = policies.CHECK
 SELECTOR_CONFLICT = "conflicts with its namespace node label selector"
 """What PodNodeSelector says of a pod that wants other nodes than its namespace's."""
 
-_CREATED = 201
+_PASSED = (201, 409)
+"""Created, or there already: admission had nothing against it."""
 
 _Answer = tuple[bool | None, str]
 """Whether a plugin is active, None where it cannot be told, and what says so."""
@@ -28,7 +29,7 @@ def _pod_security(probe: Reply | None) -> Finding:
     """The namespace that was tried has a level that does not exist: only Pod Security admission refuses that."""
     if probe is not None and "pod-security.kubernetes.io" in probe.message:
         return ok(CHECK, "Pod Security admission is active")
-    if probe is not None and probe.status == _CREATED:
+    if probe is not None and probe.status in _PASSED:
         remedy = "switch the admission plugin PodSecurity on: without it a pod of an award may use the host"
         return failed(CHECK, "Pod Security admission is not active", remedy)
     why = "nothing was tried" if probe is None else f"a trial was answered with {probe.status} {probe.message}"
@@ -72,25 +73,28 @@ def _by_trial(probe: Reply | None) -> _Answer:
         return None, "there is no tenant yet to try it with"
     if SELECTOR_CONFLICT in probe.message:
         return True, "it refuses a pod that wants other nodes than its namespace's"
-    if probe.status == _CREATED or "exceeded quota" in probe.message or "ValidatingAdmissionPolicy" in probe.message:
+    if probe.status in _PASSED or "exceeded quota" in probe.message or "ValidatingAdmissionPolicy" in probe.message:
         return False, "a pod that wants other nodes than its namespace's passes it"
     return None, f"a trial was answered with {probe.status} {probe.message}"
 
 
 def _by_arguments(api_servers: Seen) -> _Answer:
-    """The plugin is off unless it is named."""
+    """The plugin is off unless it is named, and it must be on in each of the servers."""
+    named: dict[str, bool] = {}
     for pod in () if isinstance(api_servers, Unread) else api_servers:
         words = [
             str(word)
             for container in pod["spec"].get("containers") or ()
             for word in (*(container.get("command") or ()), *(container.get("args") or ()))
         ]
+        options = (word.partition("=") for word in words)
+        plugins = {name for option, _, value in options if option in _OPTIONS for name in value.split(",")}
         if words:
-            options = (word.partition("=") for word in words)
-            named = {name for option, _, value in options if option in _OPTIONS for name in value.split(",")}
-            active = "PodNodeSelector" in named
-            return active, f"{pod['metadata']['name']} {'names' if active else 'does not name'} it in its arguments"
-    return None, ""
+            named[str(pod["metadata"]["name"])] = "PodNodeSelector" in plugins
+    without = [name for name, there in named.items() if not there]
+    if without:
+        return False, f"the arguments of {some(without)} do not name it"
+    return (True, f"the arguments of {some(list(named))} name it") if named else (None, "")
 
 
 _OPTIONS = ("--enable-admission-plugins", "--admission-control")

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from gpuprov.manifests import TENANT_ROLE
+from gpuprov.manifests import BINDING, LIMITS, POLICY, QUOTA, TENANT_ROLE
 from gpuprov.preflight.finding import Finding, failed, ok, some, warning
 
 CHECK = "rights"
 
 _RBAC = "rbac.authorization.k8s.io"
 _ADMISSION = "admissionregistration.k8s.io"
+_ACCOUNT = "awardee"
+"""The service account of an award's people, in its namespace."""
+
 _LEAST = (
     "use an identity of the group that the chart charts/gpu-cluster binds to the ClusterRole gpuprov-operator "
     "(its value `operator.subjects`)"
@@ -50,19 +53,27 @@ def _rights(group: str, resources: str, verbs: str, name: str = "") -> Iterator[
             yield Right(verb=verb, resource=resource, group=group, name=name)
 
 
+_PARTS = (("", "resourcequotas", QUOTA), ("", "limitranges", LIMITS)) + (
+    ("networking.k8s.io", "networkpolicies", POLICY),
+    (_RBAC, "rolebindings", BINDING),
+)
+"""What is in an award's namespace; each is the only one of its kind there that is ours."""
+
 NEEDED = (
-    # What an award consists of. Server-side apply is both create and patch; Pulumi reads, and waits for deletions by
-    # list and watch: without these its delete hangs.
-    *_rights("", "namespaces resourcequotas limitranges", "get list watch create patch delete"),
-    *_rights("networking.k8s.io", "networkpolicies", "get list watch create patch delete"),
-    *_rights(_RBAC, "rolebindings", "get list watch create patch delete"),
-    # A binding to a role may be written by whoever may bind it, or has all that it gives.
+    # Server-side apply is both create and patch. Pulumi reads, and waits for deletions by list and watch: without
+    # these its delete hangs.
+    *_rights("", "namespaces", "get list watch create patch delete"),
+    *(right for group, resource, _ in _PARTS for right in _rights(group, resource, "get list watch create")),
+    *(right for group, resource, name in _PARTS for right in _rights(group, resource, "patch delete", name)),
+    # Whoever may bind a role may write a binding to it without having all that it gives.
     *_rights(_RBAC, "clusterroles", "get bind", TENANT_ROLE),
+    *_rights(_ADMISSION, "validatingadmissionpolicybindings", "list"),
     # A teardown ends the pods, and proves by reading that none is left.
     *_rights("", "pods", "list deletecollection"),
-    # `gpuprov kubeconfig` makes the award's service account and a token for it, and takes both back.
-    *_rights("", "serviceaccounts", "get create delete"),
-    *_rights("", "serviceaccounts/token", "create"),
+    # `gpuprov kubeconfig` makes the award's service account and a token for it; a teardown takes both back.
+    *_rights("", "serviceaccounts", "create"),
+    *_rights("", "serviceaccounts", "delete", _ACCOUNT),
+    *_rights("", "serviceaccounts/token", "create", _ACCOUNT),
 )
 """Every right that gpuprov's commands use on a provider's cluster."""
 
