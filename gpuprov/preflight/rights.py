@@ -53,7 +53,9 @@ def _rights(group: str, resources: str, verbs: str, name: str = "") -> Iterator[
             yield Right(verb=verb, resource=resource, group=group, name=name)
 
 
-_PARTS = (("", "resourcequotas", QUOTA), ("", "limitranges", LIMITS)) + (
+_PARTS = (
+    ("", "resourcequotas", QUOTA),
+    ("", "limitranges", LIMITS),
     ("networking.k8s.io", "networkpolicies", POLICY),
     (_RBAC, "rolebindings", BINDING),
 )
