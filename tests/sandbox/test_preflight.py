@@ -478,10 +478,13 @@ def test_the_selector_of_nodes_is_tried_in_a_tenants_namespace(
         term_start=start,
         term_end=end,
     )
-    namespace, *_ = tenant_manifests(tenant, cluster)
+    namespace, quota, limits, *_ = tenant_manifests(tenant, cluster)
     with there(api, "/api/v1/namespaces", dict(namespace)):
-        pods = f"/api/v1/namespaces/{tenant.namespace}/pods"
-        eventually(lambda: api.get(f"/api/v1/namespaces/{tenant.namespace}/serviceaccounts/default") is not None)
+        inside = f"/api/v1/namespaces/{tenant.namespace}"
+        pods = f"{inside}/pods"
+        created(api, f"{inside}/resourcequotas", dict(quota))
+        created(api, f"{inside}/limitranges", dict(limits))
+        eventually(lambda: api.get(f"{inside}/serviceaccounts/default") is not None)
         tried = selector_line(project.preflight(sandbox.kubeconfig))
         assert (tried["result"], "refuses a pod" in tried["seen"]) == ("ok", True)
         untried = selector_line(project.preflight(operator))
