@@ -11,6 +11,7 @@ from gpuprov.preflight.finding import Finding, failed, ok, some, warning
 from gpuprov.quantity import whole
 
 CHECK = "nodes"
+CAPACITY = "capacity"
 
 _PRODUCT = "nvidia.com/gpu.product"
 _BLOCKING = ("NoSchedule", "NoExecute")
@@ -104,11 +105,11 @@ def _capacity(pool: GpuPool, nodes: Sequence[Node], peak: int) -> Finding:
         less = f"set the pool's capacity to {there}"
         if there < peak:
             less += " and take awards from it: forfeit or reduce them, or move them to another provider"
-        return failed("capacity", seen, f"{back}, or {less}")
+        return failed(CAPACITY, seen, f"{back}, or {less}")
     if there > pool.capacity:
         remedy = f"set the pool's capacity to {there}, if all of them are for awards"
-        return warning("capacity", seen, remedy)
-    return ok("capacity", seen)
+        return warning(CAPACITY, seen, remedy)
+    return ok(CAPACITY, seen)
 
 
 def _node(metadata: Mapping[str, Any], spec: Mapping[str, Any], status: Mapping[str, Any]) -> Node:
