@@ -7,6 +7,7 @@ anything, and the identity that provisions awards day by day must not.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pulumi
 
@@ -53,7 +54,7 @@ ADOPT = {"pulumi.com/patchForce": "true", "pulumi.com/patchFieldManager": "gpupr
 def _adopting(args: pulumi.ResourceTransformArgs) -> pulumi.ResourceTransformResult | None:
     if not args.custom:
         return None
-    props = dict(args.props)
-    metadata = dict(props.get("metadata") or {})
+    props: dict[str, Any] = {**args.props}
+    metadata = props.get("metadata") or {}
     props["metadata"] = {**metadata, "annotations": {**(metadata.get("annotations") or {}), **ADOPT}}
     return pulumi.ResourceTransformResult(props, args.opts)

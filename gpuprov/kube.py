@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,20 @@ PAGE = 500
 """Objects in one page of a LIST: bounds the server's memory for one request."""
 
 _BAD_REQUEST, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _CONFLICT = 400, 401, 403, 404, 409
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the server said to one request, whatever its status. ``date`` is its clock as HTTP writes it, if it told."""
+
+    status: int
+    data: dict[str, Any]
+    date: str | None
+
+    @property
+    def message(self) -> str:
+        """The server's reason for a refusal."""
+        return str(self.data.get("message", ""))
 
 
 class KubeApi:
@@ -104,6 +119,23 @@ class KubeApi:
         missing_ok: bool = False,
         exists_ok: bool = False,
     ) -> dict[str, Any] | None:
+        answer = self.ask(method, path, query=query, body=body, content=content)
+        if (answer.status == _NOT_FOUND and missing_ok) or (answer.status == _CONFLICT and exists_ok):
+            return None
+        if answer.status >= _BAD_REQUEST:
+            raise self._refused(method, path, answer.status, str(answer.data.get("message")))
+        return answer.data
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        content: str = "application/json",
+    ) -> Answer:
+        """Return the server's answer, a refusal too. Raises ClusterUnreachable only where there is none."""
         request = self._client.param_serialize(
             method,
             path,
@@ -123,13 +155,7 @@ class KubeApi:
                 "and the network, then run the same command again",
             ) from error
         data: dict[str, Any] = json.loads(raw) if raw.startswith(b"{") else {"message": raw.decode(errors="replace")}
-        if response.status == _NOT_FOUND and missing_ok:
-            return None
-        if response.status == _CONFLICT and exists_ok:
-            return None
-        if response.status >= _BAD_REQUEST:
-            raise self._refused(method, path, response.status, str(data.get("message")))
-        return data
+        return Answer(status=response.status, data=data, date=response.getheaders().get("Date"))
 
     def _refused(self, method: str, path: str, status: int, message: str) -> ClusterError:
         if status in (_FORBIDDEN, _UNAUTHORIZED):

@@ -16,6 +16,7 @@ COMMANDS = {
     "reduce": "Record that an award is reduced, and lower its quota.",
     "expire": "Tear down what has ended or was forfeited.",
     "kubeconfig": "Write a kubeconfig for an awardee, which ends with the award.",
+    "preflight": "Check that providers' clusters are fit for awards.",
     "status": "Show capacity, allocated, in use and free GPUs.",
     "sandbox": "Run three real clusters on this machine.",
     "toolchain": "Provide the pinned tools.",

@@ -15,11 +15,11 @@ from gpuprov.manifests import (
     NODE_SELECTOR,
     POLICY,
     QUOTA,
+    SERVICE_ACCOUNT,
     TENANT_ROLE,
     TERM_END,
     TERM_START,
     Manifest,
-    cluster_role,
     labels,
 )
 from gpuprov.rules.base import (
@@ -50,13 +50,9 @@ _EVERYWHERE = ("0.0.0.0/0", "::/0")
 
 
 def nothing_outside(one: Manifest, bounds: Bounds) -> Iterator[Violation]:
-    """Every object is one of ours: an award's namespace, what belongs in it, or the role that all tenants share."""
+    """Every object is one of ours: an award's namespace, or what belongs in it."""
     kind = str(one.get("kind"))
     key = (str(one.get("apiVersion")), kind)
-    if kind == "ClusterRole" and metadata(one).get("name") == TENANT_ROLE:
-        if one.get("rules") != cluster_role()["rules"] or one.get("aggregationRule"):
-            yield _outside(one, "it gives awardees other rights than gpuprov does", "leave the role as gpuprov has it")
-        return
     if key != ("v1", "Namespace") and key not in INSIDE:
         yield _outside(one, "objects of this kind belong to no award", "keep it in a stack of its own")
         return
@@ -204,7 +200,7 @@ def _access(one: Manifest, name: str, bounds: Bounds) -> Iterator[tuple[str, str
     if (role.get("kind"), role.get("name")) != ("ClusterRole", TENANT_ROLE):
         yield f"its RoleBinding gives {role.get('kind')} {role.get('name')}", f"give ClusterRole {TENANT_ROLE}"
     award = bounds.awards.get(name)
-    own = {("ServiceAccount", name, BINDING)}
+    own = {("ServiceAccount", name, SERVICE_ACCOUNT)}
     if award is not None:
         own.add(("Group", "", naming.group(bounds.cluster.group_prefix, award.award_id)))
     subjects = [mapping(subject) for subject in sequence(one.get("subjects"))]

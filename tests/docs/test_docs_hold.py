@@ -24,6 +24,7 @@ from gpuprov.cluster import ContainerDefaults, GpuPool, PerGpu, ProviderCluster
 from gpuprov.gpu import GpuModel
 from gpuprov.ledger import EVENT, Accepted, Extended, Forfeited, Reduced
 from gpuprov.plan import Change, Plan
+from gpuprov.preflight import Finding, admission, clock, identity, names, nodes, plugin, policies, rights, role, version
 from gpuprov.run.job import Freed, Outcome
 from gpuprov.run.status import PoolStatus
 from gpuprov.sandbox import ClusterStatus
@@ -152,6 +153,23 @@ def test_the_example_of_up_has_the_outcomes_keys() -> None:
     assert example.keys() == {"providers", "failed"}
     assert outcome.keys() == Outcome.model_fields.keys()
     assert [one.keys() for one in outcome["freed"]] == [Freed.model_fields.keys()]
+
+
+def test_the_example_of_preflight_is_a_finding() -> None:
+    example = first_json("preflight")
+    assert example.keys() == {"findings", "failed"}
+    (finding,) = example["findings"]
+    assert finding.keys() == fields(Finding) | {"provider"}
+    assert finding["check"] in rows_of_checks()
+
+
+def test_every_check_of_preflight_is_told() -> None:
+    checks = {one.CHECK for one in (admission, clock, identity, names, nodes, plugin, policies, rights, role, version)}
+    assert rows_of_checks() == checks | {nodes.CAPACITY}
+
+
+def rows_of_checks() -> set[str]:
+    return set(re.findall(r"^\| `([a-z ]+)` \|", section_of("gpuprov preflight"), flags=re.MULTILINE))
 
 
 def test_the_example_of_status_is_what_a_pool_says() -> None:
