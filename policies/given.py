@@ -88,7 +88,7 @@ def leads_elsewhere(settings: Mapping[str, Any], cluster: ProviderCluster) -> st
     return None
 
 
-def plain(value: Any, unknown: type[Exception]) -> Any:  # noqa: ANN401 (JSON)
+def plain(value: Any, unknown: type[Exception]) -> Any:
     """Copy what Pulumi hands to a policy. Reading a value that a preview does not know raises ``unknown``."""
     if isinstance(value, Mapping):
         return {key: _known(value, key, unknown) for key in value}
@@ -97,7 +97,7 @@ def plain(value: Any, unknown: type[Exception]) -> Any:  # noqa: ANN401 (JSON)
     return value
 
 
-def _known(container: Any, key: Any, unknown: type[Exception]) -> Any:  # noqa: ANN401 (JSON)
+def _known(container: Any, key: Any, unknown: type[Exception]) -> Any:
     try:
         return plain(container[key], unknown)
     except unknown:
