@@ -50,7 +50,7 @@ def command(project: Project, providers: tuple[str, ...], *, as_json: bool, yes:
             [(provider, _counts(one.operations)) for provider, one in done.items() if not one.error],
         )
     for provider, message in failed.items():
-        click.echo(f"\n{provider} failed: {message}", err=True)
+        click.echo(f"\n{provider} failed: {message.removeprefix(f'{provider}: ')}", err=True)
     if failed:
         fail(Exit.SOME_CLUSTERS_FAILED)
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 
 from gpuprov import engine
 from gpuprov.chart import CHART
-from gpuprov.errors import ClusterError, GpuprovError, InputError, PlanRefused, Problem
+from gpuprov.errors import InputError, PlanRefused, Problem
 from gpuprov.observe import cluster_uid
 from gpuprov.project import Project
-from gpuprov.run.child import Errand, insist_on_parent, listen, run_all, say, tell
+from gpuprov.run.child import Errand, answer, insist_on_parent, listen, run_all, tell
 from gpuprov.run.job import StackDone
 from gpuprov.run.pipeline import Progress
 from gpuprov.run.slots import slot
@@ -35,10 +34,10 @@ def set_up(project: Project, providers: Collection[str], progress: Progress) -> 
         for cluster in clusters
     ]
     return {
-        cluster.provider: StackDone.model_validate(answer.outcome)
-        if answer.outcome is not None
-        else StackDone(stack=cluster.setup_stack, error=f"its process ended with code {answer.code} and no answer")
-        for cluster, answer in zip(clusters, run_all(errands), strict=True)
+        cluster.provider: StackDone.model_validate(said.outcome)
+        if said.outcome is not None
+        else StackDone(stack=cluster.setup_stack, error=f"its process ended with code {said.code} and no answer")
+        for cluster, said in zip(clusters, run_all(errands), strict=True)
     }
 
 
@@ -75,20 +74,9 @@ def install(what: SetUp) -> StackDone:
 
 
 def main() -> None:
-    """Read what to set up, do it, answer. The exit code says nothing: the answer does."""
+    """Read what to set up, do it, answer."""
     what = SetUp.model_validate_json(listen())
-    stack = what.cluster.setup_stack
-    try:
-        done = install(what)
-    except ClusterError as error:
-        done = StackDone(stack=stack, error=error.message)
-    except GpuprovError as error:
-        done = StackDone(stack=stack, error=str(error))
-    except KeyboardInterrupt:
-        done = StackDone(stack=stack, error="interrupted; give the same command again")
-    except Exception:  # noqa: BLE001 (a bug on one cluster must not hide what the others did)
-        done = StackDone(stack=stack, error=f"a bug in gpuprov:\n{traceback.format_exc()}")
-    say("outcome", done.model_dump(mode="json"))
+    answer(lambda: install(what), lambda error: StackDone(stack=what.cluster.setup_stack, error=error))
 
 
 if __name__ == "__main__":

@@ -6,14 +6,12 @@ The order is the point: what is given back is proven free before anything is gra
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Mapping, Sequence
 
 from gpuprov import reclaim, state
-from gpuprov.errors import GpuprovError
 from gpuprov.manifests import quota_hard
 from gpuprov.outputs import summary
-from gpuprov.run.child import Errand, insist_on_parent, listen, run_all, say
+from gpuprov.run.child import Errand, answer, insist_on_parent, listen, run_all
 from gpuprov.run.child import tell as progress
 from gpuprov.run.job import Freed, Job, Outcome, Reclaim, StackDone
 from gpuprov.run.slots import engines
@@ -151,10 +149,10 @@ def _apply(job: Job, touch: set[str], *, stays: set[str], waits: set[str]) -> li
     errands = [Errand(module="gpuprov.run.stack", message=one, progress=progress) for one in runs]
     answers = run_all(errands, at_once=engines())
     return [
-        StackDone.model_validate(answer.outcome)
-        if answer.outcome is not None
-        else StackDone(stack=one.stack, error=f"{one.stack}: its process ended with code {answer.code} and no answer")
-        for one, answer in zip(runs, answers, strict=True)
+        StackDone.model_validate(said.outcome)
+        if said.outcome is not None
+        else StackDone(stack=one.stack, error=f"{one.stack}: its process ended with code {said.code} and no answer")
+        for one, said in zip(runs, answers, strict=True)
     ]
 
 
@@ -236,17 +234,9 @@ def _complaint(stuck: dict[str, str], postponed: set[str]) -> str | None:
 
 
 def main() -> None:
-    """Read the job, do it, answer with the outcome. The exit code says nothing: the answer does."""
+    """Read the job, do it, answer with the outcome."""
     job = Job.model_validate_json(listen())
-    try:
-        outcome = run(job)
-    except GpuprovError as error:
-        outcome = Outcome(provider=job.cluster.provider, error=str(error))
-    except KeyboardInterrupt:
-        outcome = Outcome(provider=job.cluster.provider, error="interrupted; give the same command again")
-    except Exception:  # noqa: BLE001 (a bug on one provider must not hide what the others did)
-        outcome = Outcome(provider=job.cluster.provider, error=f"a bug in gpuprov:\n{traceback.format_exc()}")
-    say("outcome", outcome.model_dump(mode="json"))
+    answer(lambda: run(job), lambda error: Outcome(provider=job.cluster.provider, error=error))
 
 
 if __name__ == "__main__":
