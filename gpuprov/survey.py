@@ -95,8 +95,7 @@ def _rights(api: KubeApi) -> Mapping[Right, bool] | Unread:
     """Ask for each right by itself: only the server's own authorizers know what they allow."""
 
     def ask(right: Right) -> Answer:
-        spec = {"resourceAttributes": right.attributes()}
-        return _review(api, "authorization.k8s.io", "SelfSubjectAccessReview", spec)
+        return _review(api, "authorization.k8s.io", "SelfSubjectAccessReview", right.review())
 
     first = ask(ASKED[0])
     if first.status not in (_OK, _CREATED):

@@ -46,3 +46,8 @@ def some(names: list[str] | tuple[str, ...]) -> str:
     """Name the first of many, and say how many more there are."""
     more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
     return ", ".join(names[:_FEW]) + more
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number of things: ``1 node``, ``2 nodes``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

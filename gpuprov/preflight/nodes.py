@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpuprov.cluster import GpuPool, ProviderCluster
-from gpuprov.preflight.finding import Finding, failed, ok, some, warning
+from gpuprov.preflight.finding import Finding, counted, failed, ok, some, warning
 from gpuprov.quantity import whole
 
 CHECK = "nodes"
@@ -65,7 +65,7 @@ def check(cluster: ProviderCluster, nodes: Sequence[Node]) -> list[Finding]:
             seen = f"{pool.model}: no node has the label {label}"
             findings.append(failed(CHECK, seen, f"correct the pool's nodeLabel, or label its nodes; {_there(nodes)}"))
             continue
-        findings.append(ok(CHECK, f"{pool.model}: {len(mine)} nodes have the label {label}"))
+        findings.append(ok(CHECK, f"{pool.model}: {counted(len(mine), 'node')} with the label {label}"))
         findings += _tainted(pool, mine)
     twice = [node.name for node in nodes if sum(node.of(pool) for pool in cluster.pools) > 1]
     if twice:
@@ -75,7 +75,7 @@ def check(cluster: ProviderCluster, nodes: Sequence[Node]) -> list[Finding]:
     if stray:
         remedy = "add a pool for them to the stack, or correct their labels; no award can use them as it is"
         names = some([f"{node.name} ({node.labels.get(_PRODUCT, 'no product label')})" for node in stray])
-        findings.append(warning(CHECK, f"{len(stray)} nodes with GPUs are in no pool: {names}", remedy))
+        findings.append(warning(CHECK, f"{counted(len(stray), 'node')} with GPUs in no pool: {names}", remedy))
     return findings
 
 
@@ -94,7 +94,7 @@ def _capacity(pool: GpuPool, nodes: Sequence[Node], peak: int) -> Finding:
     usable = [node for node in nodes if not node.obstacle]
     there = sum(node.offers.get(pool.resource, 0) for node in usable)
     seen = (
-        f"{pool.model}: {there} {pool.resource} on {len(usable)} nodes; "
+        f"{pool.model}: {there} {pool.resource} on {counted(len(usable), 'node')}; "
         f"configured {pool.capacity}, awarded at most {peak}"
     )
     out = [f"{node.name} ({node.obstacle})" for node in nodes if node.obstacle]

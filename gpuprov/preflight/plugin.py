@@ -23,9 +23,12 @@ _PROGRAM = "nvidia-device-plugin"
 _OTHER_PROGRAMS = ("gpu-feature-discovery", "mps-control-daemon", "config-manager")
 """What the plugin's image holds beside the plugin."""
 
+_KEYS = {"version", "flags", "resources", "sharing"}
+"""By these a configuration of the plugin is told from other files that its DaemonSet mounts."""
+
 _ENVVAR = "envvar"
 _HIDDEN = "(from elsewhere)"
-_ACCEPT = "ACCEPT_NVIDIA_VISIBLE_DEVICES_ENVVAR_WHEN_UNPRIVILEGED"
+ACCEPT = "ACCEPT_NVIDIA_VISIBLE_DEVICES_ENVVAR_WHEN_UNPRIVILEGED"
 _ACCEPT_KEY = "accept-nvidia-visible-devices-envvar-when-unprivileged"
 _HARDEN = "set the device plugin's DEVICE_LIST_STRATEGY to volume-mounts or cdi-cri"
 
@@ -39,13 +42,16 @@ class Plugin:
     configs: tuple[str, ...]
 
     def values(self, option: str, path: Sequence[str], read: Mapping[str, tuple[Live, ...] | Unread]) -> set[str]:
-        """Return a setting's values: one, or as many as there are configurations. `_HIDDEN` where one is not seen."""
+        """Return a setting's values: one, or one of each configuration; `_HIDDEN` where that is not seen.
+
+        Empty where nothing is given, and an empty text where a configuration leaves it to the default.
+        """
         given = _argument(self.container, option) or _environment(self.container, _variable(option))
         if given:
             return {given}
         if any(isinstance(read.get(name), Unread) for name in self.configs):
             return {_HIDDEN}
-        return {_flag(config, path) for config in self._configurations(read)} - {""}
+        return {_flag(config, path) for config in self._configurations(read)}
 
     def shared(self, read: Mapping[str, tuple[Live, ...] | Unread]) -> set[str]:
         """Return the resources of which a configuration makes more than there are, as ``name x replicas``."""
@@ -60,7 +66,8 @@ class Plugin:
     def _configurations(self, read: Mapping[str, tuple[Live, ...] | Unread]) -> Iterator[Live]:
         for name in self.configs:
             there = read.get(name, ())
-            yield from () if isinstance(there, Unread) else there
+            if not isinstance(there, Unread):
+                yield from (config for config in there if config.keys() & _KEYS)
 
 
 def plugins(daemon_sets: Iterable[Live]) -> list[Plugin]:
@@ -109,10 +116,10 @@ def _strategy(plugin: Plugin, configs: Mapping[str, tuple[Live, ...] | Unread]) 
     if _HIDDEN in values:
         remedy = f"ask the provider, or read it on the cluster: it must not be {_ENVVAR}"
         return warning(CHECK, f"{plugin.where}: its device list strategy is set where it was not read", remedy)
-    ways = {way.strip() for value in values or {_ENVVAR} for way in value.split(",")}
-    told = "" if values else " (the default)"
+    ways = {way.strip() or _ENVVAR for value in values or {""} for way in value.split(",")}
+    told = "" if values - {""} else " (the default)"
     seen = f"{plugin.where}: device list strategy {', '.join(sorted(ways))}{told}"
-    if ways == {_ENVVAR} or (len(values) > 1 and _ENVVAR in values):
+    if ways == {_ENVVAR} or values & {"", _ENVVAR}:
         seen += ": an image can ask for all GPUs of its node by NVIDIA_VISIBLE_DEVICES=all"
         return failed(CHECK, seen, f"{_HARDEN}, and the container runtime's {_ACCEPT_KEY} to false")
     if _ENVVAR in ways:
@@ -131,7 +138,8 @@ def _pieces(plugin: Plugin, configs: Mapping[str, tuple[Live, ...] | Unread]) ->
         remedy = "keep MIG off on the nodes of awards: slices would count as GPUs; MIG strategy none or mixed says so"
         findings.append(warning(CHECK, f"{plugin.where}: MIG strategy single", remedy))
     elif _HIDDEN not in values:
-        findings.append(ok(CHECK, f"{plugin.where}: MIG strategy {', '.join(sorted(values)) or 'none (the default)'}"))
+        told = ", ".join(sorted(values - {""})) or "none (the default)"
+        findings.append(ok(CHECK, f"{plugin.where}: MIG strategy {told}"))
     return findings
 
 
@@ -165,7 +173,7 @@ def _runtime(daemon_sets: Iterable[Live]) -> Finding:
     said: dict[str, str] = {}
     for one in daemon_sets:
         for container in one["spec"]["template"]["spec"].get("containers") or ():
-            if value := _environment(container, _ACCEPT):
+            if value := _environment(container, ACCEPT):
                 said[f"{one['metadata']['namespace']}/{one['metadata']['name']}"] = value.lower()
     if said and set(said.values()) == {"false"}:
         return ok(
@@ -173,7 +181,7 @@ def _runtime(daemon_sets: Iterable[Live]) -> Finding:
         )
     if any(value not in ("false", _HIDDEN) for value in said.values()):
         seen = f"{some(sorted(said))}: the runtime obeys NVIDIA_VISIBLE_DEVICES of every container"
-        return failed(CHECK, seen, f"set {_ACCEPT} to false there")
+        return failed(CHECK, seen, f"set {ACCEPT} to false there")
     remedy = (
         f"on a GPU node: `grep {_ACCEPT_KEY} /etc/nvidia-container-runtime/config.toml` must say false (with the GPU "
         "operator the file is in /usr/local/nvidia/toolkit/.config/nvidia-container-runtime)"
@@ -211,7 +219,7 @@ def _argument(container: Mapping[str, Any], option: str) -> str:
 def _environment(container: Mapping[str, Any], name: str) -> str:
     for one in container.get("env") or ():
         if one.get("name") == name:
-            return _HIDDEN if one.get("valueFrom") else str(one.get("value") or "")
+            return _HIDDEN if "valueFrom" in one else str(one.get("value") or "")
     return ""
 
 

@@ -23,7 +23,10 @@ _LEAST = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Right:
-    """One verb on one resource in all namespaces; ``resource`` may have a subresource, ``name`` limits it to one."""
+    """One verb on one resource in all namespaces; ``resource`` may have a subresource, ``name`` limits it to one.
+
+    A resource that begins with a slash is a path of the server's own, such as ``/version``.
+    """
 
     verb: str
     resource: str
@@ -40,11 +43,14 @@ class Right:
     def __str__(self) -> str:
         return f"{self.verb} {self.what}"
 
-    def attributes(self) -> dict[str, str]:
-        """Return the right as ``resourceAttributes`` of a SelfSubjectAccessReview."""
+    def review(self) -> dict[str, dict[str, str]]:
+        """Return the ``spec`` of the SelfSubjectAccessReview that asks for the right."""
+        if self.resource.startswith("/"):
+            return {"nonResourceAttributes": {"verb": self.verb, "path": self.resource}}
         resource, _, subresource = self.resource.partition("/")
         said = {"verb": self.verb, "group": self.group, "resource": resource}
-        return said | {key: value for key, value in (("subresource", subresource), ("name", self.name)) if value}
+        given = {key: value for key, value in (("subresource", subresource), ("name", self.name)) if value}
+        return {"resourceAttributes": said | given}
 
 
 def _rights(group: str, resources: str, verbs: str, name: str = "") -> Iterator[Right]:
@@ -62,6 +68,8 @@ _PARTS = (
 """What is in an award's namespace; each is the only one of its kind there that is ours."""
 
 NEEDED = (
+    # Pulumi asks the server what it serves, and how each kind looks. Everybody may by default.
+    *_rights("", "/version /api /apis /openapi/v2", "get"),
     # Server-side apply is both create and patch. Pulumi reads, and waits for deletions by list and watch: without
     # these its delete hangs.
     *_rights("", "namespaces", "get list watch create patch delete"),

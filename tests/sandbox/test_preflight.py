@@ -252,7 +252,7 @@ def test_a_fit_cluster_passes_with_gpuprovs_own_identity(project: Project, opera
     assert (found.code, found.bad, found.failed) == (0, [], {})
     seen = {one["seen"] for one in found.findings if one["result"] == "ok"}
     assert "H100: 16 nvidia.com/gpu on 2 nodes; configured 16, awarded at most 8" in seen
-    assert "A100: 8 nvidia.com/gpu on 1 nodes; configured 8, awarded at most 0" in seen
+    assert "A100: 8 nvidia.com/gpu on 1 node; configured 8, awarded at most 0" in seen
     assert "the 5 policies of the chart are bound and deny" in seen
     assert "Pod Security admission is active" in seen
     assert found.of("rights") == found.of("rights", "ok")
@@ -300,7 +300,7 @@ def test_a_resource_that_no_quota_covers(project: Project, operator: Path, api: 
     (other,) = found.of("resource names", "warning")
     assert other["seen"].startswith("rdma/hca: ")
     (stray,) = found.of("nodes", "warning")
-    assert stray["seen"].startswith("2 nodes with GPUs are in no pool: odd (none), odd-2 (none)")
+    assert stray["seen"].startswith("2 nodes with GPUs in no pool: odd (none), odd-2 (none)")
 
 
 def test_a_device_class_that_no_quota_covers(project: Project, operator: Path, api: Api) -> None:
@@ -326,7 +326,7 @@ def test_fewer_gpus_than_configured_and_awarded(project: Project, operator: Path
     assert found.code == 1
     bad = found.only("failed")
     assert bad["seen"] == (
-        "H100: 8 nvidia.com/gpu on 1 nodes; configured 16, awarded at most 16; not counted: alpha-h100-00 (cordoned)"
+        "H100: 8 nvidia.com/gpu on 1 node; configured 16, awarded at most 16; not counted: alpha-h100-00 (cordoned)"
     )
     assert bad["remedy"].startswith("bring the nodes back, or set the pool's capacity to 8 and take awards from it")
 
