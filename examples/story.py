@@ -61,8 +61,9 @@ def prepare() -> None:
     shutil.rmtree(HERE, ignore_errors=True)
     PROJECT.mkdir(parents=True)
     shutil.copy(REPOSITORY / "Pulumi.yaml", PROJECT)
-    for folder in ("stacks", "charts"):
-        shutil.copytree(REPOSITORY / folder, PROJECT / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in ("stacks", "charts", "policies"):
+        ignored = shutil.ignore_patterns("__pycache__", ".venv")
+        shutil.copytree(REPOSITORY / folder, PROJECT / folder, ignore=ignored)
     (PROJECT / "examples").mkdir()
     for path in (REPOSITORY / "examples").glob("*.csv"):
         shutil.copy(path, PROJECT / "examples")

@@ -8,6 +8,7 @@ from decimal import ROUND_CEILING, Decimal
 _FORM = re.compile(
     r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))(?:[eE]([+-]?[0-9]{1,3})|(m|k|M|G|T|P|E|[KMGTPE]i)?)", re.ASCII
 )
+_SHORT = 20
 _SUFFIXES = {"m": Decimal("0.001")} | {
     f"{letter}{suffix}": Decimal(base) ** power
     for base, suffix in ((1000, ""), (1024, "i"))
@@ -22,7 +23,7 @@ def whole(text: str) -> int:
 
 def parse(text: str) -> int | None:
     """Return a quantity as a whole number, rounded up, and None where the text is no quantity."""
-    if text.isascii() and text.isdecimal():
+    if len(text) < _SHORT and text.isascii() and text.isdecimal():  # nearly all, and much faster
         return int(text)
     found = _FORM.fullmatch(text)
     if found is None:

@@ -3,9 +3,9 @@
 import inspect
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import given
 from pulumi_policy import (
@@ -30,7 +30,15 @@ except GpuprovError as error:
     sys.exit(f"the policy pack cannot read the project: {error}")
 
 
-def _manifest(resource: Any) -> Manifest | None:
+class _Resource(Protocol):
+    """What Pulumi hands to both kinds of policies."""
+
+    resource_type: str
+    name: str
+    props: Mapping[str, Any]
+
+
+def _manifest(resource: _Resource) -> Manifest | None:
     return given.manifest(resource.resource_type, resource.name, given.plain(resource.props, UnknownValueError))
 
 

@@ -208,5 +208,5 @@ def _access(one: Manifest, name: str, bounds: Bounds) -> Iterator[tuple[str, str
         yield "its RoleBinding gives access to nobody", "name the awardee's group"
     for subject in subjects:
         kind = str(subject.get("kind"))
-        if (kind, str(subject.get("namespace") or ""), subject.get("name")) not in own:
+        if (kind, str(subject.get("namespace") or ""), str(subject.get("name"))) not in own:
             yield f"its RoleBinding lets {kind} {subject.get('name')} in", "name the award's own group only"

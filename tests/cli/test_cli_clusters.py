@@ -415,6 +415,21 @@ def test_lists_that_exceed_a_capacity_are_refused_before_any_cluster_is_read(clo
         assert "does not answer" not in ran.err
 
 
+def test_terms_beyond_the_programmes_end_are_refused_until_the_end_is_moved(world: World, api: Api) -> None:
+    path = world.root / "Pulumi.yaml"
+    text = path.read_text(encoding="utf-8")
+    assert '"2026-07-01T00:00+09:00"' in text
+    path.write_text(text.replace("2026-07-01T00:00", "2026-06-30T00:00"), encoding="utf-8")
+    planned = world.run("plan", "--json", "--provider", "kt-cloud")
+    assert (planned.code, len(planned.data["refused"])) == (4, 6)
+    assert planned.data["refused"][0].startswith("kt-cloud: Namespace gpu-hpc-2026-1-002: its term ends at 2026-07-01")
+    applied = world.run("up", "--yes", "--json", "--provider", "kt-cloud")
+    assert (applied.code, applied.data["reasons"]) == (4, planned.data["refused"])
+    assert "refused, nothing was changed" in applied.err
+    path.write_text(text, encoding="utf-8")
+    assert world.run("plan", "--json", "--provider", "kt-cloud").data["refused"] == []
+
+
 # ---- status
 
 

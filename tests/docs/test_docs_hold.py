@@ -25,6 +25,7 @@ from gpuprov.gpu import GpuModel
 from gpuprov.ledger import EVENT, Accepted, Extended, Forfeited, Reduced
 from gpuprov.plan import Change, Plan
 from gpuprov.preflight import Finding, admission, clock, identity, names, nodes, plugin, policies, rights, role, version
+from gpuprov.rules import Rule
 from gpuprov.run.job import Freed, Outcome
 from gpuprov.run.status import PoolStatus
 from gpuprov.sandbox import ClusterStatus
@@ -253,6 +254,16 @@ def test_the_example_of_a_stack_is_a_cluster() -> None:
     found = [yaml.safe_load(text)["config"].get("gpuprov:cluster") for text in texts]
     (value,) = [one for one in found if one is not None]
     assert ProviderCluster.model_validate({"provider": "kt-cloud", **value}).pools[0].capacity == 400
+
+
+# ---- the policies
+
+
+def test_the_policies_are_exactly_the_rules() -> None:
+    text = (DOCS / "policies.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `([a-z-]+)` \|", text, flags=re.MULTILINE) == [str(rule) for rule in Rule]
+    (levels,) = blocks(text, "json")
+    assert json.loads(levels).keys() <= set(Rule)
 
 
 # ---- links and words

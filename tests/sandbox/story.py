@@ -191,8 +191,9 @@ def make_environment(sandbox: Sandbox) -> dict[str, str]:
 def make_project(root: Path) -> None:
     """Copy what makes a gpuprov project out of the repository."""
     shutil.copy(REPOSITORY / "Pulumi.yaml", root)
-    for folder in ("stacks", "examples", "charts"):
-        shutil.copytree(REPOSITORY / folder, root / folder, ignore=shutil.ignore_patterns("*.jsonl*", "__pycache__"))
+    for folder in ("stacks", "examples", "charts", "policies"):
+        ignored = shutil.ignore_patterns("*.jsonl*", "__pycache__", ".venv")
+        shutil.copytree(REPOSITORY / folder, root / folder, ignore=ignored)
     (root / "state").mkdir()
 
 
