@@ -1,0 +1,92 @@
+"""What came of an attempt, and who it was that refused it: read from the API server's own words."""
+
+import re
+from dataclasses import dataclass
+
+from gpuprov.sandbox.api import Reply
+
+WORKS = "works"
+HARMLESS = "harmless"
+PENDING = "scheduler"
+RBAC = "RBAC"
+ESCALATION = "RBAC's escalation check"
+AUTHENTICATION = "authentication"
+QUOTA = "ResourceQuota gpu"
+POD_SECURITY = "Pod Security"
+NODE_SELECTOR = "PodNodeSelector"
+VALIDATION = "API validation"
+UNKNOWN = "unknown"
+
+_SAID = (
+    (r"ValidatingAdmissionPolicy '([a-z-]+)' with binding '\1' denied request", r"policy \1"),
+    (r"attempting to grant RBAC permissions not currently held", ESCALATION),
+    (r"(?:exceeded|failed) quota: gpu\b", QUOTA),
+    (r"violates PodSecurity", POD_SECURITY),
+    (r"pod node label selector conflicts with its namespace node label selector", NODE_SELECTOR),
+    (r'User "[^"]+" cannot \w+ (?:resource|path)', RBAC),
+)
+_LONGEST = 230
+
+
+def policy(name: str) -> str:
+    """Return how the table calls one of the chart's admission policies."""
+    return f"policy gpuprov-{name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One attempt's end: the HTTP status, who refused (or `WORKS`, `HARMLESS`, `PENDING`), and what was answered."""
+
+    status: int
+    by: str
+    answer: str
+
+
+def refused(reply: Reply) -> Outcome:
+    """Read a refusal."""
+    assert not reply.ok, reply
+    message = str(reply.body.get("message", ""))
+    return Outcome(status=reply.status, by=_who(reply.status, message), answer=short(message))
+
+
+def pods_refused(reply: Reply, message: str) -> Outcome:
+    """Read what a controller was told about the pods of an object that was itself accepted."""
+    assert reply.ok, reply
+    return Outcome(status=reply.status, by=_who(403, message), answer=f"taken; its pods: {short(message)}")
+
+
+def works(reply: Reply, seen: str) -> Outcome:
+    """State that the attempt got what it wanted, and what was seen of that."""
+    assert reply.ok, reply
+    return Outcome(status=reply.status, by=WORKS, answer=seen)
+
+
+def harmless(reply: Reply, seen: str) -> Outcome:
+    """State that the server took it and nothing was gained."""
+    assert reply.ok, reply
+    return Outcome(status=reply.status, by=HARMLESS, answer=seen)
+
+
+def pending(reply: Reply, message: str) -> Outcome:
+    """State that the server took a pod which no node takes."""
+    assert reply.ok, reply
+    return Outcome(status=reply.status, by=PENDING, answer=f"taken; stays Pending: {short(message)}")
+
+
+def _who(status: int, message: str) -> str:
+    for pattern, name in _SAID:
+        if found := re.search(pattern, message):
+            return found.expand(name)
+    return {401: AUTHENTICATION, 422: VALIDATION, 400: VALIDATION}.get(status, UNKNOWN)
+
+
+def short(message: str) -> str:
+    """Return the part of a message that tells something, the same in every run."""
+    message = re.sub(r"^.*denied request: ", "", message)
+    message = re.sub(r'^.*User "[^"]+" (cannot .*)$', r"\1", message)
+    message = re.sub(r"^.*(?:is forbidden|is invalid|Error creating): (.*)$", r"\1", message)
+    message = re.sub(r' in API group "[^"]*"', "", message)
+    message = re.sub(r"(requested: \S+?),(?! ).*?$", r"\1", message) if "quota" not in message else message
+    message = re.sub(r"gpu-iso-[a-z0-9-]*", "the namespace's name", message) if False else message
+    message = " ".join(message.split())
+    return message if len(message) <= _LONGEST else message[: _LONGEST - 1] + "…"

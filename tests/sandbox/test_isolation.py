@@ -1,0 +1,55 @@
+"""Each way around the quota or the isolation, tried by a tenant with its own token, with and without the chart.
+
+`isolation.catalogue` has the attempts, and says of each who refuses it in which setting.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from isolation.answers import Outcome
+from isolation.attempt import BARE, BARE_ADMIN, CHART, CHART_ADMIN, Attempt
+from isolation.catalogue import ATTEMPTS
+from isolation.lab import make, specification
+from isolation.tenant import Awardee, make_victim, settle
+from sandbox_fixtures import programs
+
+from gpuprov.sandbox import Sandbox
+
+pytestmark = pytest.mark.sandbox
+
+Settings = dict[str, Awardee]
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """Two clusters that differ in the chart's admission policies; on each two awardees that differ in their role."""
+    clusters = (CHART, BARE)
+    sandbox = Sandbox(tmp_path_factory.mktemp("isolation") / "root", programs(), tuple(map(specification, clusters)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KUBECONFIG", str(sandbox.kubeconfig))
+        try:
+            sandbox.up()
+            made: Settings = {}
+            for name, widened in ((CHART, CHART_ADMIN), (BARE, BARE_ADMIN)):
+                lab = make(sandbox, name, chart=name == CHART)
+                victim = make_victim(lab)
+                made |= {name: settle(lab, "ISO-1", victim), widened: settle(lab, "ISO-2", victim, mistake=True)}
+            yield made
+        finally:
+            sandbox.down()
+
+
+def tried(attempt: Attempt, awardee: Awardee) -> Outcome:
+    try:
+        return attempt.act(awardee)
+    finally:
+        awardee.clean()
+
+
+@pytest.mark.parametrize("attempt", ATTEMPTS, ids=lambda attempt: attempt.name)
+def test_an_attempt_ends_as_the_catalogue_says(settings: Settings, attempt: Attempt) -> None:
+    with ThreadPoolExecutor(len(settings)) as pool:
+        outcomes = dict(zip(settings, pool.map(lambda one: tried(attempt, one), settings.values()), strict=True))
+    print(*(f"{name}: {one}" for name, one in outcomes.items()), sep="\n")
+    assert {name: one.by for name, one in outcomes.items()} == attempt.expected
