@@ -25,6 +25,13 @@ _SAID = (
     (r"pod node label selector conflicts with its namespace node label selector", NODE_SELECTOR),
     (r'User "[^"]+" cannot \w+ (?:resource|path)', RBAC),
 )
+_AROUND = (
+    (r"^.*denied request: ", ""),
+    (r'^.*User "[^"]+" (cannot .*)$', r"\1"),
+    (r"^.*(?:is forbidden|is invalid): (.*)$", r"\1"),
+    (r' in API group "[^"]*"', ""),
+    (r' in the namespace "[^"]*"', ""),
+)
 _LONGEST = 230
 
 
@@ -82,11 +89,7 @@ def _who(status: int, message: str) -> str:
 
 def short(message: str) -> str:
     """Return the part of a message that tells something, the same in every run."""
-    message = re.sub(r"^.*denied request: ", "", message)
-    message = re.sub(r'^.*User "[^"]+" (cannot .*)$', r"\1", message)
-    message = re.sub(r"^.*(?:is forbidden|is invalid|Error creating): (.*)$", r"\1", message)
-    message = re.sub(r' in API group "[^"]*"', "", message)
-    message = re.sub(r"(requested: \S+?),(?! ).*?$", r"\1", message) if "quota" not in message else message
-    message = re.sub(r"gpu-iso-[a-z0-9-]*", "the namespace's name", message) if False else message
+    for pattern, kept in _AROUND:
+        message = re.sub(pattern, kept, message)
     message = " ".join(message.split())
     return message if len(message) <= _LONGEST else message[: _LONGEST - 1] + "…"

@@ -16,12 +16,7 @@ def webhook(kind: str) -> Json:
         "sideEffects": "None",
         "admissionReviewVersions": ["v1"],
     }
-    return {
-        "metadata": {"name": "attempt"},
-        "kind": kind,
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "webhooks": [hook],
-    }
+    return named(kind=kind, apiVersion="admissionregistration.k8s.io/v1", webhooks=[hook])
 
 
 def created(name: str, gain: str, path: str, body: Json) -> Attempt:

@@ -7,6 +7,7 @@ from isolation.tenant import Awardee, container, pod, pod_spec, template
 
 GPU = policy("gpu")
 OBJECTS = policy("objects")
+PODS = policy("pods")
 VISIBLE = "NVIDIA_VISIBLE_DEVICES"
 SEES_ALL = "runs on an H100 server uncharged and asks the runtime for all 8 GPUs"
 SEES_MORE = "runs on an H100 server with 1 GPU and asks the runtime for all 8"
@@ -175,19 +176,19 @@ ATTEMPTS = (
         name="the annotation `cdi.k8s.io/gpus`",
         gain="all GPUs, by the container runtime's CDI",
         act=annotated("cdi.k8s.io/gpus", "nvidia.com/gpu=all"),
-        expected=chart_by(GPU),
+        expected=chart_by(PODS),
     ),
     Attempt(
         name="the annotation `cdi.k8s.io/gpus` on a running pod",
         gain="the same, after admission",
         act=annotated_later,
-        expected=chart_by(GPU),
+        expected=chart_by(PODS),
     ),
     Attempt(
         name="the annotation `io.kubernetes.cri-o.Devices`",
         gain="a device node, where CRI-O allows the annotation",
         act=annotated("io.kubernetes.cri-o.Devices", "/dev/nvidia0"),
-        expected=chart_by(GPU),
+        expected=chart_by(PODS),
     ),
     Attempt(
         name="`runtimeClassName: nvidia` without a GPU",

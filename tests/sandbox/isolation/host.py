@@ -24,7 +24,7 @@ def _refused(name: str, gain: str, body: Json) -> Attempt:
 
 ATTEMPTS = (
     _refused("`hostPath` of /dev", "the device files of all GPUs", _host_path("/dev")),
-    _refused("`hostPath` of NVIDIA's MPS pipe", "GPUs that are shared by MPS", _host_path("/tmp/nvidia-mps")),
+    _refused("`hostPath` of NVIDIA's MPS pipe", "GPUs that are shared by MPS", _host_path("/run/nvidia/mps")),
     _refused(
         "a privileged container", "all devices of the server", _secured(privileged=True, allowPrivilegeEscalation=True)
     ),

@@ -1,5 +1,7 @@
 """Being somebody else, for longer, or with more rights."""
 
+from datetime import UTC, datetime
+
 from gpuprov import reclaim
 from gpuprov.sandbox.api import Reply
 from isolation.answers import AUTHENTICATION, ESCALATION, QUOTA, RBAC, Outcome, policy, refused, works
@@ -67,11 +69,10 @@ def own_token(awardee: Awardee) -> Outcome:
     spec = {"expirationSeconds": TEN_YEARS}
     body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
     reply = awardee.api.post(f"{awardee.core}/serviceaccounts/{ACCOUNT}/token", body)
-    return (
-        works(reply, f"has a token until {reply.body['status']['expirationTimestamp'][:4]}")
-        if reply.ok
-        else refused(reply)
-    )
+    if not reply.ok:
+        return refused(reply)
+    end = datetime.fromisoformat(reply.body["status"]["expirationTimestamp"])
+    return works(reply, f"has a token for {(end - datetime.now(UTC)).days} days")
 
 
 def token_secret(awardee: Awardee) -> Outcome:

@@ -9,6 +9,7 @@ from isolation.lab import LISTED_CLASS, UNLISTED_CLASS, UNLISTED_MIG, UNLISTED_W
 from isolation.tenant import Awardee, container, gpus_of, pod, pod_spec
 
 GPU = policy("gpu")
+OBJECTS = policy("objects")
 CLAIMS = "resourceclaims"
 IMPLICIT = "deviceclass.resource.kubernetes.io"
 
@@ -73,32 +74,34 @@ def _allocated(awardee: Awardee) -> Callable[[Json], str]:
 
 
 ATTEMPTS = (
-    other_name("nvidia.com/gpu.shared", "time-shared GPUs", all_by(QUOTA)),
-    other_name("nvidia.com/mig-1g.10gb", "slices of a GPU", all_by(QUOTA)),
+    other_name("nvidia.com/gpu.shared", "time-shared GPUs", chart_by(GPU, QUOTA)),
+    other_name("nvidia.com/mig-1g.10gb", "slices of a GPU", chart_by(GPU, QUOTA)),
     other_name(UNLISTED_MIG, "slices of a model that no quota knows yet", chart_by(GPU)),
     other_name(UNLISTED_WHOLE, "whole GPUs that the device plugin was told to call otherwise", chart_by(GPU)),
     other_name("amd.com/gpu", "another maker's GPUs", chart_by(GPU)),
     other_name("NVIDIA.com/gpu", "the same GPUs under a name that is written otherwise", all_by(VALIDATION)),
     other_name("requests.nvidia.com/gpu", "GPUs under the quota's own key", all_by(VALIDATION)),
-    other_name(f"{IMPLICIT}/{LISTED_CLASS}", "devices of a class that quotas know, as a plain resource", all_by(QUOTA)),
+    other_name(
+        f"{IMPLICIT}/{LISTED_CLASS}", "devices of a class that quotas know, as a plain resource", chart_by(GPU, QUOTA)
+    ),
     other_name(f"{IMPLICIT}/{UNLISTED_CLASS}", "devices of a class that no quota knows", chart_by(GPU)),
     Attempt(
         name="a ResourceClaim by hand",
         gain="devices by dynamic allocation, which no count of `nvidia.com/gpu` sees",
         act=claimed(LISTED_CLASS),
-        expected=role_first(QUOTA, QUOTA),
+        expected=role_first(OBJECTS, QUOTA),
     ),
     Attempt(
         name="a ResourceClaim with administrator's access",
         gain="devices that are others' already",
         act=claimed(LISTED_CLASS, adminAccess=True),
-        expected=role_first(QUOTA, QUOTA),
+        expected=role_first(OBJECTS, QUOTA),
     ),
     Attempt(
         name="a ResourceClaimTemplate",
         gain="devices by dynamic allocation, a claim for each pod",
         act=from_template(LISTED_CLASS),
-        expected=role_first(QUOTA, QUOTA),
+        expected=role_first(OBJECTS, QUOTA),
     ),
     Attempt(
         name="a pod that names a claim",

@@ -93,10 +93,9 @@ def _unplaced(live: Json) -> str:
 
 
 def never_ends(awardee: Awardee) -> Outcome:
-    reply = awardee.post(
-        f"{awardee.core}/pods",
-        {**pod("attempt"), "spec": pod_spec(container()) | {"terminationGracePeriodSeconds": YEAR}},
-    )
+    body = pod("attempt")
+    body["spec"]["terminationGracePeriodSeconds"] = YEAR
+    reply = awardee.post(f"{awardee.core}/pods", body)
     if not reply.ok:
         return refused(reply)
     gone = awardee.api.delete(f"{awardee.core}/pods/attempt")
