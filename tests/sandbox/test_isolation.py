@@ -11,7 +11,7 @@ from isolation.answers import Outcome
 from isolation.attempt import BARE, BARE_ADMIN, CHART, CHART_ADMIN, Attempt
 from isolation.catalogue import ATTEMPTS
 from isolation.lab import make, specification
-from isolation.tenant import Awardee, make_victim, settle
+from isolation.tenant import Awardee, await_policies, make_victim, settle
 from sandbox_fixtures import programs
 
 from gpuprov.sandbox import Sandbox
@@ -32,9 +32,10 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
             sandbox.up()
             made: Settings = {}
             for name, widened in ((CHART, CHART_ADMIN), (BARE, BARE_ADMIN)):
-                lab = make(sandbox, name, chart=name == CHART)
+                lab = make(sandbox, name, policies=name == CHART)
                 victim = make_victim(lab)
                 made |= {name: settle(lab, "ISO-1", victim), widened: settle(lab, "ISO-2", victim, mistake=True)}
+            await_policies(made[CHART])
             yield made
         finally:
             sandbox.down()

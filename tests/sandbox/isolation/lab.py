@@ -15,7 +15,7 @@ from gpuprov import toolchain
 from gpuprov.award import SEOUL
 from gpuprov.cluster import GpuPool, ProviderCluster
 from gpuprov.gpu import GpuModel
-from gpuprov.manifests import cluster_role, tenant_manifests
+from gpuprov.manifests import tenant_manifests
 from gpuprov.sandbox import A100, H100, ClusterSpec, NodePool, Sandbox
 from gpuprov.sandbox.controlplane import Layout
 from gpuprov.tenant import Tenant
@@ -57,7 +57,6 @@ _PLURALS = {
     "LimitRange": "/api/v1/namespaces/{}/limitranges",
     "NetworkPolicy": "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies",
     "RoleBinding": RBAC_API + "/namespaces/{}/rolebindings",
-    "ClusterRole": RBAC_API + "/clusterroles",
 }
 
 
@@ -128,8 +127,8 @@ class Lab:
         self.admin.must(self.admin.post(f"{RBAC_API}/namespaces/{namespace}/rolebindings", body))
 
 
-def make(sandbox: Sandbox, name: str, *, chart: bool) -> Lab:
-    """Make a cluster of the sandbox ready: nodes, classes, role, and the chart where wanted."""
+def make(sandbox: Sandbox, name: str, *, policies: bool) -> Lab:
+    """Make a cluster of the sandbox ready: what nodes offer, and the chart, with its admission policies or without."""
     layout = state_of(sandbox).layout(sandbox.root, name)
     admin = Client(layout, certificate="admin")
     pools = tuple(
@@ -137,13 +136,9 @@ def make(sandbox: Sandbox, name: str, *, chart: bool) -> Lab:
         for model, product, capacity in ((GpuModel.H100, H100, 16), (GpuModel.A100, A100, 8))
     )
     provider = ProviderCluster(provider=name, context=name, pools=pools)
-    lab = Lab(layout=layout, admin=admin, operator=_operator(layout) if chart else admin, provider=provider)
+    lab = Lab(layout=layout, admin=admin, operator=_operator(layout), provider=provider)
     _offer(lab)
-    if chart:
-        install(sandbox, name)
-        _wait_for_policies(lab)
-    else:
-        lab.apply(dict(cluster_role()))
+    install(sandbox, name, *(() if policies else ("--set", "admission.enabled=false")))
     return lab
 
 
@@ -187,11 +182,3 @@ def _offer(lab: Lab) -> None:
         )
     handler = {"metadata": {"name": "nvidia"}, "handler": "nvidia"}
     admin.must(admin.post("/apis/node.k8s.io/v1/runtimeclasses", handler))
-
-
-def _wait_for_policies(lab: Lab) -> None:
-    """Wait until the API server holds the chart's policies: it reads them some time after they are written."""
-    policies = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
-    assert lab.admin.items(policies), "the chart brings no admission policy"
-    probe = {"metadata": {"name": "probe", "labels": {"app.kubernetes.io/managed-by": "gpuprov"}}}
-    until(lambda: lab.admin.request("POST", "/api/v1/namespaces?dryRun=All", probe).status == 422)

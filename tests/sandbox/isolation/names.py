@@ -81,9 +81,7 @@ ATTEMPTS = (
     other_name("amd.com/gpu", "another maker's GPUs", chart_by(GPU)),
     other_name("NVIDIA.com/gpu", "the same GPUs under a name that is written otherwise", all_by(VALIDATION)),
     other_name("requests.nvidia.com/gpu", "GPUs under the quota's own key", all_by(VALIDATION)),
-    other_name(
-        f"{IMPLICIT}/{LISTED_CLASS}", "devices of a class that quotas know, as a plain resource", chart_by(GPU, QUOTA)
-    ),
+    other_name(f"{IMPLICIT}/{LISTED_CLASS}", "devices of a class that quotas know", chart_by(GPU, QUOTA)),
     other_name(f"{IMPLICIT}/{UNLISTED_CLASS}", "devices of a class that no quota knows", chart_by(GPU)),
     Attempt(
         name="a ResourceClaim by hand",

@@ -1,6 +1,7 @@
 """The awardee who tries: its credentials, what it made, and the eyes of an administrator on what it got."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from gpuprov.sandbox.api import Reply
@@ -90,6 +91,25 @@ def settle(lab: Lab, award_id: str, victim: str, *, mistake: bool = False) -> Aw
     token = lab.token(tenant.namespace)
     api = Client(lab.layout, token=token)
     return Awardee(lab=lab, namespace=tenant.namespace, api=api, victim=victim, mistake=mistake)
+
+
+def await_policies(awardee: Awardee) -> None:
+    """Wait until the API server heeds the policies: it learns of them some time after they are written.
+
+    The probes are dry runs with the awardee's token; each is refused by one policy and by nothing else.
+    """
+    held = {"metadata": {"name": "probe", "finalizers": ["example.com/probe"]}}
+    probes = {
+        "gpu": ("pods", pod("probe", gpus=1, resource="example.com/probe")),
+        "pods": ("pods", pod("probe", nodeName="probe")),
+        "objects": ("configmaps", held),
+    }
+    for name, (plural, body) in probes.items():
+        until(partial(_heeds, awardee, f"gpuprov-{name}", f"{awardee.core}/{plural}?dryRun=All", body))
+
+
+def _heeds(awardee: Awardee, policy: str, path: str, body: Json) -> bool:
+    return f"'{policy}'" in str(awardee.api.post(path, body).body.get("message"))
 
 
 def gpus_of(pod: Json) -> int:
