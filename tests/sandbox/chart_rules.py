@@ -213,6 +213,7 @@ RULES = {
     "other limits": ours(POST, f"{CORE}/limitranges", LIMITS),
     "no isolation": ours(DELETE, NETWORK, None),
     "access for others": ours(POST, BINDINGS.format(NAMESPACE), BINDING),
+    "a token of an award": ours(POST, TOKEN_OF.format(NAMESPACE), TOKEN_REQUEST, "end with the term"),
     "a claim": Rule(
         "gpuprov-objects",
         Ask("staff", POST, CLAIMS.format("default"), named() | {"spec": {"devices": {}}}),
