@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from gpuprov.sandbox.api import Reply
 
 WORKS = "works"
-HARMLESS = "harmless"
 PENDING = "scheduler"
 RBAC = "RBAC"
 ESCALATION = "RBAC's escalation check"
@@ -23,7 +22,7 @@ _SAID = (
     (r"(?:exceeded|failed) quota: gpu\b", QUOTA),
     (r"violates PodSecurity", POD_SECURITY),
     (r"pod node label selector conflicts with its namespace node label selector", NODE_SELECTOR),
-    (r'User "[^"]+" cannot \w+ (?:resource|path)', RBAC),
+    (r'User "[^"]+" cannot [\w:-]+ (?:resource|path)', RBAC),
 )
 _AROUND = (
     (r"^.*denied request: ", ""),
@@ -42,7 +41,7 @@ def policy(name: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """One attempt's end: the HTTP status, who refused (or `WORKS`, `HARMLESS`, `PENDING`), and what was answered."""
+    """One attempt's end: the HTTP status, who refused (or `WORKS`, `PENDING`), and what was answered or seen."""
 
     status: int
     by: str
@@ -66,12 +65,6 @@ def works(reply: Reply, seen: str) -> Outcome:
     """State that the attempt got what it wanted, and what was seen of that."""
     assert reply.ok, reply
     return Outcome(status=reply.status, by=WORKS, answer=seen)
-
-
-def harmless(reply: Reply, seen: str) -> Outcome:
-    """State that the server took it and nothing was gained."""
-    assert reply.ok, reply
-    return Outcome(status=reply.status, by=HARMLESS, answer=seen)
 
 
 def pending(reply: Reply, message: str) -> Outcome:

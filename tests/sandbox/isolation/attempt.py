@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from gpuprov.sandbox.api import Reply
-from isolation.answers import RBAC, WORKS, Outcome, harmless, pending, pods_refused, refused, works
+from isolation.answers import RBAC, WORKS, Outcome, pending, pods_refused, refused, works
 from isolation.client import MERGE, Json
 from isolation.lab import AWARDED
 from isolation.tenant import Awardee
@@ -51,25 +51,23 @@ def _kind(node: str) -> str:
     return "the server set apart" if node.endswith("h100-02") else f"an {node.split('-')[1].upper()} server"
 
 
-def try_pod(body: Json, seen: Callable[[Json], str] = on_a_node, because: str = "") -> Act:
-    """Create a pod; where it comes to a node, ``seen`` says what that gained, or ``because`` why it gains nothing."""
+def try_pod(body: Json, seen: Callable[[Json], str] = on_a_node) -> Act:
+    """Create a pod; where it comes to a node, ``seen`` says what that gained."""
 
     def act(awardee: Awardee) -> Outcome:
         reply = awardee.post(f"{awardee.core}/pods", body)
-        return refused(reply) if not reply.ok else follow(awardee, reply, seen, because)
+        return refused(reply) if not reply.ok else follow(awardee, reply, seen)
 
     return act
 
 
-def follow(awardee: Awardee, reply: Reply, seen: Callable[[Json], str], because: str = "") -> Outcome:
+def follow(awardee: Awardee, reply: Reply, seen: Callable[[Json], str]) -> Outcome:
     """Wait for what the scheduler does with a pod that was taken."""
     path = f"{awardee.core}/pods/{reply.body['metadata']['name']}"
     live = until(lambda: _decided(awardee.look(path)))
     if not live["spec"].get("nodeName"):
         (why,) = [one["message"] for one in live["status"]["conditions"] if one["type"] == "PodScheduled"]
         return pending(reply, why)
-    if because:
-        return harmless(reply, because)
     until(lambda: awardee.look(path)["status"]["phase"] == "Running")
     return works(reply, seen(awardee.look(path)))
 
@@ -85,7 +83,7 @@ def try_controller(api_group: str, plural: str, spec: Json, gained: Callable[[Aw
 
     def act(awardee: Awardee) -> Outcome:
         path = awardee.group(api_group) if "/" in api_group else awardee.core
-        reply = awardee.post(f"{path}/{plural}", {"metadata": {"name": "attempt"}, "spec": spec})
+        reply = awardee.post(f"{path}/{plural}", {"metadata": {"name": awardee.label}, "spec": spec})
         if not reply.ok:
             return refused(reply)
         until(lambda: awardee.failures() or gained(awardee))
@@ -97,9 +95,9 @@ def try_controller(api_group: str, plural: str, spec: Json, gained: Callable[[Aw
 
 
 def more_than_awarded(awardee: Awardee) -> str:
-    """Say how many GPUs an award's pods hold, where it is more than was awarded."""
-    held = awardee.held()
-    return f"its pods hold {held} GPUs" if held > AWARDED else ""
+    """Say how many GPUs an award's pods have, waiting or running, where it is more than was awarded."""
+    had = awardee.had()
+    return f"its pods have {had} GPUs" if had > AWARDED else ""
 
 
 def any_pod(seen: Callable[[Json], str]) -> Callable[[Awardee], str]:

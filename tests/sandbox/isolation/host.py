@@ -32,4 +32,12 @@ ATTEMPTS = (
     _refused("`hostPID`", "others' processes, with their GPUs", pod("attempt", hostPID=True)),
     _refused("`hostIPC`", "others' shared memory", pod("attempt", hostIPC=True)),
     _refused("`hostNetwork`", "the network around all policies", pod("attempt", hostNetwork=True)),
+    _refused(
+        "a `hostPort`",
+        "a port of the server",
+        {
+            "metadata": {"name": "attempt"},
+            "spec": pod_spec(container(ports=[{"containerPort": 80, "hostPort": 80}])),
+        },
+    ),
 )

@@ -16,7 +16,7 @@ from gpuprov.award import SEOUL
 from gpuprov.cluster import GpuPool, ProviderCluster
 from gpuprov.gpu import GpuModel
 from gpuprov.manifests import tenant_manifests
-from gpuprov.sandbox import A100, H100, ClusterSpec, NodePool, Sandbox
+from gpuprov.sandbox import A100, H100, ClusterSpec, NodePool, Sandbox, controlplane
 from gpuprov.sandbox.controlplane import Layout
 from gpuprov.tenant import Tenant
 from isolation.client import APPLY, STRATEGIC, Client, Json
@@ -98,14 +98,18 @@ class Lab:
         query = "?fieldManager=gpuprov&force=true"
         self.operator.must(self.operator.patch(f"{path}/{metadata['name']}{query}", manifest, APPLY))
 
-    def grant(self, tenant: Tenant) -> None:
-        """Make all objects of a tenant, in order, and the service account that stands for the awardee."""
+    def write(self, tenant: Tenant) -> None:
+        """Write all objects of a tenant, in order, as gpuprov does. What is right already stays as it is."""
         *before, binding = tenant_manifests(tenant, self.provider)
         for manifest in before:
             self.apply(dict(manifest))
         account = {"kind": "ServiceAccount", "name": ACCOUNT, "namespace": tenant.namespace}
         subjects = [one for one in binding["subjects"] if one["kind"] != "ServiceAccount"]
         self.apply({**binding, "subjects": [*subjects, account]})
+
+    def grant(self, tenant: Tenant) -> None:
+        """Make a tenant and the service account that stands for the awardee, and wait until pods can be made."""
+        self.write(tenant)
         accounts = f"/api/v1/namespaces/{tenant.namespace}/serviceaccounts"
         self.operator.must(self.operator.post(accounts, {"metadata": {"name": ACCOUNT}}))
         until(lambda: self.admin.read(f"{accounts}/default"))
@@ -140,6 +144,18 @@ def make(sandbox: Sandbox, name: str, *, policies: bool) -> Lab:
     _offer(lab)
     install(sandbox, name, *(() if policies else ("--set", "admission.enabled=false")))
     return lab
+
+
+def as_suppliers_run_it(layout: Layout, *, plugin: bool = True) -> list[str]:
+    """Return the API server's arguments: privileged pods are known to it, else no policy is needed against them.
+
+    Without ``plugin`` the server does not force node selectors on namespaces, as managed clusters do not.
+    """
+    arguments = [*_SANDBOX_API_SERVER(layout), "--allow-privileged=true"]
+    return arguments if plugin else [one.removesuffix(",PodNodeSelector") for one in arguments]
+
+
+_SANDBOX_API_SERVER = controlplane.api_server
 
 
 def specification(name: str) -> ClusterSpec:

@@ -18,6 +18,7 @@ from isolation.wait import until
 PODS = policy("pods")
 OBJECTS = policy("objects")
 HOSTNAME = "kubernetes.io/hostname"
+FINALIZER = "example.com/never"
 YEAR = 365 * 24 * 3600
 ANY = {"operator": "Exists"}
 
@@ -98,16 +99,17 @@ def never_ends(awardee: Awardee) -> Outcome:
     reply = awardee.post(f"{awardee.core}/pods", body)
     if not reply.ok:
         return refused(reply)
+    follow(awardee, reply, on_a_node)
     gone = awardee.api.delete(f"{awardee.core}/pods/attempt")
     assert gone.body["metadata"]["deletionGracePeriodSeconds"] == YEAR
     return works(reply, "whoever deletes it without a grace period of his own waits for a year")
 
 
-def holding(path: Callable[[Awardee], str], body: Json) -> Act:
+def holding(path: Callable[[Awardee], str], body: Json, finalizer: str = FINALIZER) -> Act:
     """Make an object with a finalizer of one's own, and ask for its deletion."""
 
     def act(awardee: Awardee) -> Outcome:
-        made = {**body, "metadata": {"name": "attempt", "finalizers": ["example.com/never"]}}
+        made = {**body, "metadata": {"name": "attempt", "finalizers": [finalizer]}}
         reply = awardee.post(path(awardee), made)
         if not reply.ok:
             return refused(reply)
@@ -121,7 +123,7 @@ def holding(path: Callable[[Awardee], str], body: Json) -> Act:
 def hold_later(awardee: Awardee) -> Outcome:
     path = f"{awardee.core}/configmaps"
     awardee.lab.admin.must(awardee.post(path, {"metadata": {"name": "attempt"}}))
-    reply = awardee.api.patch(f"{path}/attempt", {"metadata": {"finalizers": ["example.com/never"]}}, MERGE)
+    reply = awardee.api.patch(f"{path}/attempt", {"metadata": {"finalizers": [FINALIZER]}}, MERGE)
     if not reply.ok:
         return refused(reply)
     awardee.lab.admin.delete(f"{path}/attempt")

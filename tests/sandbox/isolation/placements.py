@@ -1,8 +1,8 @@
 """The attempts of `placement`, in the order of the table."""
 
 from gpuprov.sandbox import A100
-from isolation.answers import NODE_SELECTOR, PENDING, RBAC
-from isolation.attempt import Attempt, all_by, chart_by, try_pod
+from isolation.answers import NODE_SELECTOR, PENDING, RBAC, WORKS
+from isolation.attempt import Attempt, all_by, chart_by, role_first, try_pod, try_post
 from isolation.lab import LABEL, RESERVED
 from isolation.placement import (
     ANY,
@@ -106,7 +106,8 @@ ATTEMPTS = (
         name="a request for a server's whole disk",
         gain="a server on which nobody else fits",
         act=try_pod({"metadata": {"name": "attempt"}, "spec": pod_spec(container({"ephemeral-storage": "24Ti"}))}),
-        expected=chart_by(PODS),
+        expected=all_by(WORKS),
+        note="The quota has no `requests.ephemeral-storage`",
     ),
     Attempt(
         name="another award's pod evicted",
@@ -133,6 +134,12 @@ ATTEMPTS = (
         expected=chart_by(OBJECTS),
     ),
     Attempt(
+        name="a finalizer of Kubernetes' own on a ConfigMap, `kubernetes.io/pvc-protection`",
+        gain="the same, under a name that is known",
+        act=holding(lambda awardee: f"{awardee.core}/configmaps", {}, "kubernetes.io/pvc-protection"),
+        expected=chart_by(OBJECTS),
+    ),
+    Attempt(
         name="a finalizer on a Job",
         gain="a namespace that cannot be deleted",
         act=holding(lambda awardee: f"{awardee.group('batch/v1')}/jobs", _JOB),
@@ -143,5 +150,15 @@ ATTEMPTS = (
         gain="a namespace that cannot be deleted",
         act=hold_later,
         expected=chart_by(OBJECTS),
+    ),
+    Attempt(
+        name="a PodDisruptionBudget that allows no eviction",
+        gain="a server that cannot be emptied",
+        act=try_post(
+            lambda awardee: f"{awardee.group('policy/v1')}/poddisruptionbudgets",
+            {"metadata": {"name": "attempt"}, "spec": {"maxUnavailable": 0, "selector": {}}},
+            "exists; gpuprov deletes pods and does not evict them",
+        ),
+        expected=role_first(WORKS),
     ),
 )

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from gpuprov.sandbox.api import Reply
+from gpuprov.tenant import Tenant
 from isolation.client import MERGE, Client, Json
 from isolation.lab import AWARDED, Lab
 from isolation.wait import until
@@ -22,11 +23,16 @@ class Awardee:
     """
 
     lab: Lab
-    namespace: str
+    tenant: Tenant
     api: Client
     victim: str
     mistake: bool = False
     made: list[str] = field(default_factory=list)
+    number: int = 0
+
+    @property
+    def namespace(self) -> str:
+        return self.tenant.namespace
 
     @property
     def core(self) -> str:
@@ -50,27 +56,33 @@ class Awardee:
     def pods(self) -> list[Json]:
         return self.lab.admin.items(f"{self.core}/pods")
 
-    def failures(self) -> list[str]:
-        """Return what controllers were told when they made pods here."""
-        events = self.lab.admin.items(f"{self.core}/events?fieldSelector=reason=FailedCreate")
-        return [str(event["message"]) for event in events]
+    @property
+    def label(self) -> str:
+        """A name that no earlier attempt had: events outlive what they tell of."""
+        return f"attempt-{self.number}"
 
-    def held(self) -> int:
-        """Count the GPUs under any name that this award's pods hold on nodes."""
-        return sum(gpus_of(pod) for pod in self.pods() if pod["spec"].get("nodeName"))
+    def failures(self) -> list[str]:
+        """Return what controllers were told when they made pods for this attempt."""
+        events = self.lab.admin.items(f"{self.core}/events?fieldSelector=reason=FailedCreate")
+        return [str(one["message"]) for one in events if one["involvedObject"]["name"].startswith(self.label)]
+
+    def had(self) -> int:
+        """Count the devices under any name that this award's pods have, as far as these have not ended."""
+        return sum(gpus_of(one) for one in self.pods() if one["status"].get("phase") not in ("Succeeded", "Failed"))
 
     def clean(self) -> None:
-        """Remove all that the attempt made and wait until the quota knows."""
+        """Remove all that the attempt made, put gpuprov's objects right, and wait until the quota knows."""
         admin = self.lab.admin
         for path in reversed(self.made):
             if admin.read(path).get("metadata", {}).get("finalizers"):
                 admin.patch(path, {"metadata": {"finalizers": None}}, MERGE)
             admin.delete(path + _NOW)
-        had_pods = bool(self.made)
-        self.made.clear()
-        if had_pods:
+        if self.mistake:
+            self.lab.write(self.tenant)
+        if self.made:
             until(self._emptied)
-            admin.delete(f"{self.core}/events")
+        self.made.clear()
+        self.number += 1
 
     def _emptied(self) -> bool:
         for pod in self.pods():
@@ -90,7 +102,7 @@ def settle(lab: Lab, award_id: str, victim: str, *, mistake: bool = False) -> Aw
         lab.bind_mistake(tenant.namespace)
     token = lab.token(tenant.namespace)
     api = Client(lab.layout, token=token)
-    return Awardee(lab=lab, namespace=tenant.namespace, api=api, victim=victim, mistake=mistake)
+    return Awardee(lab=lab, tenant=tenant, api=api, victim=victim, mistake=mistake)
 
 
 def await_policies(awardee: Awardee) -> None:
