@@ -7,6 +7,7 @@ from gpuprov.sandbox.api import Reply
 
 WORKS = "works"
 PENDING = "scheduler"
+OWN_MODEL = "own model"
 RBAC = "RBAC"
 ESCALATION = "RBAC's escalation check"
 AUTHENTICATION = "authentication"
@@ -28,6 +29,7 @@ _AROUND = (
     (r"^.*denied request: ", ""),
     (r'^.*User "[^"]+" (cannot .*)$', r"\1"),
     (r"^.*(?:is forbidden|is invalid): (.*)$", r"\1"),
+    (r"\. no new claims to deallocate.*$", ""),
     (r' in API group "[^"]*"', ""),
     (r' in the namespace "[^"]*"', ""),
 )
@@ -65,6 +67,12 @@ def works(reply: Reply, seen: str) -> Outcome:
     """State that the attempt got what it wanted, and what was seen of that."""
     assert reply.ok, reply
     return Outcome(status=reply.status, by=WORKS, answer=seen)
+
+
+def own_model(reply: Reply) -> Outcome:
+    """State that a pod came to a server of its award's own model."""
+    assert reply.ok, reply
+    return Outcome(status=reply.status, by=OWN_MODEL, answer="runs on a server of its own model")
 
 
 def pending(reply: Reply, message: str) -> Outcome:

@@ -77,7 +77,7 @@ class Lab:
         """The server that no award may come to."""
         return self.node("h100", 2)
 
-    def tenant(self, award_id: str, model: GpuModel = GpuModel.H100) -> Tenant:
+    def tenant(self, award_id: str, model: GpuModel = GpuModel.H100, gpus: int = AWARDED) -> Tenant:
         """Describe an award of the first half of 2026."""
         pool = self.provider.pool(model)
         assert pool is not None
@@ -86,7 +86,7 @@ class Lab:
             organization="한빛대학교",
             provider=self.provider.provider,
             pool=pool,
-            gpus=AWARDED,
+            gpus=gpus,
             term_start=datetime(2026, 1, 1, tzinfo=SEOUL),
             term_end=datetime(2026, 7, 1, tzinfo=SEOUL),
         )
@@ -163,10 +163,10 @@ def specification(name: str) -> ClusterSpec:
 
 
 def install(sandbox: Sandbox, name: str, *settings: str) -> None:
-    """Install the chart as a cluster's administrator does."""
+    """Install the chart as a cluster's administrator does, or upgrade it to other settings."""
     helm = toolchain.ensure(("helm",)).binary("helm")
     where = ["--kubeconfig", str(sandbox.kubeconfig), "--kube-context", name, "--namespace", RELEASE_NAMESPACE]
-    command = [str(helm), "install", RELEASE, str(CHART), *where, "--create-namespace", *settings]
+    command = [str(helm), "upgrade", "--install", RELEASE, str(CHART), *where, "--create-namespace", *settings]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

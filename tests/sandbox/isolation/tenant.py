@@ -94,9 +94,8 @@ class Awardee:
         return not self.pods() and used["pods"] == "0" and used["requests.nvidia.com/gpu"] == "0"
 
 
-def settle(lab: Lab, award_id: str, victim: str, *, mistake: bool = False) -> Awardee:
+def settle(lab: Lab, tenant: Tenant, victim: str = "", *, mistake: bool = False) -> Awardee:
     """Make an award on the cluster and return its awardee with a token of its own."""
-    tenant = lab.tenant(award_id)
     lab.grant(tenant)
     if mistake:
         lab.bind_mistake(tenant.namespace)
