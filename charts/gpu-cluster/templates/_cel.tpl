@@ -46,7 +46,8 @@ name.contains('/') && !(name in {{ .Values.admission.allowedResources | toJson }
 
 {{/* Variables by which a container or image tells NVIDIA's runtime what to hand out. */}}
 {{- define "gpuprov.cel.env" -}}
-['NVIDIA_VISIBLE_DEVICES', 'NVIDIA_DRIVER_CAPABILITIES', 'NVIDIA_MIG_CONFIG_DEVICES', 'NVIDIA_MIG_MONITOR_DEVICES', 'NVIDIA_IMEX_CHANNELS']
+['NVIDIA_VISIBLE_DEVICES', 'NVIDIA_DRIVER_CAPABILITIES', 'NVIDIA_MIG_CONFIG_DEVICES',
+{{- print " " }}'NVIDIA_MIG_MONITOR_DEVICES', 'NVIDIA_IMEX_CHANNELS']
 {{- end }}
 
 {{/* The policy's condition that leaves out who breaks the glass. */}}
