@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from gpuprov.manifests import RULES
 from gpuprov.preflight.facts import Live, Seen, Unread
 from gpuprov.preflight.finding import Finding, failed, ok, warning
 
 CHECK = "admission"
 
-POLICIES = ("gpuprov-gpu", "gpuprov-pods", "gpuprov-objects", "gpuprov-namespaces", "gpuprov-operator")
-"""The ValidatingAdmissionPolicies of the chart; each has a binding of its name."""
-
 VERSION_LABEL = "app.kubernetes.io/version"
 """The label with the chart's version on everything that it installs."""
 
 INSTALL = (
-    "install charts/gpu-cluster as the cluster's administrator: `helm upgrade --install gpuprov charts/gpu-cluster "
-    "--namespace gpuprov-system --create-namespace`"
+    "install charts/gpu-cluster as the cluster's administrator: `gpuprov setup`, or `helm upgrade --install gpuprov "
+    "charts/gpu-cluster --namespace gpuprov-system --create-namespace`"
 )
 
 _ABSENT = ["is not there"]
@@ -29,12 +27,12 @@ def check(policies: Seen, bindings: Seen, chart: str | None) -> list[Finding]:
         if isinstance(seen, Unread):
             remedy = f"give the identity that right, as the chart does; else {INSTALL}"
             return [failed(CHECK, f"the chart's policies cannot be seen: {seen.reason}", remedy)]
-    found = {name: problems(name, policies, bindings) for name in POLICIES}
+    found = {name: problems(name, policies, bindings) for name in RULES}
     if all(one == _ABSENT for one in found.values()):
-        return [failed(CHECK, f"none of the policies {', '.join(POLICIES)} is there", INSTALL)]
+        return [failed(CHECK, f"none of the policies {', '.join(RULES)} is there", INSTALL)]
     findings = [failed(CHECK, f"policy {name} {'; '.join(one)}", INSTALL) for name, one in found.items() if one]
     if not findings:
-        findings.append(ok(CHECK, f"the {len(POLICIES)} policies of the chart are bound and deny"))
+        findings.append(ok(CHECK, f"the {len(RULES)} policies of the chart are bound and deny"))
     return [*findings, _chart_version(_named(policies), chart)]
 
 
@@ -63,7 +61,7 @@ def _named(objects: Seen) -> Mapping[str, Live]:
 
 
 def _chart_version(policies: Mapping[str, Live], chart: str | None) -> Finding:
-    labels = [policies[name]["metadata"].get("labels") or {} for name in POLICIES if name in policies]
+    labels = [policies[name]["metadata"].get("labels") or {} for name in RULES if name in policies]
     versions = sorted({str(one.get(VERSION_LABEL, "unknown")) for one in labels})
     seen = f"chart version {', '.join(versions)}"
     if len(versions) > 1:

@@ -90,6 +90,12 @@ def mounted(path: str) -> dict[str, Any]:
     return pod(container=mount, volumes=[{"name": "a", "emptyDir": {}}])
 
 
+def apart(**namespaces: Any) -> dict[str, Any]:
+    """Return a pod that shares its node with no other."""
+    term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {}, **namespaces}
+    return pod(affinity={"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}})
+
+
 def prefixed(prefix: str) -> dict[str, Any]:
     return pod(container={"envFrom": [{"prefix": prefix, "configMapRef": {"name": "there"}}]})
 
@@ -182,6 +188,8 @@ RULES = {
         pod(priorityClassName="gpuprov-batch"), pod(priorityClassName="system-node-critical"), "gpuprov-interactive"
     ),
     "grace": made(pod(terminationGracePeriodSeconds=300), pod(terminationGracePeriodSeconds=301), "at most 300"),
+    "others' pods": made(apart(), apart(namespaceSelector={}), "own namespace"),
+    "others' pods by name": made(apart(namespaces=[NAMESPACE]), apart(namespaces=["default"]), "own namespace"),
     "the model": made(
         pod(nodeSelector=LABEL | {"a": "b"}), pod(nodeSelector=H200), f"gpu.product: {next(iter(LABEL.values()))}"
     ),
@@ -205,6 +213,7 @@ RULES = {
     "other limits": ours(POST, f"{CORE}/limitranges", LIMITS),
     "no isolation": ours(DELETE, NETWORK, None),
     "access for others": ours(POST, BINDINGS.format(NAMESPACE), BINDING),
+    "a token of an award": ours(POST, TOKEN_OF.format(NAMESPACE), TOKEN_REQUEST, "end with the term"),
     "a claim": Rule(
         "gpuprov-objects",
         Ask("staff", POST, CLAIMS.format("default"), named() | {"spec": {"devices": {}}}),

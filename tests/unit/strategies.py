@@ -2,7 +2,9 @@
 
 from copy import deepcopy
 from datetime import date, datetime, timedelta
+from pathlib import Path
 
+import yaml
 from hypothesis import strategies as st
 
 from gpuprov.award import SEOUL, Award
@@ -92,6 +94,13 @@ def live(one, where, used=0):
     quota = objects["ResourceQuota", "gpu"]
     quota["status"] = {"hard": quota["spec"]["hard"], "used": {f"requests.{one.pool.resource}": str(used)}}
     return ObservedTenant(namespace=one.namespace, objects=objects)
+
+
+def tenant_role():
+    """The chart's role of awardees, without what a template fills in."""
+    path = Path(__file__).parents[2] / "charts" / "gpu-cluster" / "templates" / "tenant-role.yaml"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return yaml.safe_load("\n".join(line for line in lines if "{{" not in line))
 
 
 def seen(where, *tenants, uid="uid-1", missing=()):

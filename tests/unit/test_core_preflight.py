@@ -10,9 +10,9 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import cluster
+from strategies import cluster, tenant_role
 
-from gpuprov.manifests import cluster_role
+from gpuprov.manifests import RULES
 from gpuprov.preflight import (
     Facts,
     Finding,
@@ -81,8 +81,8 @@ def binding(name: str, *actions: str, of: str | None = None) -> dict[str, Any]:
     return {"metadata": {"name": name}, "spec": {"policyName": of or name, "validationActions": list(actions)}}
 
 
-ALL_POLICIES = tuple(policy(name) for name in policies.POLICIES)
-ALL_BINDINGS = tuple(binding(name, "Deny") for name in policies.POLICIES)
+ALL_POLICIES = tuple(policy(name) for name in RULES)
+ALL_BINDINGS = tuple(binding(name, "Deny") for name in RULES)
 FIT = Facts(
     version={"major": "1", "minor": "36", "gitVersion": "v1.36.3"},
     clock=Clock(sent=NOON, received=NOON, date=format_datetime(NOON, usegmt=True)),
@@ -96,7 +96,7 @@ FIT = Facts(
     ),
     policies=ALL_POLICIES,
     bindings=ALL_BINDINGS,
-    tenant_role=cluster_role(),
+    tenant_role=tenant_role(),
     probed_pod=Reply(status=403, message=f"pods is forbidden: pod node label selector {admission.SELECTOR_CONFLICT}"),
     probed_namespace=Reply(status=422, message="metadata.labels[pod-security.kubernetes.io/enforce]: Invalid value"),
 )
@@ -598,7 +598,7 @@ def test_versions_of_the_chart() -> None:
 
 def test_the_chart_has_what_is_looked_for() -> None:
     there, bound = chart("ValidatingAdmissionPolicy"), chart("ValidatingAdmissionPolicyBinding")
-    assert there.keys() == bound.keys() == set(policies.POLICIES)
+    assert there.keys() == bound.keys() == set(RULES)
     judged = policies.check(tuple(there.values()), tuple(bound.values()), None)
     assert results([*judged, *role.check(chart("ClusterRole")["gpuprov-tenant"])]) == ["ok", "ok", "ok"]
 
@@ -625,14 +625,14 @@ def test_the_chart_has_what_is_looked_for() -> None:
     ],
 )
 def test_what_awardees_must_not_have(rule: dict[str, Any], text: str) -> None:
-    wide = dict(cluster_role()) | {"rules": [*cluster_role()["rules"], rule]}
+    wide = dict(tenant_role()) | {"rules": [*tenant_role()["rules"], rule]}
     line = only(role.check(wide))
     assert (line.result, text in line.seen) == (Result.FAILED, True)
 
 
 def test_a_role_that_takes_its_rules_from_others() -> None:
-    assert only(role.check(dict(cluster_role()) | {"aggregationRule": {}})).result is Result.OK
-    assert only(role.check(dict(cluster_role()) | {"aggregationRule": {"x": []}})).result is Result.FAILED
+    assert only(role.check(dict(tenant_role()) | {"aggregationRule": {}})).result is Result.OK
+    assert only(role.check(dict(tenant_role()) | {"aggregationRule": {"x": []}})).result is Result.FAILED
 
 
 def test_reading_is_no_surprise() -> None:
