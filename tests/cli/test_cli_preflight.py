@@ -12,8 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from test_cli_clusters import PROVIDERS, World, closed, world
 
-from gpuprov.manifests import cluster_role
-from gpuprov.preflight.policies import POLICIES
+from gpuprov.manifests import RULES
 
 __all__ = ["closed", "world"]  # fixtures
 
@@ -37,17 +36,17 @@ class Server:
         if path == "api/v1/namespaces/kube-system":
             return 200, {"metadata": {"name": "kube-system", "uid": f"uid-of-{provider}"}}
         if path == f"{RBAC}/clusterroles/gpuprov-tenant":
-            return 200, dict(cluster_role())
+            return 200, {"metadata": {"name": "gpuprov-tenant"}, "rules": []}
         if path == "apis/resource.k8s.io":
             return 404, {"message": "not found"}
         items = {
             "api/v1/nodes": list(self.nodes(provider)),
             f"{ADMISSION}/validatingadmissionpolicies": [
-                {"metadata": {"name": name}, "spec": {"failurePolicy": "Fail"}} for name in POLICIES
+                {"metadata": {"name": name}, "spec": {"failurePolicy": "Fail"}} for name in RULES
             ],
             f"{ADMISSION}/validatingadmissionpolicybindings": [
                 {"metadata": {"name": name}, "spec": {"policyName": name, "validationActions": ["Deny"]}}
-                for name in POLICIES
+                for name in RULES
             ],
         }
         return 200, {"kind": "List", "apiVersion": "v1", "items": items.get(path, [])}

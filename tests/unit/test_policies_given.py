@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from strategies import JULY, MARCH, cluster, forfeited, reduced
+from strategies import JULY, MARCH, cluster, forfeited, reduced, tenant_role
 
 from gpuprov.errors import InputError
-from gpuprov.manifests import cluster_role, tenant_manifests
+from gpuprov.manifests import tenant_manifests
 from gpuprov.project import append_event, open_project
 from gpuprov.rules import OBJECT_RULES, Rule, violations
 from gpuprov.toolchain.pins import PULUMI_VERSION
@@ -159,9 +159,9 @@ def test_an_unknown_quota_is_no_quota(tmp_path):
 
 def test_the_role_is_ours_when_pulumi_hands_it_over():
     one = given.manifest(
-        "kubernetes:rbac.authorization.k8s.io/v1:ClusterRole", "x", given.plain(cluster_role(), Unknown)
+        "kubernetes:rbac.authorization.k8s.io/v1:ClusterRole", "x", given.plain(tenant_role(), Unknown)
     )
-    assert one == cluster_role()
+    assert one == tenant_role()
 
 
 # The pack's own files
