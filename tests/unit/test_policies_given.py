@@ -1,6 +1,8 @@
 """What the policy pack makes of the project's files and of Pulumi's resources, without Pulumi."""
 
 import re
+import shutil
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -173,3 +175,11 @@ def test_the_packs_environment_has_the_engines_version_of_pulumi():
     wanted = (POLICIES / "requirements.in").read_text(encoding="utf-8")
     assert all(f"{name}=={pins[name]}" in wanted for name in re.findall(r"^([a-z-]+)==", wanted, re.M))
     assert set(re.findall(r"^([a-z-]+)", wanted, re.M)) <= pins.keys()
+
+
+def test_a_pack_without_its_environment_says_what_to_do(tmp_path):
+    shutil.copytree(POLICIES, tmp_path / "policies", ignore=shutil.ignore_patterns(".venv"))
+    command = [tmp_path / "policies/pulumi-analyzer-policy-gpuprov", "127.0.0.1:1", "."]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.endswith(f"run: bash {tmp_path}/policies/setup\n")
