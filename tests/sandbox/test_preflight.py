@@ -487,6 +487,7 @@ def test_the_selector_of_nodes_is_tried_in_a_tenants_namespace(
         eventually(lambda: api.get(f"{inside}/serviceaccounts/default") is not None)
         tried = selector_line(project.preflight(sandbox.kubeconfig))
         assert (tried["result"], "refuses a pod" in tried["seen"]) == ("ok", True)
+        assert (api.get(pods) or {})["items"] == []
         untried = selector_line(project.preflight(operator))
         assert (untried["result"], "cannot create resource" in untried["seen"]) == ("warning", True)
         container = {
