@@ -37,11 +37,14 @@ def markdown(record: Mapping[str, list[Row]]) -> str:
 
 
 def carries(row: Row) -> str:
-    """Say what refuses an attempt, and what would if the awardee had Kubernetes' role `admin` as well."""
-    with_chart = row["outcomes"]["chart"]["by"]
-    behind = row["outcomes"]["chart+admin"]["by"]
-    first = _carries(with_chart)
-    return first if behind == with_chart else f"{first}; behind it {_carries(behind)}"
+    """Say what refuses an attempt; what else does without the policies, or if the awardee had the role `admin` too."""
+    by = {setting: outcome["by"] for setting, outcome in row["outcomes"].items()}
+    parts = [_carries(by["chart"])]
+    if by["bare"] not in (by["chart"], WORKS):
+        parts.append(f"without it {_carries(by['bare'])}")
+    if by["chart+admin"] != by["chart"]:
+        parts.append(f"behind it {_carries(by['chart+admin'])}")
+    return "; ".join(parts)
 
 
 def _carries(by: str) -> str:
@@ -61,8 +64,27 @@ def _summary(rows: list[Row]) -> str:
         found = Counter(_kind(row["outcomes"][setting]) for row in rows)
         lines.append(f"| {name} | {found['refused']} | {found['harmless']} | {found['works']} |")
     by = Counter(_carries(row["outcomes"]["chart"]["by"]) for row in rows)
-    weights = _table(("carries the weight", "attempts"), ((name, str(count)) for name, count in by.most_common()))
-    return f"{len(rows)} attempts:\n\n{head}" + "\n".join(lines) + f"\n\nWith the chart:\n\n{weights}"
+    alone = Counter(_carries(row["outcomes"]["chart"]["by"]) for row in rows if _works(row, "bare"))
+    behind = Counter(
+        _carries(row["outcomes"]["chart+admin"]["by"])
+        for row in rows
+        if _works(row, "bare+admin") and not _works(row, "bare")
+    )
+    names = sorted({*by, *behind} - {OPEN}, key=lambda name: (-by[name], name))
+    weights = _table(
+        (
+            "what refuses",
+            "attempts with the chart",
+            "of these, work without its policies",
+            "more, once there is `admin`",
+        ),
+        ((name, *(str(count[name] or "") for count in (by, alone, behind))) for name in names),
+    )
+    return f"{len(rows)} attempts:\n\n{head}" + "\n".join(lines) + f"\n\nWhich rules carry the weight:\n\n{weights}"
+
+
+def _works(row: Row, setting: str) -> bool:
+    return bool(row["outcomes"][setting]["by"] == WORKS)
 
 
 def _kind(outcome: Row) -> str:
@@ -93,8 +115,11 @@ def _name(row: Row) -> str:
 
 
 def _without(outcomes: Row) -> str:
-    same = outcomes["bare"] == outcomes["chart"]
-    return "the same" if same else _cell(outcomes["bare"])
+    cell = "the same" if outcomes["bare"] == outcomes["chart"] else _cell(outcomes["bare"])
+    admin = outcomes["bare+admin"]
+    if admin["by"] == WORKS and outcomes["bare"]["by"] != WORKS:
+        cell += f"; with `admin` {_cell(admin)}"
+    return cell
 
 
 def _cell(outcome: Row) -> str:

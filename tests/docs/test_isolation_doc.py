@@ -29,9 +29,11 @@ def test_what_works_in_spite_of_the_chart_is_explained() -> None:
 
 
 def test_a_row_says_what_carries_the_weight_and_what_is_behind_it() -> None:
-    def row(chart: str, admin: str) -> dict[str, dict[str, dict[str, str]]]:
-        return {"outcomes": {"chart": {"by": chart}, "chart+admin": {"by": admin}}}
+    def row(chart: str, bare: str, admin: str) -> dict[str, dict[str, dict[str, str]]]:
+        return {"outcomes": {"chart": {"by": chart}, "bare": {"by": bare}, "chart+admin": {"by": admin}}}
 
-    assert carries(row("policy gpuprov-gpu", "policy gpuprov-gpu")) == "`gpuprov-gpu`"
-    assert carries(row("RBAC", "policy gpuprov-objects")) == "the tenants' role; behind it `gpuprov-objects`"
-    assert carries(row("RBAC", WORKS)) == f"the tenants' role; behind it {OPEN}"
+    policy, quota, role = "policy gpuprov-gpu", "ResourceQuota gpu", "RBAC"
+    assert carries(row(policy, WORKS, policy)) == "`gpuprov-gpu`"
+    assert carries(row(policy, quota, policy)) == "`gpuprov-gpu`; without it the quota `gpu`"
+    assert carries(row(role, role, policy)) == "the tenants' role; behind it `gpuprov-gpu`"
+    assert carries(row(role, role, WORKS)) == f"the tenants' role; behind it {OPEN}"

@@ -166,8 +166,8 @@ def install(sandbox: Sandbox, name: str, *settings: str) -> None:
     """Install the chart as a cluster's administrator does, or upgrade it to other settings."""
     helm = toolchain.ensure(("helm",)).binary("helm")
     where = ["--kubeconfig", str(sandbox.kubeconfig), "--kube-context", name, "--namespace", RELEASE_NAMESPACE]
-    command = [str(helm), "upgrade", "--install", RELEASE, str(CHART), *where, "--create-namespace", *settings]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [str(helm), "upgrade", "--install", RELEASE, str(CHART), *where, "--create-namespace", "--reset-values"]
+    done = subprocess.run([*command, *settings], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 

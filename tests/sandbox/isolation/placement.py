@@ -3,14 +3,7 @@
 from collections.abc import Callable
 
 from isolation.answers import PENDING, Outcome, policy, refused, works
-from isolation.attempt import (
-    Act,
-    any_pod,
-    follow,
-    on_a_node,
-    try_controller,
-    try_pod,
-)
+from isolation.attempt import Act, any_pod, follow, on_a_node, try_controller, try_pod
 from isolation.client import MERGE, Json
 from isolation.tenant import VICTIM_POD, Awardee, container, pod, pod_spec, template
 from isolation.wait import until

@@ -22,7 +22,7 @@ class Awardee:
     ``mistake`` is true where the supplier gave them Kubernetes' own role `admin` as well.
     """
 
-    lab: Lab
+    lab: Lab = field(repr=False)
     tenant: Tenant
     api: Client
     victim: str
