@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from gpuprov.manifests import BINDING, LIMITS, POLICY, QUOTA, TENANT_ROLE
+from gpuprov.manifests import BINDING, LIMITS, POLICY, QUOTA, SERVICE_ACCOUNT, TENANT_ROLE
 from gpuprov.preflight.finding import Finding, failed, ok, some, warning
 
 CHECK = "rights"
 
 _RBAC = "rbac.authorization.k8s.io"
 _ADMISSION = "admissionregistration.k8s.io"
-_ACCOUNT = "awardee"
-"""The service account of an award's people, in its namespace."""
 
 _LEAST = (
     "use an identity of the group that the chart charts/gpu-cluster binds to the ClusterRole gpuprov-operator "
@@ -82,8 +80,8 @@ NEEDED = (
     *_rights("", "pods", "list deletecollection"),
     # `gpuprov kubeconfig` makes the award's service account and a token for it; a teardown takes both back.
     *_rights("", "serviceaccounts", "create"),
-    *_rights("", "serviceaccounts", "delete", _ACCOUNT),
-    *_rights("", "serviceaccounts/token", "create", _ACCOUNT),
+    *_rights("", "serviceaccounts", "delete", SERVICE_ACCOUNT),
+    *_rights("", "serviceaccounts/token", "create", SERVICE_ACCOUNT),
 )
 """Every right that gpuprov's commands use on a provider's cluster."""
 
