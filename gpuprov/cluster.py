@@ -61,13 +61,17 @@ class PerGpu(_Config):
     cpu: int = Field(default=24, ge=1, description="CPU cores")
     memory_gib: int = Field(default=200, ge=1, alias="memoryGiB", description="memory in GiB")
     storage_gib: int = Field(default=500, ge=0, alias="storageGiB", description="volume claims in GiB")
+    ephemeral_gib: int = Field(default=2000, ge=1, alias="ephemeralGiB", description="the servers' own disks in GiB")
 
 
 class ContainerDefaults(_Config):
-    """What a container gets that declares nothing: a quota on cpu or memory makes every container declare them."""
+    """What a container gets that declares nothing: a quota on cpu, memory or disk makes every one declare them."""
 
     cpu: int = Field(default=4, ge=1, description="CPU cores, request and limit")
     memory_gib: int = Field(default=32, ge=1, alias="memoryGiB", description="memory in GiB, request and limit")
+    ephemeral_gib: int = Field(
+        default=50, ge=1, alias="ephemeralGiB", description="the server's own disk in GiB, request and limit"
+    )
 
 
 class GpuPool(_Config):

@@ -8,7 +8,7 @@ Why each rule is as it is:
 - An extended resource counts only as ``requests.<name>``; other keys are accepted by the API server and enforce
   nothing. Every name under which a GPU could be had and that is not awarded is set to 0.
 - A quota is blind to the GPU model: the namespace's node selector (admission plugin PodNodeSelector) forces it.
-- cpu and memory are limited on both sides because a server's GPUs are shared between awards.
+- cpu, memory and the servers' own disks are limited on both sides because a server is shared between awards.
 """
 
 from __future__ import annotations
@@ -65,6 +65,8 @@ _COUNTS = {
     "count/resourceclaimtemplates.resource.k8s.io": 0,
 }
 _PODS_PER_GPU = 25
+_ENDED_PODS = 8
+"""Pods that have ended are not charged as pods: how many times as many may be there in all."""
 
 
 def selector(provider: str) -> str:
@@ -97,6 +99,7 @@ def quota_hard(tenant: Tenant, cluster: ProviderCluster) -> dict[str, str]:
     per_gpu = tenant.pool.per_gpu
     cpu = count(tenant.gpus * per_gpu.cpu)
     memory = gib(tenant.gpus * per_gpu.memory_gib)
+    disk = gib(tenant.gpus * per_gpu.ephemeral_gib)
     names = {*cluster.other_gpu_resources, *(pool.resource for pool in cluster.pools)}
     hard = {f"requests.{name}": "0" for name in sorted(names)}
     for device_class in cluster.device_classes:
@@ -109,7 +112,10 @@ def quota_hard(tenant: Tenant, cluster: ProviderCluster) -> dict[str, str]:
         "requests.memory": memory,
         "limits.memory": memory,
         "requests.storage": gib(tenant.gpus * per_gpu.storage_gib),
+        "requests.ephemeral-storage": disk,
+        "limits.ephemeral-storage": disk,
         "pods": count(tenant.gpus * _PODS_PER_GPU),
+        "count/pods": count(tenant.gpus * _PODS_PER_GPU * _ENDED_PODS),
     }
     return hard | {name: count(most) for name, most in _COUNTS.items()}
 
@@ -150,7 +156,12 @@ def _quota(tenant: Tenant, cluster: ProviderCluster) -> Manifest:
 
 
 def _limit_range(tenant: Tenant, cluster: ProviderCluster) -> Manifest:
-    defaults = {"cpu": count(cluster.container_defaults.cpu), "memory": gib(cluster.container_defaults.memory_gib)}
+    given = cluster.container_defaults
+    defaults = {
+        "cpu": count(given.cpu),
+        "memory": gib(given.memory_gib),
+        "ephemeral-storage": gib(given.ephemeral_gib),
+    }
     return {
         "apiVersion": "v1",
         "kind": "LimitRange",

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 from chart_cluster import CHART, RBAC, Answer, Person, award, folder, helm, pod
 from chart_rules import CORE, DRY, ELSEWHERE, KEY, NAMESPACE, OBJECTS, PODS, RULES, SPACES, THERE, Ask, env, named
-from sandbox_fixtures import ALPHA, eventually, programs
+from sandbox_fixtures import ALPHA, admin_kubeconfig, eventually, programs
 
 from gpuprov.sandbox import Sandbox, controlplane
 
@@ -56,7 +56,7 @@ API_SERVER = controlplane.api_server
 def bare_api_server(layout: controlplane.Layout) -> list[str]:
     kept = [one for one in API_SERVER(layout) if "admission-plugins" not in one]
     plugins = ["--enable-admission-plugins=NodeRestriction", "--disable-admission-plugins=PodSecurity"]
-    return [*kept, *plugins, "--allow-privileged=true"]
+    return [*kept, *plugins]
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[People]:
         patch.setattr(controlplane, "api_server", bare_api_server)
         try:
             made.up()
-            found = everybody(made.kubeconfig)
+            found = everybody(admin_kubeconfig(made))
             furnish(found)
             yield found
         finally:

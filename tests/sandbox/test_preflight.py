@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from sandbox_fixtures import ALPHA, api_of, created, eventually, programs
+from sandbox_fixtures import ALPHA, admin_kubeconfig, api_of, created, eventually, programs
 
 from gpuprov import toolchain
 from gpuprov.award import SEOUL
@@ -143,7 +143,7 @@ def chart(sandbox: Sandbox) -> None:
     helm = toolchain.ensure(("helm",)).binary("helm")
     command = [str(helm), "upgrade", "--install", "gpuprov", str(CHART), "--namespace", SYSTEM, "--create-namespace"]
     command += ["--set-json", f"operator.subjects={json.dumps([OPERATOR])}"]
-    environment = {"KUBECONFIG": str(sandbox.kubeconfig), "HOME": str(sandbox.root.parent), "PATH": os.defpath}
+    environment = {"KUBECONFIG": str(admin_kubeconfig(sandbox)), "HOME": str(sandbox.root.parent), "PATH": os.defpath}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
@@ -160,7 +160,7 @@ def identity(sandbox: Sandbox, api: Api, namespace: str, name: str, folder: Path
     created(api, accounts, {"metadata": {"name": name}})
     request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
     token = created(api, f"{accounts}/{name}/token", request).body["status"]["token"]
-    document = yaml.safe_load(sandbox.kubeconfig.read_text())
+    document = yaml.safe_load(admin_kubeconfig(sandbox).read_text())
     document["users"] = [{"name": name, "user": {"token": token}}]
     document["contexts"] = [{"name": "alpha", "context": {"cluster": "alpha", "user": name}}]
     path = folder / "kubeconfig"
@@ -236,7 +236,7 @@ def plugin(**environment: str) -> dict[str, Any]:
 
 def test_a_bare_cluster_lacks_what_the_chart_brings(sandbox: Sandbox, project: Project) -> None:
     """Runs before the chart is installed: the other tests ask for it."""
-    found = project.preflight(sandbox.kubeconfig)
+    found = project.preflight(admin_kubeconfig(sandbox))
     assert found.code == 1
     policies, role = found.of("admission", "failed")
     assert policies["seen"].startswith("none of the policies gpuprov-gpu")
@@ -380,7 +380,7 @@ def test_shares_in_the_plugins_configuration(project: Project, sandbox: Sandbox,
     daemon_set["spec"]["template"]["spec"]["volumes"] = [{"name": "config", "configMap": {"name": "plugin-config"}}]
     maps = "/api/v1/namespaces/kube-system/configmaps"
     with there(api, maps, {"metadata": {"name": "plugin-config"}, "data": data}), there(api, PLUGINS, daemon_set):
-        as_admin, as_operator = project.preflight(sandbox.kubeconfig), project.preflight(operator)
+        as_admin, as_operator = project.preflight(admin_kubeconfig(sandbox)), project.preflight(operator)
     assert as_admin.only("failed")["seen"] == ("kube-system/nvidia-device-plugin: GPUs are shared: nvidia.com/gpu x 4")
     assert any("device list strategy cdi-cri" in one["seen"] for one in as_admin.of("device plugin", "ok"))
     assert as_operator.code == 0
@@ -485,7 +485,7 @@ def test_the_selector_of_nodes_is_tried_in_a_tenants_namespace(
         created(api, f"{inside}/resourcequotas", dict(quota))
         created(api, f"{inside}/limitranges", dict(limits))
         eventually(lambda: api.get(f"{inside}/serviceaccounts/default") is not None)
-        tried = selector_line(project.preflight(sandbox.kubeconfig))
+        tried = selector_line(project.preflight(admin_kubeconfig(sandbox)))
         assert (tried["result"], "refuses a pod" in tried["seen"]) == ("ok", True)
         assert (api.get(pods) or {})["items"] == []
         untried = selector_line(project.preflight(operator))

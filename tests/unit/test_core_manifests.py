@@ -69,9 +69,9 @@ def test_gib_in_plain_numbers(count, text):
     assert gib(count) == text
 
 
-@given(st.integers(1, 400), st.integers(1, 128), st.integers(1, 2048), st.integers(0, 4096))
-def test_what_comes_with_the_gpus_is_in_proportion(gpus, cpu, memory, storage):
-    per_gpu = PerGpu(cpu=cpu, memory_gib=memory, storage_gib=storage)
+@given(st.integers(1, 400), st.integers(1, 128), st.integers(1, 2048), st.integers(0, 4096), st.integers(1, 4096))
+def test_what_comes_with_the_gpus_is_in_proportion(gpus, cpu, memory, storage, disk):
+    per_gpu = PerGpu(cpu=cpu, memory_gib=memory, storage_gib=storage, ephemeral_gib=disk)
     where = cluster()
     pool = where.pools[0].model_copy(update={"per_gpu": per_gpu})
     hard = {name: parse_quantity(text) for name, text in quota_hard(tenant(gpus=gpus, pool=pool), where).items()}
@@ -79,6 +79,8 @@ def test_what_comes_with_the_gpus_is_in_proportion(gpus, cpu, memory, storage):
     assert hard["requests.cpu"] == hard["limits.cpu"] == cpu * gpus
     assert hard["requests.memory"] == hard["limits.memory"] == memory * gpus * 1024**3
     assert hard["requests.storage"] == storage * gpus * 1024**3
+    assert hard["requests.ephemeral-storage"] == hard["limits.ephemeral-storage"] == disk * gpus * 1024**3
+    assert hard["count/pods"] == 8 * hard["pods"]
 
 
 def test_every_quantity_is_as_the_api_server_prints_it():
@@ -119,7 +121,7 @@ def test_an_extended_resource_stands_only_where_it_is_enforced():
         if slash and domain.endswith((".com", ".io")) and not name.startswith("count/"):
             enforced = name.startswith("requests.") or name.endswith(".deviceclass.resource.k8s.io/devices")
             assert enforced, name
-        assert not name.startswith("limits.") or name in ("limits.cpu", "limits.memory")
+        assert not name.startswith("limits.") or name in ("limits.cpu", "limits.memory", "limits.ephemeral-storage")
 
 
 def test_quota_and_limits_come_before_access():
@@ -131,7 +133,8 @@ def test_containers_that_declare_nothing_get_the_defaults_of_the_cluster():
     where = cluster().model_copy(update={"container_defaults": ContainerDefaults(cpu=2, memory_gib=1024)})
     limits = next(one for one in tenant_manifests(tenant(), where) if one["kind"] == "LimitRange")
     (container,) = limits["spec"]["limits"]
-    assert container["default"] == container["defaultRequest"] == {"cpu": "2", "memory": "1Ti"}
+    amounts = {"cpu": "2", "memory": "1Ti", "ephemeral-storage": "50Gi"}
+    assert container["default"] == container["defaultRequest"] == amounts
 
 
 def test_the_namespace_forces_the_nodes_of_the_awarded_model():

@@ -147,11 +147,11 @@ def make(sandbox: Sandbox, name: str, *, policies: bool) -> Lab:
 
 
 def as_suppliers_run_it(layout: Layout, *, plugin: bool = True) -> list[str]:
-    """Return the API server's arguments: privileged pods are known to it, else no policy is needed against them.
+    """Return the API server's arguments.
 
     Without ``plugin`` the server does not force node selectors on namespaces, as managed clusters do not.
     """
-    arguments = [*_SANDBOX_API_SERVER(layout), "--allow-privileged=true"]
+    arguments = _SANDBOX_API_SERVER(layout)
     return arguments if plugin else [one.removesuffix(",PodNodeSelector") for one in arguments]
 
 
@@ -165,18 +165,22 @@ def specification(name: str) -> ClusterSpec:
 def install(sandbox: Sandbox, name: str, *settings: str) -> None:
     """Install the chart as a cluster's administrator does, or upgrade it to other settings."""
     helm = toolchain.ensure(("helm",)).binary("helm")
-    where = ["--kubeconfig", str(sandbox.kubeconfig), "--kube-context", name, "--namespace", RELEASE_NAMESPACE]
+    where = [
+        "--kubeconfig",
+        str(sandbox.kubeconfig),
+        "--kube-context",
+        f"{name}-admin",
+        "--namespace",
+        RELEASE_NAMESPACE,
+    ]
     command = [str(helm), "upgrade", "--install", RELEASE, str(CHART), *where, "--create-namespace", "--reset-values"]
     done = subprocess.run([*command, *settings], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
 def _operator(layout: Layout) -> Client:
-    """Return gpuprov's own identity: its certificate, or until there is one the administrator in its name."""
-    if (layout.pki / "operator.crt").exists():
-        return Client(layout, certificate="operator")
-    headers = {"Impersonate-User": "gpuprov", "Impersonate-Group": "gpuprov-operators"}
-    return Client(layout, certificate="admin", headers=headers)
+    """Return gpuprov's own identity."""
+    return Client(layout, certificate="gpuprov")
 
 
 def _offer(lab: Lab) -> None:

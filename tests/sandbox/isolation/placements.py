@@ -1,7 +1,7 @@
 """The attempts of `placement`, in the order of the table."""
 
 from gpuprov.sandbox import A100
-from isolation.answers import NODE_SELECTOR, PENDING, RBAC, WORKS
+from isolation.answers import NODE_SELECTOR, PENDING, QUOTA, RBAC, WORKS
 from isolation.attempt import Attempt, all_by, chart_by, role_first, try_pod, try_post
 from isolation.lab import LABEL, RESERVED
 from isolation.placement import (
@@ -106,8 +106,7 @@ ATTEMPTS = (
         name="a request for a server's whole disk",
         gain="a server on which nobody else fits",
         act=try_pod({"metadata": {"name": "attempt"}, "spec": pod_spec(container({"ephemeral-storage": "24Ti"}))}),
-        expected=all_by(WORKS),
-        note="The quota has no `requests.ephemeral-storage`",
+        expected=all_by(QUOTA),
     ),
     Attempt(
         name="another award's pod evicted",
