@@ -27,8 +27,7 @@ def run(job: Job) -> Outcome:
     _lower(job)
     released, stuck, held = _release(job)
     insist_on_parent()
-    if released:
-        reclaim.delete(job.cluster, [one.namespace for one in job.reclaim if one.award_id in released])
+    freed = _end(job, released, stuck, begun)
     postponed = _postpone(job, held)
     stuck |= _settle(job)
     failed: list[str] = []
@@ -42,7 +41,6 @@ def run(job: Job) -> Outcome:
         failed = [one.error for one in done if one.error]
         broken = {one.stack for one in done if one.error}
         touch = {award_id for award_id in touch if job.cluster.stack_of(award_id) not in broken}
-    freed = _prove(job, released, stuck, begun)
     return Outcome(
         provider=job.cluster.provider,
         applied=tuple(sorted(touch)),
@@ -108,6 +106,37 @@ def _release(job: Job) -> tuple[dict[str, float], dict[str, str], dict[str, int]
     if free:
         progress(f"the GPUs of {len(free)} awards are proven free")
     return free, stuck, held
+
+
+def _end(job: Job, released: dict[str, float], stuck: dict[str, str], begun: float) -> list[Freed]:
+    """Delete the namespaces and read back that they are gone; what remains is added to ``stuck``.
+
+    Before Pulumi, which would wait for one that hangs, and hold up all other awards with it.
+    """
+    going: list[Reclaim] = [one for one in job.reclaim if one.award_id in released]
+    if not going:
+        return []
+    names = [one.namespace for one in going]
+    reclaim.delete(job.cluster, names)
+    remains = reclaim.prove_gone(job.cluster, names, timeout=job.timeout, progress=progress)
+    seconds = time.monotonic() - begun
+    stuck.update(
+        (one.award_id, f"namespace {one.namespace}: {remains[one.namespace]}")
+        for one in going
+        if one.namespace in remains
+    )
+    return [
+        Freed(
+            award_id=one.award_id,
+            namespace=one.namespace,
+            model=one.model,
+            gpus=one.gpus,
+            pods_seconds=released[one.award_id],
+            seconds=seconds,
+        )
+        for one in going
+        if one.namespace not in remains
+    ]
 
 
 def _settle(job: Job) -> dict[str, str]:
@@ -196,32 +225,6 @@ def _sum(done: Sequence[StackDone]) -> dict[str, int]:
         for operation, number in one.operations.items():
             total[operation] = total.get(operation, 0) + number
     return total
-
-
-def _prove(job: Job, released: dict[str, float], stuck: dict[str, str], begun: float) -> list[Freed]:
-    """Read back that the namespaces are gone; what remains is added to ``stuck``."""
-    going: list[Reclaim] = [one for one in job.reclaim if one.award_id in released]
-    if not going:
-        return []
-    remains = reclaim.prove_gone(job.cluster, [one.namespace for one in going], timeout=job.timeout, progress=progress)
-    seconds = time.monotonic() - begun
-    stuck.update(
-        (one.award_id, f"namespace {one.namespace}: {remains[one.namespace]}")
-        for one in going
-        if one.namespace in remains
-    )
-    return [
-        Freed(
-            award_id=one.award_id,
-            namespace=one.namespace,
-            model=one.model,
-            gpus=one.gpus,
-            pods_seconds=released[one.award_id],
-            seconds=seconds,
-        )
-        for one in going
-        if one.namespace not in remains
-    ]
 
 
 def _complaint(stuck: dict[str, str], postponed: set[str]) -> str | None:

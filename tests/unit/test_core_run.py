@@ -359,8 +359,8 @@ def test_gpus_are_given_back_before_others_get_them(monkeypatch, capsys):
         ("lower", {"gpu-b": quota_hard(made.tenants[1], made.cluster)}),
         ("release", ["gpu-x"]),
         ("delete", ["gpu-x"]),
-        ("up", {"A", "B", "X"}, ["A", "B", "Z"], False),
         ("prove", ["gpu-x"]),
+        ("up", {"A", "B", "X"}, ["A", "B", "Z"], False),
     ]
     assert (outcome.error, outcome.operations, outcome.stuck, outcome.postponed) == (None, {"create": 6}, {}, ())
     assert [(one.award_id, one.namespace, one.gpus, one.pods_seconds) for one in outcome.freed] == [
@@ -375,7 +375,7 @@ def test_what_is_stuck_stays_in_the_state_and_whoever_needs_it_waits(monkeypatch
         [("A", 8), ("B", 8), ("S", 1)], grow=("A", "S"), reclaim=[("X", 8), ("Y", 1)], told={"X": {}, "Y": {}, "B": {}}
     )
     outcome, asked = run(made, monkeypatch, stuck={"gpu-x": (("pod a", "pod b"), 8)})
-    assert asked[1:] == [("delete", ["gpu-y"]), ("up", {"Y"}, ["B", "X"], False), ("prove", ["gpu-y"])]
+    assert asked[1:] == [("delete", ["gpu-y"]), ("prove", ["gpu-y"]), ("up", {"Y"}, ["B", "X"], False)]
     assert outcome.stuck == {"X": "pod a; pod b"}
     assert outcome.postponed == ("A", "S")
     assert outcome.error == worker._complaint(outcome.stuck, {"A", "S"})
@@ -398,7 +398,8 @@ def test_where_all_that_differs_is_stuck_pulumi_is_not_started(monkeypatch):
 
 def test_a_namespace_that_does_not_go_is_not_credited(monkeypatch):
     made = plain([], reclaim=[("X", 8), ("Y", 8)], told={"X": {}, "Y": {}})
-    outcome, _ = run(made, monkeypatch, remains={"gpu-y": "a finalizer"})
+    outcome, asked = run(made, monkeypatch, remains={"gpu-y": "a finalizer"})
+    assert asked[-1] == ("up", {"X"}, ["Y"], False)  # Pulumi would wait for Y
     assert [one.award_id for one in outcome.freed] == ["X"]
     assert outcome.stuck == {"Y": "namespace gpu-y: a finalizer"}
     assert "Y is not reclaimed: namespace gpu-y: a finalizer" in outcome.error
