@@ -99,14 +99,23 @@ def test_a_broken_program_is_refused_with_every_policys_name(story: Story, progr
         assert said in ran.out, (said, ran.out)
 
 
+ELSEWHERE = """
+from functools import partial
+from pathlib import Path
+
+import pulumi
+
+from gpuprov.program import declare
+from gpuprov.run import byhand
+
+what = byhand.decide(Path(__file__).parent.parent, pulumi.get_stack())
+elsewhere = what.cluster.model_copy(update={"context": "kt-cloud"})
+pulumi.run(partial(declare, elsewhere, what.tenants, what.cluster_uid))
+"""
+
+
 def test_another_cluster_is_outside_too(story: Story, program: Path) -> None:
-    text = program.read_text(encoding="utf-8")
-    program.write_text(
-        text.replace("declare, what.cluster,", "declare, elsewhere,").replace(
-            "pulumi.run(", "elsewhere = what.cluster.model_copy(update={'context': 'kt-cloud'})\npulumi.run("
-        ),
-        encoding="utf-8",
-    )
+    program.write_text(ELSEWHERE, encoding="utf-8")
     ran = story.by_hand("preview", SDS, *PACK)
     assert (ran.code != 0, refused(ran)) == (True, {Rule.INSIDE}), ran
 
