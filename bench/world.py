@@ -15,14 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import yaml
 from kubernetes import client, config
 
 from gpuprov import toolchain
 from gpuprov.award import SEOUL
 from gpuprov.cluster import ProviderCluster
-from gpuprov.manifests import MANAGED_BY, MANAGER, PROVIDER_LABEL, Manifest, cluster_role, tenant_manifests
+from gpuprov.manifests import MANAGED_BY, MANAGER, PROVIDER_LABEL, Manifest, tenant_manifests
 from gpuprov.project import open_project
 from gpuprov.quantity import whole
+from gpuprov.run.credentials import write_private
 from gpuprov.run.pipeline import load
 from gpuprov.sandbox import H100, ClusterSpec, NodePool, Sandbox
 from gpuprov.tenant import Tenant
@@ -54,6 +56,7 @@ config:
   gpuprov:cluster:
     aliases: [Bench]
     context: bench
+    requireChart: false
     shards: %d
     pools:
       - model: H100
@@ -94,7 +97,7 @@ class World:
     @property
     def core(self) -> Any:  # noqa: ANN401 (the client's models say of every field that it may be missing)
         """A way to the API server, as its administrator."""
-        return client.CoreV1Api(config.new_client_from_config(config_file=str(self.sandbox.kubeconfig)))
+        return client.CoreV1Api(config.new_client_from_config(config_file=self.environment["KUBECONFIG"]))
 
     def write_list(self, *, changed: bool = False, forfeited: bool = False) -> None:
         """Write the award list: all awards, or with one reduced, or with one gone."""
@@ -114,11 +117,6 @@ class World:
         """The five objects of each tenant, by namespace: the same for every tool."""
         cluster = self.cluster
         return {tenant.namespace: tenant_manifests(tenant, cluster) for tenant in self.tenants()}
-
-    @property
-    def role(self) -> Manifest:
-        """The one object that all tenants share."""
-        return cluster_role()
 
     def run(self, *command: str, at: str = AT, cwd: Path | None = None, **environment: str) -> str:
         """Run one command to its end and return its standard output. Raises TooLong; any failure is WrongState."""
@@ -214,13 +212,23 @@ def world(folder: Path, awards: int, shards: int) -> Iterator[World]:
 def _environment(sandbox: Sandbox, folder: Path, path: str) -> dict[str, str]:
     own: Mapping[str, str] = {
         "PATH": path,
-        "KUBECONFIG": str(sandbox.kubeconfig),
+        "KUBECONFIG": str(_as_administrator(sandbox, folder)),
         "PULUMI_HOME": str(folder / "pulumi-home"),
         "XDG_STATE_HOME": str(folder / "state-home"),
         "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
         "PULUMI_CONFIG_PASSPHRASE": "",
     }
     return {**os.environ, **own}
+
+
+def _as_administrator(sandbox: Sandbox, folder: Path) -> Path:
+    """Write a kubeconfig with the administrator's context alone, named ``bench``: every tool has the same rights."""
+    document = yaml.safe_load(sandbox.kubeconfig.read_text(encoding="utf-8"))
+    document["contexts"] = [{"name": "bench", "context": {"cluster": "bench", "user": "bench-admin"}}]
+    document["current-context"] = "bench"
+    path = folder / "kubeconfig"
+    write_private(path, yaml.safe_dump(document))
+    return path
 
 
 def _pod() -> dict[str, Any]:

@@ -24,6 +24,7 @@ REPOSITORY = Path(__file__).parent.parent
 HERE = REPOSITORY / ".story"
 PROJECT = HERE / "project"
 SANDBOX = HERE / "sandbox"
+CREDENTIAL = HERE / "hpc-2026-1-003.kubeconfig"
 GPUPROV = [sys.executable, "-m", "gpuprov"]
 JANUARY, MARCH = "2026-01-02T09:00+09:00", "2026-03-01T09:00+09:00"
 LAST_SECOND, TERM_END = "2026-06-30T23:59:59+09:00", "2026-07-01T00:00+09:00"
@@ -33,6 +34,7 @@ def main() -> None:
     """Tell the story; any command that ends otherwise than it should ends the story too."""
     begun = time.monotonic()
     prepare()
+    set_up()
     provision()
     use()
     forfeit_and_reduce()
@@ -59,7 +61,9 @@ def prepare() -> None:
     shutil.rmtree(HERE, ignore_errors=True)
     PROJECT.mkdir(parents=True)
     shutil.copy(REPOSITORY / "Pulumi.yaml", PROJECT)
-    shutil.copytree(REPOSITORY / "stacks", PROJECT / "stacks", ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in ("stacks", "charts", "policies"):
+        ignored = shutil.ignore_patterns("__pycache__", ".venv")
+        shutil.copytree(REPOSITORY / folder, PROJECT / folder, ignore=ignored)
     (PROJECT / "examples").mkdir()
     for path in (REPOSITORY / "examples").glob("*.csv"):
         shutil.copy(path, PROJECT / "examples")
@@ -68,6 +72,12 @@ def prepare() -> None:
     os.environ["KUBECONFIG"] = str(SANDBOX / "kubeconfig")
     os.environ["PULUMI_BACKEND_URL"] = f"file://{SANDBOX / 'pulumi'}"
     os.environ["PULUMI_CONFIG_PASSPHRASE"] = ""
+
+
+def set_up() -> None:
+    """Install what holds tenants to their quota, as the clusters' administrators do once."""
+    title("What each cluster needs once: roles, admission rules, priority classes (charts/gpu-cluster)")
+    gpuprov("setup", "--yes")
 
 
 def provision() -> None:
@@ -84,25 +94,36 @@ def provision() -> None:
 
 
 def use() -> None:
-    """Run a pod within a quota, and ask for one GPU too many, as a member of the awardee's group."""
-    title("HPC-2026-1-003 has 8 H100 at Samsung SDS: a pod with 8 runs, one GPU more is refused by the API server")
-    core = awardee("samsung-sds", "gpuprov:hpc-2026-1-003")
+    """Run a pod within a quota, and ask for one GPU too many, with the awardee's own credential."""
+    title("HPC-2026-1-003 has 8 H100 at Samsung SDS: with its own credential a pod with 8 runs, and nothing more")
+    gpuprov("kubeconfig", "HPC-2026-1-003", "--out", str(CREDENTIAL), "--at", JANUARY)
+    core = awardee()
     core.create_namespaced_pod("gpu-hpc-2026-1-003", pod("train", 8))
     while (train := core.read_namespaced_pod("train", "gpu-hpc-2026-1-003")).status.phase != "Running":
         time.sleep(0.1)
     say(f"  pod train: Running with 8 GPUs on node {train.spec.node_name}")
+    refused("pod one-more", pod("one-more", 1))
+    shared = pod("look-around", 0)
+    shared["spec"]["containers"][0] |= {"env": [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"}], "resources": {}}
+    refused("a pod that asks for no GPU and wants to see all", shared)
+
+
+def refused(what: str, body: dict[str, Any]) -> None:
+    """Show how the API server refuses a pod of HPC-2026-1-003."""
     try:
-        core.create_namespaced_pod("gpu-hpc-2026-1-003", pod("one-more", 1))
+        awardee().create_namespaced_pod("gpu-hpc-2026-1-003", body)
     except client.ApiException as error:
-        say(f"  pod one-more: {error.status} {json.loads(error.body)['message']}")
+        text = json.loads(error.body)["message"] if error.body else error.reason
+        say(f"  {what}: {error.status} {text}")
     else:
-        raise SystemExit("a pod beyond the quota was accepted")
+        raise SystemExit(f"{what} was accepted")
 
 
 def forfeit_and_reduce() -> None:
     """Take one award back with its pod running, and half of another."""
     title("It forfeits, with its pod still running: recorded in the ledger, pod ended, namespace gone, GPUs free")
     gpuprov("forfeit", "HPC-2026-1-003", "--reason", "no answer since January", "--yes", "--at", MARCH)
+    refused("its credential", pod("afterwards", 1))
     title("HPC-2026-1-009 at Elice Cloud keeps 4 of its 8 H100")
     gpuprov("reduce", "HPC-2026-1-009", "--to", "4", "--reason", "half unused", "--yes", "--at", MARCH)
     gpuprov("status")
@@ -170,12 +191,9 @@ def connection(provider: str) -> client.ApiClient:
     return config.new_client_from_config(config_file=str(SANDBOX / "kubeconfig"), context=provider)
 
 
-def awardee(provider: str, group: str) -> client.CoreV1Api:
-    """Return a client that acts as a member of an awardee's group."""
-    api = connection(provider)
-    api.set_default_header("Impersonate-User", "researcher@example.org")
-    api.set_default_header("Impersonate-Group", group)
-    return client.CoreV1Api(api)
+def awardee() -> client.CoreV1Api:
+    """Return a client with the credential that HPC-2026-1-003 was given."""
+    return client.CoreV1Api(config.new_client_from_config(config_file=str(CREDENTIAL)))
 
 
 def pod(name: str, gpus: int) -> dict[str, Any]:

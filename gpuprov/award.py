@@ -19,6 +19,10 @@ from gpuprov.gpu import GPUS_PER_SERVER, GpuModel
 SEOUL = ZoneInfo("Asia/Seoul")
 """The programme's time zone: its days begin and end in Korean time."""
 
+PROGRAMME_END = datetime(2026, 7, 1, tzinfo=SEOUL)
+"""The first instant after the first half of 2026. No rule gives an end for all rounds: a default (policy) that the
+project's ``programmeEnd`` replaces."""
+
 TRACK_1_MOST_H100 = 4
 
 AwardId = Annotated[

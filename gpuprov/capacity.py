@@ -55,6 +55,11 @@ def allocated_over_time(allocations: Iterable[Allocation]) -> list[tuple[datetim
     return sums
 
 
+def peak(allocations: Iterable[Allocation]) -> int:
+    """Return the highest sum of GPUs at any instant."""
+    return max((total for _, total in allocated_over_time(allocations)), default=0)
+
+
 def excesses(allocations: Sequence[Allocation], clusters: Sequence[ProviderCluster]) -> list[Excess]:
     """Return every interval in which a pool is exceeded, joined where neighbours exceed by the same number.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from hashlib import sha256
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -61,13 +61,17 @@ class PerGpu(_Config):
     cpu: int = Field(default=24, ge=1, description="CPU cores")
     memory_gib: int = Field(default=200, ge=1, alias="memoryGiB", description="memory in GiB")
     storage_gib: int = Field(default=500, ge=0, alias="storageGiB", description="volume claims in GiB")
+    ephemeral_gib: int = Field(default=2000, ge=1, alias="ephemeralGiB", description="the servers' own disks in GiB")
 
 
 class ContainerDefaults(_Config):
-    """What a container gets that declares nothing: a quota on cpu or memory makes every container declare them."""
+    """What a container gets that declares nothing: a quota on cpu, memory or disk makes every one declare them."""
 
     cpu: int = Field(default=4, ge=1, description="CPU cores, request and limit")
     memory_gib: int = Field(default=32, ge=1, alias="memoryGiB", description="memory in GiB, request and limit")
+    ephemeral_gib: int = Field(
+        default=50, ge=1, alias="ephemeralGiB", description="the server's own disk in GiB, request and limit"
+    )
 
 
 class GpuPool(_Config):
@@ -88,6 +92,12 @@ class ProviderCluster(_Config):
     provider: ProviderName
     aliases: tuple[str, ...] = Field(default=(), description="how award lists write this supplier")
     context: str = Field(min_length=1, description="the kubeconfig context; never credentials")
+    admin_context: str | None = Field(
+        default=None, alias="adminContext", description="context of a cluster administrator, for `gpuprov setup` alone"
+    )
+    chart_values: dict[str, Any] = Field(
+        default={}, alias="chartValues", description="values for charts/gpu-cluster on this cluster"
+    )
     uid: str | None = Field(default=None, description="UID of the kube-system namespace, to pin the cluster")
     pools: tuple[GpuPool, ...] = Field(min_length=1)
     group_prefix: str = Field(default="gpuprov:", alias="groupPrefix", description="before the group's name")
@@ -96,6 +106,9 @@ class ProviderCluster(_Config):
     )
     container_defaults: ContainerDefaults = Field(default=ContainerDefaults(), alias="containerDefaults")
     device_classes: tuple[str, ...] = Field(default=DEVICE_CLASSES, alias="deviceClasses")
+    require_chart: bool = Field(
+        default=True, alias="requireChart", description="grant nothing while charts/gpu-cluster is not in force"
+    )
     shards: int = Field(default=1, ge=1, le=64, strict=True, description="stacks that share the provider's awards")
 
     @model_validator(mode="after")
@@ -108,6 +121,21 @@ class ProviderCluster(_Config):
     def pool(self, model: GpuModel) -> GpuPool | None:
         """Return the pool of ``model``, or None where this cluster has none."""
         return next((pool for pool in self.pools if pool.model is model), None)
+
+    @property
+    def setup_stack(self) -> str:
+        """The name of the stack that has charts/gpu-cluster. No provider's name has a dot."""
+        return f"{self.provider}.setup"
+
+    @property
+    def setup_context(self) -> str:
+        """The context with which the chart is installed."""
+        return self.admin_context or self.context
+
+    @property
+    def administered(self) -> ProviderCluster:
+        """The cluster as its administrator sees it."""
+        return self.model_copy(update={"context": self.setup_context})
 
     @property
     def stacks(self) -> tuple[str, ...]:

@@ -10,11 +10,10 @@ from importlib.metadata import version
 from typing import Any
 
 from gpuprov.cluster import ProviderCluster
-from gpuprov.manifests import MANAGER, TENANT_TYPE, Manifest, cluster_role, tenant_manifests
+from gpuprov.manifests import MANAGER, TENANT_TYPE, Manifest, tenant_manifests
 from gpuprov.register import Registered, Registry
 from gpuprov.tenant import Tenant
 
-ACCESS_TYPE = "gpuprov:index:ClusterAccess"
 PLUGIN_VERSION = version("pulumi-kubernetes")
 
 _GROUPS = {"v1": "core/v1"}
@@ -64,13 +63,6 @@ def award_tenant(registry: Registry, provider: Registered, tenant: Tenant, clust
             depends_on=[home],
             deleted_with=home,
         )
-
-
-def cluster_access(registry: Registry, provider: Registered) -> None:
-    """Register what all tenants of a cluster share: the role that each tenant's binding refers to."""
-    component = registry.component(ACCESS_TYPE, "access")
-    role = cluster_role()
-    registry.custom(type_token(role), role["metadata"]["name"], declared(role), parent=component, provider=provider)
 
 
 def kubernetes_provider(registry: Registry, cluster: ProviderCluster) -> Registered:

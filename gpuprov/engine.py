@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,96 +24,118 @@ from pulumi.automation.errors import create_command_error
 from semver import VersionInfo
 
 from gpuprov import quiet, runs, state
-from gpuprov.component import ACCESS_TYPE
+from gpuprov.chart import declare_chart
 from gpuprov.errors import EngineError
 from gpuprov.manifests import TENANT_TYPE
 from gpuprov.program import declare
 from gpuprov.screen import Screen
-from gpuprov.stackrun import StackRun
+from gpuprov.stackrun import SetUp, StackRun
 
 PARALLEL = 64
 _LOCK_SECONDS = 0.5
+_SETUP_PATIENCE_SECONDS = 120.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Applied:
-    """What one run did: objects by Pulumi's operation (create, update, delete, same), and the seconds that it took."""
-
-    operations: Mapping[str, int]
-    seconds: float
-
-
-def urns(stack: str, project: str, award_ids: Collection[str], *, access: bool) -> list[str]:
-    """Return patterns for what a run on these awards may touch: their components, all that is in them, and the role.
+def urns(stack: str, project: str, award_ids: Collection[str]) -> list[str]:
+    """Return patterns for what a run on these awards may touch: their components and all that is in them.
 
     An award id has neither ``:`` nor ``*``, so a pattern never reaches another award. A pattern may match nothing,
     where an exact URN that the state does not have is an error for a refresh.
     """
     prefix = f"urn:pulumi:{stack}::{project}::"
-    tenants = [f"{prefix}{TENANT_TYPE}**::{award_id}" for award_id in sorted(award_ids)]
-    return [f"{prefix}{ACCESS_TYPE}**", *tenants] if access else tenants
+    return [f"{prefix}{TENANT_TYPE}**::{award_id}" for award_id in sorted(award_ids)]
 
 
-def up(what: StackRun, progress: Callable[[str], None]) -> Applied:
-    """Bring one stack to what it should be. Raises EngineError with what Pulumi said."""
-    begun = time.monotonic()
-    screen = Screen(progress)
+def up(what: StackRun, progress: Callable[[str], None]) -> Mapping[str, int]:
+    """Bring one stack to what it should be; return how many objects had which of Pulumi's operations.
+
+    Raises EngineError with what Pulumi said.
+    """
 
     async def program() -> None:
         only = None if what.touch is None else set(what.touch)
-        await declare(what.cluster, what.tenants, what.cluster_uid, access=what.access, only=only, told=what.told)
+        await declare(what.cluster, what.tenants, what.cluster_uid, only=only, told=what.told)
 
-    def run() -> None:
-        stack.up(
-            parallel=PARALLEL,
-            refresh=what.refresh,
-            target=None if what.touch is None else urns(what.stack, what.project, what.touch, access=what.access),
-            on_output=screen,
-            color="never",
-            suppress_outputs=True,
-            suppress_progress=True,
-        )
-
-    try:
-        command = _Command(what.root, what.stack)
-        workspace = auto.LocalWorkspace(
-            work_dir=str(what.root), program=program, env_vars=quiet.environment(), pulumi_command=command
-        )
-        stack = _Stack(what.stack, workspace)
-        if not what.exists:
-            with suppress(auto.StackAlreadyExistsError):  # a run that was killed may have made it just now
-                workspace.create_stack(what.stack)
-        _past_locks(run, what, begun + what.patience, progress)
-    except FileNotFoundError as error:
-        raise EngineError("pulumi is not on PATH; run `gpuprov toolchain install` or install Pulumi") from error
-    except auto.CommandError as error:
-        raise EngineError(f"{what.stack}: {screen.errors or str(error).strip()}") from error
-    return Applied(operations=screen.operations, seconds=time.monotonic() - begun)
+    stack = _Run(root=what.root, stack=what.stack, patience=what.patience, progress=progress)
+    targets = None if what.touch is None else urns(what.stack, what.project, what.touch)
+    return stack.up(program, exists=what.exists, refresh=what.refresh, target=targets)
 
 
-def _past_locks(run: Callable[[], None], what: StackRun, deadline: float, progress: Callable[[str], None]) -> None:
-    """Run; where a killed run of ours left its lock, remove it first, and where one still ends, wait for it.
+def set_up(what: SetUp, cluster_uid: str, progress: Callable[[str], None]) -> Mapping[str, int]:
+    """Bring a cluster to what the chart says, and back where somebody changed it. Raises EngineError as `up` does."""
 
-    A killed command does not take Pulumi with it: that ends by itself and saves its state. Raises EngineError where
-    somebody else holds the lock.
-    """
-    while True:
+    async def program() -> None:
+        await declare_chart(what.cluster, what.chart, cluster_uid)
+
+    run = _Run(root=what.root, stack=what.cluster.setup_stack, patience=_SETUP_PATIENCE_SECONDS, progress=progress)
+    return run.up(program, exists=False, refresh=True, target=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """One `pulumi up` on one stack. ``patience`` is how many seconds it waits for an earlier run of ours to end."""
+
+    root: Path
+    stack: str
+    patience: float
+    progress: Callable[[str], None]
+
+    def up(
+        self, program: Callable[[], Awaitable[None]], *, exists: bool, refresh: bool, target: list[str] | None
+    ) -> Mapping[str, int]:
+        deadline = time.monotonic() + self.patience
+        screen = Screen(self.progress)
+
+        def run() -> None:
+            stack.up(
+                parallel=PARALLEL,
+                refresh=refresh,
+                target=target,
+                on_output=screen,
+                color="never",
+                suppress_outputs=True,
+                suppress_progress=True,
+            )
+
         try:
-            return run()
-        except auto.ConcurrentUpdateError as error:
-            holder = runs.holder(what.root, what.stack, str(error))
-            if holder is runs.Holder.KILLED:
-                progress(f"removing the lock that a killed run left on {what.stack}")
-                state.cancel(what.root, what.stack)
-                runs.forget_killed(what.root, what.stack)
-            elif holder is runs.Holder.RUNNING and time.monotonic() < deadline:
-                progress(f"waiting for an earlier run on {what.stack} to end")
-                time.sleep(_LOCK_SECONDS)
-            else:
-                raise EngineError(
-                    f"{what.stack}: another run holds the stack's lock; wait for it, or if it was killed, run "
-                    f"`pulumi cancel --stack {what.stack}` and give the command again"
-                ) from error
+            command = _Command(self.root, self.stack)
+            workspace = auto.LocalWorkspace(
+                work_dir=str(self.root), program=program, env_vars=quiet.environment(), pulumi_command=command
+            )
+            stack = _Stack(self.stack, workspace)
+            if not exists:
+                with suppress(auto.StackAlreadyExistsError):  # a run that was killed may have made it just now
+                    workspace.create_stack(self.stack)
+            self._past_locks(run, deadline)
+        except FileNotFoundError as error:
+            raise EngineError("pulumi is not on PATH; run `gpuprov toolchain install` or install Pulumi") from error
+        except auto.CommandError as error:
+            raise EngineError(f"{self.stack}: {screen.errors or str(error).strip()}") from error
+        return screen.operations
+
+    def _past_locks(self, run: Callable[[], None], deadline: float) -> None:
+        """Run; where a killed run of ours left its lock, remove it first, and where one still ends, wait for it.
+
+        A killed command does not take Pulumi with it: that ends by itself and saves its state. Raises EngineError where
+        somebody else holds the lock.
+        """
+        while True:
+            try:
+                return run()
+            except auto.ConcurrentUpdateError as error:
+                holder = runs.holder(self.root, self.stack, str(error))
+                if holder is runs.Holder.KILLED:
+                    self.progress(f"removing the lock that a killed run left on {self.stack}")
+                    state.cancel(self.root, self.stack)
+                    runs.forget_killed(self.root, self.stack)
+                elif holder is runs.Holder.RUNNING and time.monotonic() < deadline:
+                    self.progress(f"waiting for an earlier run on {self.stack} to end")
+                    time.sleep(_LOCK_SECONDS)
+                else:
+                    raise EngineError(
+                        f"{self.stack}: another run holds the stack's lock; wait for it, or if it was killed, run "
+                        f"`pulumi cancel --stack {self.stack}` and give the command again"
+                    ) from error
 
 
 class _Command(auto.PulumiCommand):

@@ -1,24 +1,31 @@
 """Refuses plans that would do harm, before anything is changed.
 
-Three rules: no pool is ever granted beyond its capacity (nothing overrides this); awards do not go in masses unless
-the ledger or the promised end of their term explains it; and the cluster behind a kubeconfig context is the one that
-the stack was last applied to.
+Five rules: no pool is ever granted beyond its capacity (nothing overrides this); awards do not go in masses unless
+the ledger or the promised end of their term explains it; the cluster behind a kubeconfig context is the one that the
+stack was last applied to; nothing is granted where the rules that hold a tenant to its quota are not in force; and what
+is written keeps the rules that the policy pack enforces (docs/policies.md).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
+from gpuprov.award import PROGRAMME_END
 from gpuprov.cluster import ProviderCluster
 from gpuprov.errors import PlanRefused
 from gpuprov.gpu import GpuModel
+from gpuprov.manifests import tenant_manifests
 from gpuprov.observed import ObservedCluster
 from gpuprov.plan import Op, Plan
+from gpuprov.rules import Bounds, Rule, Violation, violations
 from gpuprov.tenant import Desired
 
 MASS_TEARDOWN_PERCENT = 20
 """Share of a cluster's live awards, in percent, that may go unexplained (policy: no rule of the programme)."""
+
+_MOST_OF_A_RULE = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,16 +47,20 @@ def check(  # noqa: PLR0917 (each is a part of the decision, and all are named a
     clusters: Mapping[str, ProviderCluster],
     known_uids: Mapping[str, str],
     confirmed: Confirmed,
+    programme_end: datetime = PROGRAMME_END,
 ) -> None:
     """Raise PlanRefused with every broken rule; return None where the plan may go on.
 
-    ``known_uids`` has, for each provider that was applied before, the UID of its cluster's kube-system namespace.
+    ``known_uids`` has, for each provider that was applied before, the UID of its cluster's kube-system namespace. No
+    term may reach into ``programme_end``.
     """
     reasons: list[str] = []
     for there in observed:
         cluster = clusters[there.provider]
         reasons += _wrong_cluster(there, cluster, known_uids.get(there.provider), confirmed)
         reasons += _over_capacity(plan, desired, cluster)
+        reasons += _not_set_up(plan, there, cluster)
+        reasons += _broken_rules(plan, Bounds.of(cluster, desired.tenants, programme_end))
     reasons += _mass_teardown(plan, observed, confirmed)
     if reasons:
         raise PlanRefused(reasons)
@@ -75,6 +86,19 @@ def _wrong_cluster(
     return []
 
 
+def _not_set_up(plan: Plan, there: ObservedCluster, cluster: ProviderCluster) -> list[str]:
+    """A quota that can be walked around is no allocation. What takes back or stays as it is goes on."""
+    grants = any(change.after > change.before for change in plan.on(there.provider))
+    if not (grants and there.missing and cluster.require_chart):
+        return []
+    return [
+        (
+            f"{there.provider}: the cluster lacks {', '.join(there.missing)}, so tenants could take more than they are "
+            f"given; its administrator installs charts/gpu-cluster with `gpuprov setup --provider {there.provider}`"
+        )
+    ]
+
+
 def _over_capacity(plan: Plan, desired: Desired, cluster: ProviderCluster) -> list[str]:
     """Count what is granted, and where an award shrinks what its pods still hold: those cards are not free yet.
 
@@ -94,6 +118,27 @@ def _over_capacity(plan: Plan, desired: Desired, cluster: ProviderCluster) -> li
         for pool in cluster.pools
         if held.get(pool.model, 0) > pool.capacity
     ]
+
+
+def _broken_rules(plan: Plan, bounds: Bounds) -> list[str]:
+    """Check the manifests of all tenants of a cluster where anything is written, with the policy pack's rules.
+
+    A plan that only takes back is never refused. The capacity was counted with more knowledge: what pods still hold.
+    """
+    provider = bounds.cluster.provider
+    if all(change.op is Op.RECLAIM or change.after < change.before for change in plan.on(provider)):
+        return []
+    objects = [one for tenant in bounds.awards.values() for one in tenant_manifests(tenant, bounds.cluster)]
+    by_rule: dict[Rule, list[Violation]] = {}
+    for one in violations(objects, bounds):
+        if one.rule is not Rule.CAPACITY:
+            by_rule.setdefault(one.rule, []).append(one)
+    reasons = []
+    for rule, found in by_rule.items():
+        reasons += [f"{provider}: {one}" for one in found[:_MOST_OF_A_RULE]]
+        if len(found) > _MOST_OF_A_RULE:
+            reasons.append(f"{provider}: and {len(found) - _MOST_OF_A_RULE} more like it ({rule})")
+    return reasons
 
 
 def _mass_teardown(plan: Plan, observed: Sequence[ObservedCluster], confirmed: Confirmed) -> list[str]:

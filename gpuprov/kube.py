@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import urllib3
@@ -22,7 +24,21 @@ READ_SECONDS = 60
 PAGE = 500
 """Objects in one page of a LIST: bounds the server's memory for one request."""
 
-_BAD_REQUEST, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 400, 401, 403, 404
+_BAD_REQUEST, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _CONFLICT = 400, 401, 403, 404, 409
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the server said to one request, whatever its status. ``date`` is its clock as HTTP writes it, if it told."""
+
+    status: int
+    data: dict[str, Any]
+    date: str | None
+
+    @property
+    def message(self) -> str:
+        """The server's reason for a refusal."""
+        return str(self.data.get("message", ""))
 
 
 class KubeApi:
@@ -72,6 +88,22 @@ class KubeApi:
         query = {"fieldManager": manager}
         self._request("PATCH", path, query=query, body=patch, content="application/merge-patch+json", missing_ok=True)
 
+    def create(self, path: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Create an object and return it as it is then, or None where one of that name is there."""
+        return self._request("POST", path, body=body, exists_ok=True)
+
+    def endpoint(self) -> tuple[str, bytes]:
+        """Return the server's address and the certificate, in PEM, that its own is checked with.
+
+        Raises ClusterError where the kubeconfig does without: nobody is to be handed an address that is not checked.
+        """
+        settings = self._client.configuration
+        if not settings.verify_ssl or not settings.ssl_ca_cert:
+            raise ClusterError(
+                self.provider, f"context {self._context!r} has no certificate authority; add it to the kubeconfig"
+            )
+        return settings.host, Path(settings.ssl_ca_cert).read_bytes()
+
     def delete(self, path: str, **query: str) -> None:
         """Delete an object or a collection; one that is gone already is a success."""
         self._request("DELETE", path, query=query, missing_ok=True)
@@ -85,7 +117,25 @@ class KubeApi:
         body: Mapping[str, Any] | None = None,
         content: str = "application/json",
         missing_ok: bool = False,
+        exists_ok: bool = False,
     ) -> dict[str, Any] | None:
+        answer = self.ask(method, path, query=query, body=body, content=content)
+        if (answer.status == _NOT_FOUND and missing_ok) or (answer.status == _CONFLICT and exists_ok):
+            return None
+        if answer.status >= _BAD_REQUEST:
+            raise self._refused(method, path, answer.status, str(answer.data.get("message")))
+        return answer.data
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        content: str = "application/json",
+    ) -> Answer:
+        """Return the server's answer, a refusal too. Raises ClusterUnreachable only where there is none."""
         request = self._client.param_serialize(
             method,
             path,
@@ -105,11 +155,7 @@ class KubeApi:
                 "and the network, then run the same command again",
             ) from error
         data: dict[str, Any] = json.loads(raw) if raw.startswith(b"{") else {"message": raw.decode(errors="replace")}
-        if response.status == _NOT_FOUND and missing_ok:
-            return None
-        if response.status >= _BAD_REQUEST:
-            raise self._refused(method, path, response.status, str(data.get("message")))
-        return data
+        return Answer(status=response.status, data=data, date=response.getheaders().get("Date"))
 
     def _refused(self, method: str, path: str, status: int, message: str) -> ClusterError:
         if status in (_FORBIDDEN, _UNAUTHORIZED):

@@ -8,7 +8,7 @@ Why each rule is as it is:
 - An extended resource counts only as ``requests.<name>``; other keys are accepted by the API server and enforce
   nothing. Every name under which a GPU could be had and that is not awarded is set to 0.
 - A quota is blind to the GPU model: the namespace's node selector (admission plugin PodNodeSelector) forces it.
-- cpu and memory are limited on both sides because a server's GPUs are shared between awards.
+- cpu, memory and the servers' own disks are limited on both sides because a server is shared between awards.
 """
 
 from __future__ import annotations
@@ -39,7 +39,13 @@ QUOTA = "gpu"
 LIMITS = "defaults"
 POLICY = "isolation"
 BINDING = "awardee"
+SERVICE_ACCOUNT = "awardee"
+"""The service account that `gpuprov kubeconfig` makes on request. The binding names it before it is there."""
+
 TENANT_ROLE = "gpuprov-tenant"
+RULES = ("gpuprov-gpu", "gpuprov-namespaces", "gpuprov-objects", "gpuprov-operator", "gpuprov-pods")
+"""The admission policies of charts/gpu-cluster and their bindings; the role of awardees comes from there too."""
+
 TENANT_TYPE = "gpuprov:index:AwardTenant"
 """Pulumi's type of the component that holds a tenant's objects."""
 
@@ -59,6 +65,8 @@ _COUNTS = {
     "count/resourceclaimtemplates.resource.k8s.io": 0,
 }
 _PODS_PER_GPU = 25
+_ENDED_PODS = 8
+"""Pods that have ended are not charged as pods: how many times as many may be there in all."""
 
 
 def selector(provider: str) -> str:
@@ -91,6 +99,7 @@ def quota_hard(tenant: Tenant, cluster: ProviderCluster) -> dict[str, str]:
     per_gpu = tenant.pool.per_gpu
     cpu = count(tenant.gpus * per_gpu.cpu)
     memory = gib(tenant.gpus * per_gpu.memory_gib)
+    disk = gib(tenant.gpus * per_gpu.ephemeral_gib)
     names = {*cluster.other_gpu_resources, *(pool.resource for pool in cluster.pools)}
     hard = {f"requests.{name}": "0" for name in sorted(names)}
     for device_class in cluster.device_classes:
@@ -103,38 +112,12 @@ def quota_hard(tenant: Tenant, cluster: ProviderCluster) -> dict[str, str]:
         "requests.memory": memory,
         "limits.memory": memory,
         "requests.storage": gib(tenant.gpus * per_gpu.storage_gib),
+        "requests.ephemeral-storage": disk,
+        "limits.ephemeral-storage": disk,
         "pods": count(tenant.gpus * _PODS_PER_GPU),
+        "count/pods": count(tenant.gpus * _PODS_PER_GPU * _ENDED_PODS),
     }
     return hard | {name: count(most) for name, most in _COUNTS.items()}
-
-
-def cluster_role() -> Manifest:
-    """Return the role of awardees, shared by all tenants of a cluster.
-
-    It leaves out what would widen an award: quotas, limit ranges, network policies and role bindings are read-only
-    or absent, and so are impersonation, service-account tokens and resource claims.
-    """
-    everything = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"]
-    reading = ["get", "list", "watch"]
-    return {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRole",
-        "metadata": {"name": TENANT_ROLE, "labels": {MANAGED_BY: MANAGER}},
-        "rules": [
-            _rule("", ["pods", "services", "configmaps", "secrets", "persistentvolumeclaims"], everything),
-            _rule("", ["pods/exec", "pods/attach", "pods/portforward", "pods/eviction"], ["get", "create"]),
-            _rule("", ["pods/log", "pods/status", "events", "resourcequotas", "limitranges"], reading),
-            _rule("", ["serviceaccounts", "endpoints"], reading),
-            _rule("apps", ["deployments", "replicasets", "statefulsets"], everything),
-            _rule("apps", ["deployments/scale", "statefulsets/scale"], ["get", "update", "patch"]),
-            _rule("batch", ["jobs", "cronjobs"], everything),
-            _rule("networking.k8s.io", ["networkpolicies"], reading),
-        ],
-    }
-
-
-def _rule(api_group: str, resources: list[str], verbs: list[str]) -> dict[str, list[str]]:
-    return {"apiGroups": [api_group], "resources": resources, "verbs": verbs}
 
 
 def _metadata(name: str, tenant: Tenant) -> dict[str, Any]:
@@ -173,7 +156,12 @@ def _quota(tenant: Tenant, cluster: ProviderCluster) -> Manifest:
 
 
 def _limit_range(tenant: Tenant, cluster: ProviderCluster) -> Manifest:
-    defaults = {"cpu": count(cluster.container_defaults.cpu), "memory": gib(cluster.container_defaults.memory_gib)}
+    given = cluster.container_defaults
+    defaults = {
+        "cpu": count(given.cpu),
+        "memory": gib(given.memory_gib),
+        "ephemeral-storage": gib(given.ephemeral_gib),
+    }
     return {
         "apiVersion": "v1",
         "kind": "LimitRange",
@@ -213,6 +201,7 @@ def _role_binding(tenant: Tenant, cluster: ProviderCluster) -> Manifest:
                 "apiGroup": "rbac.authorization.k8s.io",
                 "kind": "Group",
                 "name": naming.group(cluster.group_prefix, tenant.award_id),
-            }
+            },
+            {"kind": "ServiceAccount", "name": SERVICE_ACCOUNT, "namespace": tenant.namespace},
         ],
     }

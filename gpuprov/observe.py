@@ -8,7 +8,7 @@ from typing import Any
 from gpuprov.cluster import ProviderCluster
 from gpuprov.errors import ClusterUnreachable
 from gpuprov.kube import KubeApi
-from gpuprov.manifests import QUOTA, TENANT_ROLE, selector
+from gpuprov.manifests import QUOTA, RULES, TENANT_ROLE, selector
 from gpuprov.observed import ObservedCluster, ObservedTenant
 
 _COLLECTIONS = (
@@ -37,8 +37,21 @@ def observe(cluster: ProviderCluster) -> ObservedCluster:
             if there is not None:
                 there[item["kind"], item["metadata"]["name"]] = item
     tenants = tuple(ObservedTenant(namespace=name, objects=found) for name, found in objects.items())
-    access = api.get(f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{TENANT_ROLE}")
-    return ObservedCluster(provider=cluster.provider, uid=cluster_uid(cluster, api), tenants=tenants, access=access)
+    uid = cluster_uid(cluster, api)
+    return ObservedCluster(provider=cluster.provider, uid=uid, tenants=tenants, missing=_missing(api))
+
+
+def _missing(api: KubeApi) -> tuple[str, ...]:
+    """Return what the cluster lacks of charts/gpu-cluster: the role, and rules that are not there or do not deny."""
+    role = api.get(f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{TENANT_ROLE}")
+    bindings = api.get("/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings") or {}
+    denying = {
+        item["metadata"]["name"]
+        for item in bindings.get("items") or ()
+        if "Deny" in (item.get("spec", {}).get("validationActions") or ())
+    }
+    lacking = [f"ClusterRole {TENANT_ROLE}"] if role is None else []
+    return (*lacking, *(f"ValidatingAdmissionPolicyBinding {name}" for name in RULES if name not in denying))
 
 
 def find(cluster: ProviderCluster, namespaces: Collection[str]) -> list[ObservedTenant]:

@@ -83,13 +83,14 @@ class ObservedTenant:
 class ObservedCluster:
     """One provider's cluster at the moment of reading.
 
-    ``uid`` is that of its kube-system namespace; ``access`` is the role that all tenants share, if it is there.
+    ``uid`` is that of its kube-system namespace; ``missing`` is what the cluster
+    lacks of what charts/gpu-cluster brings; without it tenants could take more than they were given.
     """
 
     provider: str
     uid: str
     tenants: tuple[ObservedTenant, ...] = field(default=())
-    access: Live | None = None
+    missing: tuple[str, ...] = ()
 
 
 def _gpus(quantities: Mapping[str, Any] | None, resource: str) -> int:

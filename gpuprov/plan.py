@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from gpuprov import naming
 from gpuprov.cluster import ProviderCluster
 from gpuprov.gpu import GpuModel
-from gpuprov.manifests import QUOTA, TENANT_ROLE, Manifest, cluster_role, tenant_manifests
+from gpuprov.manifests import QUOTA, Manifest, tenant_manifests
 from gpuprov.observed import Live, ObservedCluster, ObservedTenant
 from gpuprov.tenant import Absence, Cause, Desired, Tenant
 
@@ -49,16 +49,12 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """All changes for one instant on the clusters that answered, in order of provider, operation and award.
-
-    ``access`` says for each provider in what the role that its tenants share differs from what it should be.
-    """
+    """All changes for one instant on the clusters that answered, in order of provider, operation and award."""
 
     at: datetime
     changes: tuple[Change, ...]
     unchanged: int
     providers: tuple[str, ...]
-    access: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def on(self, provider: str) -> tuple[Change, ...]:
         """Return the changes on one provider's cluster."""
@@ -76,7 +72,6 @@ class Plan:
             "providers": list(self.providers),
             "unchanged": self.unchanged,
             "changes": changes,
-            "access": {provider: list(reasons) for provider, reasons in self.access.items()},
         }
 
 
@@ -85,7 +80,6 @@ def make_plan(desired: Desired, observed: Sequence[ObservedCluster], clusters: M
     absences = {naming.namespace(absence.award_id): absence for absence in desired.absences}
     elsewhere = {tenant.namespace: tenant.provider for tenant in desired.tenants}
     changes: list[Change] = []
-    access: dict[str, tuple[str, ...]] = {}
     unchanged = 0
     for there in observed:
         cluster = clusters[there.provider]
@@ -97,11 +91,6 @@ def make_plan(desired: Desired, observed: Sequence[ObservedCluster], clusters: M
                 unchanged += 1
             else:
                 changes.append(change)
-        # The role comes with the first tenant and goes with the last: neither is news.
-        comes = there.access is None and not there.tenants
-        goes = not wanted and bool(there.tenants)
-        if not (comes or goes) and (reasons := tuple(access_differences(there, wanted=bool(wanted)))):
-            access[there.provider] = reasons
         names = {tenant.namespace for tenant in wanted}
         changes += [
             _reclaim(one, cluster, absences.get(one.namespace), elsewhere.get(one.namespace), desired.at)
@@ -111,19 +100,7 @@ def make_plan(desired: Desired, observed: Sequence[ObservedCluster], clusters: M
     order = list(Op)
     changes.sort(key=lambda change: (change.provider, order.index(change.op), change.award_id))
     providers = tuple(there.provider for there in observed)
-    return Plan(at=desired.at, changes=tuple(changes), unchanged=unchanged, providers=providers, access=access)
-
-
-def access_differences(there: ObservedCluster, *, wanted: bool) -> Iterator[str]:
-    """Yield in what the tenants' shared role differs from what it should be: there, and exact, while there are any."""
-    if there.access is None:
-        if wanted:
-            yield f"ClusterRole {TENANT_ROLE} is missing"
-    elif not wanted:
-        yield f"ClusterRole {TENANT_ROLE} is there, and no tenant needs it"
-    else:
-        for path, is_, should in differences(cluster_role(), there.access):
-            yield f"ClusterRole {TENANT_ROLE}: {path} is {is_!r}, should be {should!r}"
+    return Plan(at=desired.at, changes=tuple(changes), unchanged=unchanged, providers=providers)
 
 
 def _write(tenant: Tenant, live: ObservedTenant | None, cluster: ProviderCluster) -> Change | None:

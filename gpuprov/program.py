@@ -9,7 +9,7 @@ import pulumi
 
 from gpuprov import outputs
 from gpuprov.cluster import ProviderCluster
-from gpuprov.component import award_tenant, cluster_access, kubernetes_provider
+from gpuprov.component import award_tenant, kubernetes_provider
 from gpuprov.register import open_registry, side_by_side
 from gpuprov.tenant import Tenant
 
@@ -19,26 +19,22 @@ async def declare(
     tenants: Sequence[Tenant],
     cluster_uid: str,
     *,
-    access: bool,
     only: Collection[str] | None = None,
     told: Mapping[str, Any] | None = None,
 ) -> None:
     """Declare one stack's tenants on its provider's cluster and export what they are. Raises pulumi.RunError.
 
-    ``access`` is true for the one stack of a provider that has the role which the tenants of all its stacks share.
     ``only`` leaves out the components of all other awards, for a run that targets these so that its cost follows what
     changed; ``told`` is then what the output ``tenants`` says, since the tenants alone do not tell what of them was
-    applied. Without tenants and role the stack is empty but for its outputs.
+    applied. Without tenants the stack is empty but for its outputs.
     """
     pulumi.export(outputs.UID, cluster_uid)
     pulumi.export(outputs.CONTEXT, cluster.context)
     pulumi.export(outputs.SHARDS, cluster.shards)
     pulumi.export(outputs.TENANTS, outputs.summary(tenants) if told is None else dict(told))
-    if not tenants and not access:
+    if not tenants:
         return
     registry = await open_registry()
     provider = kubernetes_provider(registry, cluster)
-    if access:
-        cluster_access(registry, provider)
     wanted = [tenant for tenant in tenants if only is None or tenant.award_id in only]
     await side_by_side(lambda tenant: award_tenant(registry, provider, tenant, cluster), wanted)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import yaml
 from filelock import FileLock
 from pydantic import ValidationError
 
+from gpuprov.award import PROGRAMME_END
 from gpuprov.cluster import ProviderCluster
 from gpuprov.errors import InputError, Problem
 from gpuprov.ledger import EVENT, Event
@@ -25,7 +27,10 @@ PROJECT_FILE = "Pulumi.yaml"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
-    """Where everything is, and the provider clusters of all stacks in order of their names."""
+    """Where everything is, the provider clusters of all stacks in order of their names, and the end of the programme.
+
+    No term may reach into ``programme_end``.
+    """
 
     root: Path
     name: str
@@ -33,6 +38,7 @@ class Project:
     awards: tuple[Path, ...]
     ledger: Path
     columns: Path | None
+    programme_end: datetime = PROGRAMME_END
 
     @property
     def by_provider(self) -> Mapping[str, ProviderCluster]:
@@ -73,6 +79,7 @@ def open_project(root: Path) -> Project:
         problems.append(
             Problem(file=str(root / PROJECT_FILE), message="config awards is no list of files", remedy="name the lists")
         )
+    programme_end = _programme_end(_setting(config, "programmeEnd", PROGRAMME_END), root / PROJECT_FILE, problems)
     if problems:
         raise InputError(problems)
     columns = _setting(config, "columns", None)
@@ -83,7 +90,28 @@ def open_project(root: Path) -> Project:
         awards=tuple(root / path for path in awards),
         ledger=root / str(_setting(config, "ledger", "ledger.jsonl")),
         columns=None if columns is None else root / str(columns),
+        programme_end=programme_end,
     )
+
+
+def _programme_end(value: object, path: Path, problems: list[Problem]) -> datetime:
+    """Return the aware instant that the setting says. YAML reads some forms of it as an instant by itself."""
+    try:
+        end = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    except ValueError:
+        end = None
+    if end is not None and end.tzinfo is not None:
+        return end
+    problems.append(
+        Problem(
+            file=str(path),
+            column="programmeEnd",
+            value=str(value),
+            message="is no instant with an offset",
+            remedy='write the first instant after the last day, as "2026-07-01T00:00+09:00"',
+        )
+    )
+    return PROGRAMME_END
 
 
 def _setting(config: Mapping[str, Any], key: str, default: Any) -> Any:  # noqa: ANN401 (YAML)

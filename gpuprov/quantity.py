@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from decimal import ROUND_CEILING, Decimal
 
-_FORM = re.compile(r"([+-]?[0-9.]+)(?:[eE]([+-]?[0-9]+)|(m|k|M|G|T|P|E|[KMGTPE]i)?)")
+_FORM = re.compile(
+    r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))(?:[eE]([+-]?[0-9]{1,3})|(m|k|M|G|T|P|E|[KMGTPE]i)?)", re.ASCII
+)
+_SHORT = 20
 _SUFFIXES = {"m": Decimal("0.001")} | {
     f"{letter}{suffix}": Decimal(base) ** power
     for base, suffix in ((1000, ""), (1024, "i"))
@@ -15,9 +18,16 @@ _SUFFIXES = {"m": Decimal("0.001")} | {
 
 def whole(text: str) -> int:
     """Return a quantity as a whole number, rounded up: ``8``, ``2k``, ``1Ki`` and ``1e3`` are all legal. Else 0."""
+    return parse(text) or 0
+
+
+def parse(text: str) -> int | None:
+    """Return a quantity as a whole number, rounded up, and None where the text is no quantity."""
+    if len(text) < _SHORT and text.isascii() and text.isdecimal():  # nearly all, and much faster
+        return int(text)
     found = _FORM.fullmatch(text)
     if found is None:
-        return 0
+        return None
     number, exponent, suffix = found.groups()
     value = Decimal(number) * (Decimal(10) ** int(exponent or 0)) * _SUFFIXES.get(suffix or "", Decimal(1))
     return int(value.to_integral_value(rounding=ROUND_CEILING))

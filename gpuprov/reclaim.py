@@ -10,14 +10,14 @@ Finalizers are reported and never stripped.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from gpuprov.cluster import ProviderCluster
 from gpuprov.kube import KubeApi
-from gpuprov.manifests import BINDING, MANAGED_BY, MANAGER, QUOTA, TENANT_ROLE, selector
+from gpuprov.manifests import BINDING, MANAGER, QUOTA, SERVICE_ACCOUNT, selector
 from gpuprov.quantity import whole
 
 GRACE_SECONDS = 30
@@ -78,7 +78,7 @@ def release(
 
 
 def delete(cluster: ProviderCluster, namespaces: Sequence[str]) -> None:
-    """Ask for the namespaces to go. The server takes seconds over each, so Pulumi is not waited for with that."""
+    """Ask for the namespaces to go, also those that no Pulumi state knows."""
     api = KubeApi(cluster)
     _side_by_side(lambda name: api.delete(f"/api/v1/namespaces/{name}"), namespaces)
 
@@ -90,39 +90,35 @@ def lower(cluster: ProviderCluster, hard: Mapping[str, Mapping[str, str]]) -> No
 
 
 def prove_gone(
-    cluster: ProviderCluster, namespaces: Iterable[str], *, timeout: float, progress: Callable[[str], None]
+    cluster: ProviderCluster, namespaces: Collection[str], *, timeout: float, progress: Callable[[str], None]
 ) -> dict[str, str]:
-    """Read back until none of the namespaces exists; return the ones that remain after ``timeout`` s, with the reason.
+    """Read back until none of the namespaces exists; return the ones that remain, with the reason.
 
-    A namespace that no Pulumi state knows (a killed run left it) and that carries our labels is deleted here.
+    ``timeout`` s is how long to wait without one more of them going: a server takes minutes over thousands.
     """
-    begun = time.monotonic()
     api = KubeApi(cluster)
-    wanted = set(namespaces)
-    poll = _POLL_SECONDS
-    while wanted:
-        listed = api.list("/api/v1/namespaces", labelSelector=selector(cluster.provider))
-        there = {item["metadata"]["name"]: item for item in listed if item["metadata"]["name"] in wanted}
+    poll, since, fewest = _POLL_SECONDS, time.monotonic(), len(namespaces) + 1
+    while True:
+        there = _namespaces(api, namespaces)
+        if len(there) < fewest:
+            since, fewest = time.monotonic(), len(there)
         if not there:
-            break
-        for name, item in there.items():
-            if not item["metadata"].get("deletionTimestamp"):
-                progress(f"deleting {name}, which no stack knows")
-                api.delete(f"/api/v1/namespaces/{name}")
-        if time.monotonic() - begun >= timeout:
+            return {}
+        if time.monotonic() - since >= timeout:
             return {name: _why_terminating(item) for name, item in there.items()}
+        progress(f"waiting for {len(there)} namespaces to go")
         time.sleep(poll)
         poll = min(poll * 1.5, _SLOWEST_POLL_SECONDS)
-    return {}
 
 
-def drop_access(cluster: ProviderCluster) -> None:
-    """Delete the tenants' shared role where no state knows it any more; one that is not ours stays."""
-    api = KubeApi(cluster)
-    path = f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{TENANT_ROLE}"
-    role = api.get(path)
-    if role is not None and (role["metadata"].get("labels") or {}).get(MANAGED_BY) == MANAGER:
-        api.delete(path)
+def _namespaces(api: KubeApi, names: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Return those of the namespaces that exist, whatever labels they have. Many are read in one LIST of all."""
+    if len(names) <= _FEW:
+        found = _side_by_side(lambda name: api.get(f"/api/v1/namespaces/{name}"), list(names))
+        return {name: item for name, item in zip(names, found, strict=True) if item is not None}
+    wanted = set(names)
+    listed = {item["metadata"]["name"]: item for item in api.list("/api/v1/namespaces")}
+    return {name: item for name, item in listed.items() if name in wanted}
 
 
 def settle(
@@ -152,8 +148,12 @@ def settle(
 
 
 def _close(api: KubeApi, namespace: str, resources: Collection[str]) -> None:
-    """Take access away and let nothing new start: no pod, so no GPU either, and no controller can replace one."""
+    """Take access away and let nothing new start: no pod, so no GPU either, and no controller can replace one.
+
+    Without the service account every token that was issued for it is void.
+    """
     api.delete(f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings/{BINDING}")
+    api.delete(f"/api/v1/namespaces/{namespace}/serviceaccounts/{SERVICE_ACCOUNT}")
     _limit(api, namespace, {"pods": "0", **{f"requests.{resource}": "0" for resource in resources}})
 
 

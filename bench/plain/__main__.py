@@ -31,11 +31,7 @@ class AwardTenant(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-given = json.loads(Path(__file__).with_name("tenants.json").read_text(encoding="utf-8"))
+tenants = json.loads(Path(__file__).with_name("tenants.json").read_text(encoding="utf-8"))
 cluster = k8s.Provider("bench", context="bench")
-role = given["role"]
-k8s.rbac.v1.ClusterRole(
-    "tenant", metadata=role["metadata"], rules=role["rules"], opts=pulumi.ResourceOptions(provider=cluster)
-)
-for tenant, manifests in given["tenants"].items():
+for tenant, manifests in tenants.items():
     AwardTenant(tenant, manifests, cluster)

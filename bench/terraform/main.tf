@@ -16,14 +16,6 @@ variable "tenants" {
   }))
 }
 
-variable "rules" {
-  type = list(object({
-    apiGroups = list(string)
-    resources = list(string)
-    verbs     = list(string)
-  }))
-}
-
 variable "context" {
   type = string
 }
@@ -35,21 +27,6 @@ variable "kubeconfig" {
 provider "kubernetes" {
   config_path    = var.kubeconfig
   config_context = var.context
-}
-
-resource "kubernetes_cluster_role_v1" "tenant" {
-  metadata {
-    name   = "gpuprov-tenant"
-    labels = { "app.kubernetes.io/managed-by" = "gpuprov" }
-  }
-  dynamic "rule" {
-    for_each = var.rules
-    content {
-      api_groups = rule.value.apiGroups
-      resources  = rule.value.resources
-      verbs      = rule.value.verbs
-    }
-  }
 }
 
 resource "kubernetes_namespace_v1" "tenant" {
@@ -143,12 +120,17 @@ resource "kubernetes_role_binding_v1" "awardee" {
   role_ref {
     api_group = "rbac.authorization.k8s.io"
     kind      = "ClusterRole"
-    name      = kubernetes_cluster_role_v1.tenant.metadata[0].name
+    name      = "gpuprov-tenant"
   }
   subject {
     api_group = "rbac.authorization.k8s.io"
     kind      = "Group"
     name      = each.value.group
+  }
+  subject {
+    kind      = "ServiceAccount"
+    name      = "awardee"
+    namespace = each.key
   }
   depends_on = [kubernetes_resource_quota_v1.gpu, kubernetes_limit_range_v1.defaults, kubernetes_network_policy_v1.isolation]
 }

@@ -27,9 +27,8 @@ class Helm:
         self._tenants: set[str] = set()
 
     def prepare(self) -> None:
-        """Make the namespace of the releases, and the one object that is no tenant's."""
+        """Make the namespace of the releases."""
         self._world.run("kubectl", "create", "namespace", RELEASES)
-        self._install("access", [self._world.role])
 
     def provision(self, cost: Cost) -> None:
         """Install all releases."""

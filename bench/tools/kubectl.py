@@ -40,7 +40,7 @@ class Kubectl:
         self._world.run("kubectl", "delete", "namespace", "--selector", SELECTOR)
 
     def _apply(self) -> None:
-        items = [self._world.role, *(one for objects in self._world.manifests().values() for one in objects)]
+        items = [one for objects in self._world.manifests().values() for one in objects]
         path = self._world.folder / "all.json"
         path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}), encoding="utf-8")
         self._world.run("kubectl", "apply", "--server-side", "--force-conflicts", "--filename", str(path))

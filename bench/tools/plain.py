@@ -50,6 +50,5 @@ class Plain:
 
     def _up(self) -> None:
         tenants = {name: objects for name, objects in self._world.manifests().items() if name != self._gone}
-        given = {"role": self._world.role, "tenants": tenants}
-        (self._folder / "tenants.json").write_text(json.dumps(given), encoding="utf-8")
+        (self._folder / "tenants.json").write_text(json.dumps(tenants), encoding="utf-8")
         self._world.run("pulumi", "up", "--yes", "--stack", "plain", cwd=self._folder)

@@ -72,9 +72,8 @@ class Terraform:
                 }
         given = {
             "tenants": tenants,
-            "rules": self._world.role["rules"],
             "context": "bench",
-            "kubeconfig": str(self._world.sandbox.kubeconfig),
+            "kubeconfig": self._world.environment["KUBECONFIG"],
         }
         (self._folder / "terraform.tfvars.json").write_text(json.dumps(given), encoding="utf-8")
 

@@ -8,12 +8,15 @@ from typing import Any
 import click
 
 COMMANDS = {
+    "setup": "Prepare the clusters for awards, once, as their administrator.",
     "validate": "Check award lists and the ledger; touch no cluster.",
     "plan": "Show what would change, and why.",
     "up": "Bring the clusters to what the list and the ledger say.",
     "forfeit": "Record that awards are forfeited, and reclaim their GPUs.",
     "reduce": "Record that an award is reduced, and lower its quota.",
     "expire": "Tear down what has ended or was forfeited.",
+    "kubeconfig": "Write a kubeconfig for an awardee, which ends with the award.",
+    "preflight": "Check that providers' clusters are fit for awards.",
     "status": "Show capacity, allocated, in use and free GPUs.",
     "sandbox": "Run three real clusters on this machine.",
     "toolchain": "Provide the pinned tools.",

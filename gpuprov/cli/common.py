@@ -81,7 +81,7 @@ timeout_option = click.option(
     type=click.FloatRange(min=1),
     default=120.0,
     show_default=True,
-    help="Seconds to wait for pods to end, and again for namespaces to go.",
+    help="Seconds to wait for pods to end, and again for the next namespace to go.",
 )
 
 

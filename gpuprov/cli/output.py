@@ -41,8 +41,6 @@ def print_plan(plan: Plan, *, err: bool = False, full: bool = False) -> None:
     stream = sys.stderr if err else sys.stdout
     if len(shown) < len(plan.changes):
         print(f"… and {len(plan.changes) - len(shown)} more (`gpuprov plan --full` shows all)", file=stream)
-    for provider, reasons in plan.access.items():
-        print(f"{provider}: the role of all tenants is put right: {'; '.join(reasons)}", file=stream)
     counts = {op: sum(change.op is op for change in plan.changes) for op in Op}
     said = ", ".join(f"{count} to {op}" for op, count in counts.items() if count) or "nothing to change"
     print(f"at {plan.at.isoformat(timespec='seconds')}: {said}, {plan.unchanged} unchanged", file=stream)

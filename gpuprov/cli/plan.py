@@ -72,5 +72,5 @@ def command(
         fail(Exit.SOME_CLUSTERS_FAILED)
     if refused:
         fail(Exit.REFUSED)
-    if exit_code and (situation.plan.changes or situation.plan.access):
+    if exit_code and situation.plan.changes:
         fail(Exit.CHANGES_PENDING)

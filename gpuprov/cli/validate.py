@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from gpuprov.award import Status
-from gpuprov.capacity import allocated_over_time
+from gpuprov.capacity import peak
 from gpuprov.cli.common import json_option, print_json, project_option, reports_errors, warn
 from gpuprov.cli.output import table
 from gpuprov.errors import PlanRefused
@@ -65,15 +65,7 @@ def _peaks(loaded: Loaded) -> list[dict[str, Any]]:
             "provider": cluster.provider,
             "model": str(pool.model),
             "capacity": pool.capacity,
-            "peak": max(
-                total
-                for _, total in [
-                    (None, 0),
-                    *allocated_over_time(
-                        part for part in allocations if (part.provider, part.model) == (cluster.provider, pool.model)
-                    ),
-                ]
-            ),
+            "peak": peak(part for part in allocations if (part.provider, part.model) == (cluster.provider, pool.model)),
         }
         for cluster in loaded.project.clusters
         for pool in cluster.pools

@@ -7,7 +7,7 @@ from functools import partial
 
 from gpuprov.observed import ObservedCluster
 from gpuprov.outputs import summary
-from gpuprov.plan import Change, Op, access_differences
+from gpuprov.plan import Change, Op
 from gpuprov.run.child import Answer, Errand, run_all
 from gpuprov.run.job import Job, Outcome, Reclaim
 from gpuprov.run.pipeline import Progress, Situation
@@ -44,7 +44,6 @@ def _job(
         changes = tuple(change for change in changes if change.award_id in only)
     # A refresh would read through the old context; what drifted as well is put right by the next run.
     reconnect = only is None and bool(known) and said.context != cluster.context
-    access = (only is None or not tenants) and any(access_differences(there, wanted=bool(tenants)))
     return Job(
         root=situation.project.root,
         project=situation.project.name,
@@ -57,10 +56,9 @@ def _job(
         grow=tuple(change.award_id for change in changes if change.after > change.before),
         lower=tuple(c.award_id for c in changes if c.op is Op.UPDATE and c.after < c.before),
         reclaim=tuple(_reclaim(change) for change in changes if change.op is Op.RECLAIM),
-        access=access,
         reshard=bool(said.misplaced) or (bool(known) and said.shards != cluster.shards),
         reconnect=reconnect,
-        refresh=not reconnect and (replaced or (access and bool(known and tenants)) or not _clean(changes, known)),
+        refresh=not reconnect and (replaced or not _clean(changes, known)),
         timeout=timeout,
     )
 

@@ -3,28 +3,41 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from gpuprov import outputs, state
+from gpuprov.chart import declare_chart
 from gpuprov.cluster import ProviderCluster
 from gpuprov.errors import InputError, PlanRefused, Problem
 from gpuprov.observe import cluster_uid
+from gpuprov.program import declare
 from gpuprov.project import open_project
 from gpuprov.run.clock import AT_VARIABLE, instant
 from gpuprov.run.pipeline import load
+from gpuprov.run.setup import chart_of
 from gpuprov.tenant import Tenant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What one stack has to declare. ``access`` is true where it has the role that the cluster's tenants share."""
+    """What one stack has to declare."""
 
     cluster: ProviderCluster
     tenants: Sequence[Tenant]
     cluster_uid: str
-    access: bool
+
+
+def program(root: Path, stack: str) -> Callable[[], Coroutine[Any, Any, None]]:
+    """Return the program of a stack: a provider's awards, or the set-up of its cluster. Raises what `decide` raises."""
+    for cluster in open_project(root).clusters:
+        if stack == cluster.setup_stack:
+            return partial(declare_chart, cluster, chart_of(root), cluster_uid(cluster.administered))
+    what = decide(root, stack)
+    return partial(declare, what.cluster, what.tenants, what.cluster_uid)
 
 
 def decide(root: Path, stack: str) -> Decision:
@@ -58,5 +71,4 @@ def decide(root: Path, stack: str) -> Decision:
         cluster=cluster,
         tenants=[tenant for tenant in tenants if cluster.stack_of(tenant.award_id) == stack],
         cluster_uid=uid,
-        access=stack == cluster.provider and bool(tenants),
     )

@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -92,6 +93,19 @@ def listen() -> str:
     """Return the message; from here on SIGTERM is an interrupt, which lets Pulumi save its state before we go."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     return sys.stdin.read()
+
+
+def answer(work: Callable[[], BaseModel], failed: Callable[[str], BaseModel]) -> None:
+    """Do the work and say what became of it. The exit code says nothing: whatever goes wrong is in the outcome."""
+    try:
+        outcome = work()
+    except GpuprovError as error:
+        outcome = failed(str(error))
+    except KeyboardInterrupt:
+        outcome = failed("interrupted; give the same command again")
+    except Exception:  # noqa: BLE001 (a bug in one process must not hide what the others did)
+        outcome = failed(f"a bug in gpuprov:\n{traceback.format_exc()}")
+    say("outcome", outcome.model_dump(mode="json"))
 
 
 def insist_on_parent() -> None:

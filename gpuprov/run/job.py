@@ -31,10 +31,10 @@ class Job(Message):
 
     ``touch`` are the awards that differ and may be changed; ``grow`` those among them that get GPUs which others may
     have to give back first; ``lower`` the shrinking ones. ``told`` is what the outputs of all the provider's stacks
-    said of its tenants after their last runs, ``stacks`` the ones that exist. ``access`` is set where the role of the
-    tenants differs, ``reshard`` where awards are in another stack than they belong to. ``reconnect`` is set where the
-    context's name was changed: a run with targets would go on with the old one, so all awards are declared once.
-    ``timeout`` in seconds bounds the waiting for pods, and again for the namespaces.
+    said of its tenants after their last runs, ``stacks`` the ones that exist. ``reshard`` is set where awards are in
+    another stack than they belong to. ``reconnect`` is set where the context's name was changed: a run with targets
+    would go on with the old one, so all awards are declared once. ``timeout`` in seconds bounds the waiting for pods,
+    and again for the namespaces.
     """
 
     root: Path
@@ -48,7 +48,6 @@ class Job(Message):
     grow: tuple[str, ...] = ()
     lower: tuple[str, ...] = ()
     reclaim: tuple[Reclaim, ...] = ()
-    access: bool = False
     reshard: bool = False
     reconnect: bool = False
     refresh: bool = False
@@ -57,7 +56,7 @@ class Job(Message):
     @property
     def empty(self) -> bool:
         """True where nothing differs: then no process is started at all."""
-        return not (self.touch or self.access or self.reshard or self.reconnect)
+        return not (self.touch or self.reshard or self.reconnect)
 
 
 class StackDone(Message):

@@ -156,6 +156,7 @@ def check(situation: Situation, confirmed: Confirmed) -> None:
         situation.project.by_provider,
         {name: one.cluster_uid for name, one in situation.outputs.items() if one.cluster_uid is not None},
         confirmed,
+        situation.project.programme_end,
     )
 
 

@@ -6,14 +6,12 @@ The order is the point: what is given back is proven free before anything is gra
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Mapping, Sequence
 
 from gpuprov import reclaim, state
-from gpuprov.errors import GpuprovError
 from gpuprov.manifests import quota_hard
 from gpuprov.outputs import summary
-from gpuprov.run.child import Errand, insist_on_parent, listen, run_all, say
+from gpuprov.run.child import Errand, answer, insist_on_parent, listen, run_all
 from gpuprov.run.child import tell as progress
 from gpuprov.run.job import Freed, Job, Outcome, Reclaim, StackDone
 from gpuprov.run.slots import engines
@@ -29,8 +27,7 @@ def run(job: Job) -> Outcome:
     _lower(job)
     released, stuck, held = _release(job)
     insist_on_parent()
-    if released:
-        reclaim.delete(job.cluster, [one.namespace for one in job.reclaim if one.award_id in released])
+    freed = _end(job, released, stuck, begun)
     postponed = _postpone(job, held)
     stuck |= _settle(job)
     failed: list[str] = []
@@ -44,9 +41,6 @@ def run(job: Job) -> Outcome:
         failed = [one.error for one in done if one.error]
         broken = {one.stack for one in done if one.error}
         touch = {award_id for award_id in touch if job.cluster.stack_of(award_id) not in broken}
-    freed = _prove(job, released, stuck, begun)
-    if job.access and not job.tenants:
-        reclaim.drop_access(job.cluster)
     return Outcome(
         provider=job.cluster.provider,
         applied=tuple(sorted(touch)),
@@ -114,6 +108,37 @@ def _release(job: Job) -> tuple[dict[str, float], dict[str, str], dict[str, int]
     return free, stuck, held
 
 
+def _end(job: Job, released: dict[str, float], stuck: dict[str, str], begun: float) -> list[Freed]:
+    """Delete the namespaces and read back that they are gone; what remains is added to ``stuck``.
+
+    Before Pulumi, which would wait for one that hangs, and hold up all other awards with it.
+    """
+    going: list[Reclaim] = [one for one in job.reclaim if one.award_id in released]
+    if not going:
+        return []
+    names = [one.namespace for one in going]
+    reclaim.delete(job.cluster, names)
+    remains = reclaim.prove_gone(job.cluster, names, timeout=job.timeout, progress=progress)
+    seconds = time.monotonic() - begun
+    stuck.update(
+        (one.award_id, f"namespace {one.namespace}: {remains[one.namespace]}")
+        for one in going
+        if one.namespace in remains
+    )
+    return [
+        Freed(
+            award_id=one.award_id,
+            namespace=one.namespace,
+            model=one.model,
+            gpus=one.gpus,
+            pods_seconds=released[one.award_id],
+            seconds=seconds,
+        )
+        for one in going
+        if one.namespace not in remains
+    ]
+
+
 def _settle(job: Job) -> dict[str, str]:
     """Wait for namespaces that are to be made again; return the awards whose namespaces do not go, with the reason."""
     awards = {tenant.namespace: tenant.award_id for tenant in job.tenants if tenant.award_id in job.touch}
@@ -153,26 +178,26 @@ def _apply(job: Job, touch: set[str], *, stays: set[str], waits: set[str]) -> li
     errands = [Errand(module="gpuprov.run.stack", message=one, progress=progress) for one in runs]
     answers = run_all(errands, at_once=engines())
     return [
-        StackDone.model_validate(answer.outcome)
-        if answer.outcome is not None
-        else StackDone(stack=one.stack, error=f"{one.stack}: its process ended with code {answer.code} and no answer")
-        for one, answer in zip(runs, answers, strict=True)
+        StackDone.model_validate(said.outcome)
+        if said.outcome is not None
+        else StackDone(stack=one.stack, error=f"{one.stack}: its process ended with code {said.code} and no answer")
+        for one, said in zip(runs, answers, strict=True)
     ]
 
 
 def _stack_run(job: Job, stack: str, touch: set[str], stays: set[str], waits: set[str]) -> StackRun | None:
     """Return what Pulumi has to do on one stack, or None where that is nothing."""
     leaving = {one.award_id for one in job.reclaim} | waits
-    remaining = [tenant for tenant in job.tenants if tenant.award_id not in leaving]
-    tenants = tuple(tenant for tenant in remaining if job.cluster.stack_of(tenant.award_id) == stack)
+    tenants = tuple(
+        tenant
+        for tenant in job.tenants
+        if tenant.award_id not in leaving and job.cluster.stack_of(tenant.award_id) == stack
+    )
     told = {award_id: said for award_id, said in job.told.items() if job.cluster.stack_of(award_id) == stack}
     mine = {award_id for award_id in touch if job.cluster.stack_of(award_id) == stack}
-    has_access = stack == job.cluster.provider
     stuck_here = {award_id for award_id in stays if job.cluster.stack_of(award_id) == stack}
     untouched = (told.keys() | {tenant.award_id for tenant in tenants}) - mine
-    access = has_access and bool(remaining or job.told.keys() - touch or stays)
-    access_differs = has_access and (job.access or (bool(touch) and not access))
-    if not (mine or job.reconnect or access_differs):
+    if not (mine or job.reconnect):
         return None
     # Targets cost time for each of them and each object: they are for runs that leave something alone.
     everything = job.reconnect or not (untouched or stuck_here)
@@ -187,7 +212,6 @@ def _stack_run(job: Job, stack: str, touch: set[str], stays: set[str], waits: se
         tenants=tenants,
         cluster_uid=job.cluster_uid,
         exists=job.reshard or stack in job.stacks,
-        access=access,
         touch=None if everything else tuple(sorted(mine)),
         told=told,
         refresh=job.refresh,
@@ -203,32 +227,6 @@ def _sum(done: Sequence[StackDone]) -> dict[str, int]:
     return total
 
 
-def _prove(job: Job, released: dict[str, float], stuck: dict[str, str], begun: float) -> list[Freed]:
-    """Read back that the namespaces are gone; what remains is added to ``stuck``."""
-    going: list[Reclaim] = [one for one in job.reclaim if one.award_id in released]
-    if not going:
-        return []
-    remains = reclaim.prove_gone(job.cluster, [one.namespace for one in going], timeout=job.timeout, progress=progress)
-    seconds = time.monotonic() - begun
-    stuck.update(
-        (one.award_id, f"namespace {one.namespace}: {remains[one.namespace]}")
-        for one in going
-        if one.namespace in remains
-    )
-    return [
-        Freed(
-            award_id=one.award_id,
-            namespace=one.namespace,
-            model=one.model,
-            gpus=one.gpus,
-            pods_seconds=released[one.award_id],
-            seconds=seconds,
-        )
-        for one in going
-        if one.namespace not in remains
-    ]
-
-
 def _complaint(stuck: dict[str, str], postponed: set[str]) -> str | None:
     if not stuck:
         return None
@@ -239,17 +237,9 @@ def _complaint(stuck: dict[str, str], postponed: set[str]) -> str | None:
 
 
 def main() -> None:
-    """Read the job, do it, answer with the outcome. The exit code says nothing: the answer does."""
+    """Read the job, do it, answer with the outcome."""
     job = Job.model_validate_json(listen())
-    try:
-        outcome = run(job)
-    except GpuprovError as error:
-        outcome = Outcome(provider=job.cluster.provider, error=str(error))
-    except KeyboardInterrupt:
-        outcome = Outcome(provider=job.cluster.provider, error="interrupted; give the same command again")
-    except Exception:  # noqa: BLE001 (a bug on one provider must not hide what the others did)
-        outcome = Outcome(provider=job.cluster.provider, error=f"a bug in gpuprov:\n{traceback.format_exc()}")
-    say("outcome", outcome.model_dump(mode="json"))
+    answer(lambda: run(job), lambda error: Outcome(provider=job.cluster.provider, error=error))
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ class Cluster:
         private_folder(self.layout.folder)
         make_pki(self.layout.pki, self.spec.name)
         for identity in _OWN_KUBECONFIG:
-            write_private(self.layout.kubeconfig(identity), kubeconfig.render([self.layout], identity))
+            write_private(self.layout.kubeconfig(identity), kubeconfig.render([self.layout], {identity: ""}))
 
     def start(self, timeout: float, progress: Progress) -> None:
         """Start what is not running and wait until all of it works.

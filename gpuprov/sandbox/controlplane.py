@@ -133,6 +133,8 @@ def api_server(layout: Layout) -> list[str]:
         f"--service-account-signing-key-file={layout.pki / 'service-accounts.key'}",
         f"--service-account-key-file={layout.pki / 'service-accounts.pub'}",
         f"--service-cluster-ip-range={SERVICE_RANGE}",
+        # As clusters that run a network plugin have it: it is for Pod Security, and not for this, to keep tenants off.
+        "--allow-privileged=true",
         "--profiling=false",
     ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import yaml
@@ -11,19 +11,27 @@ import yaml
 from gpuprov.sandbox.controlplane import Layout
 
 
-def render(layouts: Iterable[Layout], identity: str = "admin") -> str:
-    """Return a kubeconfig with one context for each cluster, named like it; the first is the current one."""
+def render(layouts: Iterable[Layout], identities: Mapping[str, str]) -> str:
+    """Return a kubeconfig with a context for each cluster and identity; the first is the current one.
+
+    ``identities`` maps an identity to what follows the cluster's name in the names of its contexts.
+    """
     layouts = list(layouts)
+    pairs = [(layout, identity) for layout in layouts for identity in identities]
+    contexts = [
+        {
+            "name": f"{layout.name}{identities[identity]}",
+            "context": {"cluster": layout.name, "user": f"{layout.name}-{identity}"},
+        }
+        for layout, identity in pairs
+    ]
     document: dict[str, Any] = {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{"name": layout.name, "cluster": _cluster(layout)} for layout in layouts],
-        "users": [{"name": f"{layout.name}-{identity}", "user": _user(layout, identity)} for layout in layouts],
-        "contexts": [
-            {"name": layout.name, "context": {"cluster": layout.name, "user": f"{layout.name}-{identity}"}}
-            for layout in layouts
-        ],
-        "current-context": layouts[0].name if layouts else "",
+        "users": [{"name": f"{layout.name}-{identity}", "user": _user(layout, identity)} for layout, identity in pairs],
+        "contexts": contexts,
+        "current-context": contexts[0]["name"] if contexts else "",
     }
     return yaml.safe_dump(document, sort_keys=False)
 

@@ -31,6 +31,7 @@ SERVER_NAMES = (
 SERVER_ADDRESSES = ("127.0.0.1", "10.0.0.1")
 IDENTITIES = {
     "admin": ("sandbox-admin", "system:masters"),
+    "gpuprov": ("gpuprov", "gpuprov-operators"),
     "kube-controller-manager": ("system:kube-controller-manager", None),
     "kube-scheduler": ("system:kube-scheduler", None),
     "kwok": ("system:kwok-controller", None),

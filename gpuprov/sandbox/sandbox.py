@@ -19,6 +19,11 @@ START_TIMEOUT_SECONDS = 300.0
 LOCK_TIMEOUT_SECONDS = 600.0
 PORT_TRIES = 5
 PORT_WAIT_SECONDS = 1.0
+CONTEXTS = {"gpuprov": "", "admin": "-admin"}
+"""Who is in the kubeconfig, and what follows the cluster's name in the names of their contexts.
+
+gpuprov's identity has the rights that charts/gpu-cluster gives it, and none before that is installed.
+"""
 
 
 def _silent(line: str) -> None:
@@ -47,7 +52,7 @@ class Sandbox:
 
     @property
     def kubeconfig(self) -> Path:
-        """The file with one administrator context for each cluster, named like it."""
+        """The file with two contexts for each cluster: gpuprov's own, named like it, and its administrator's."""
         return self.root / state.KUBECONFIG_NAME
 
     @property
@@ -196,7 +201,7 @@ class Sandbox:
             clusters = [self._cluster(current, spec.name) for spec in current.clusters]
             for cluster in clusters:
                 cluster.prepare()
-            write_private(self.kubeconfig, kubeconfig.render([cluster.layout for cluster in clusters]))
+            write_private(self.kubeconfig, kubeconfig.render([cluster.layout for cluster in clusters], CONTEXTS))
 
     def _delete(self, current: state.State) -> None:
         """End everything, then delete everything; the state file goes last, so that a killed `down` can go on."""

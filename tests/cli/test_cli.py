@@ -44,8 +44,9 @@ def make_project(root: Path) -> Path:
     """Copy what makes a project out of the repository."""
     root.mkdir(exist_ok=True)
     shutil.copy(REPOSITORY / "Pulumi.yaml", root)
-    for folder in ("stacks", "examples"):
-        shutil.copytree(REPOSITORY / folder, root / folder, ignore=shutil.ignore_patterns("*.jsonl*", "__pycache__"))
+    for folder in ("stacks", "examples", "charts", "policies"):
+        ignored = shutil.ignore_patterns("*.jsonl*", "__pycache__", ".venv")
+        shutil.copytree(REPOSITORY / folder, root / folder, ignore=ignored)
     return root
 
 

@@ -5,6 +5,7 @@ Pulumi is a script that answers what a stack's outputs are, except in the tests 
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -23,7 +24,7 @@ import yaml
 from test_cli import make_project
 
 from gpuprov import toolchain
-from gpuprov.manifests import cluster_role, tenant_manifests
+from gpuprov.manifests import RULES, tenant_manifests
 from gpuprov.outputs import summary
 from gpuprov.project import open_project
 from gpuprov.run.pipeline import load
@@ -57,6 +58,7 @@ class Api:
 
     objects: dict[tuple[str, str], list[dict[str, Any]]] = field(default_factory=dict)
     forbidden: set[str] = field(default_factory=set)
+    bare: set[str] = field(default_factory=set)
     writes: list[str] = field(default_factory=list)
 
     def answer(self, path: str) -> tuple[int, dict[str, Any]]:
@@ -66,8 +68,10 @@ class Api:
         if rest == "api/v1/namespaces/kube-system":
             return 200, {"kind": "Namespace", "metadata": {"name": "kube-system", "uid": f"uid-of-{provider}"}}
         if rest == "apis/rbac.authorization.k8s.io/v1/clusterroles/gpuprov-tenant":
-            there = any(where == provider for where, _ in self.objects)
-            return (200, dict(cluster_role())) if there else (404, {"kind": "Status", "message": "not found"})
+            return 200, {"kind": "ClusterRole", "metadata": {"name": "gpuprov-tenant"}}
+        if rest == "apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings":
+            rules = [{"metadata": {"name": name}, "spec": {"validationActions": ["Deny"]}} for name in RULES]
+            return 200, {"items": [] if provider in self.bare else rules}
         kind, version = KINDS[rest], rest.split("/", 1)[1].rpartition("/")[0]
         items = self.objects.get((provider, kind), [])
         return 200, {"kind": f"{kind}List", "apiVersion": version, "items": items}
@@ -411,6 +415,21 @@ def test_lists_that_exceed_a_capacity_are_refused_before_any_cluster_is_read(clo
         assert "does not answer" not in ran.err
 
 
+def test_terms_beyond_the_programmes_end_are_refused_until_the_end_is_moved(world: World, api: Api) -> None:
+    path = world.root / "Pulumi.yaml"
+    text = path.read_text(encoding="utf-8")
+    assert '"2026-07-01T00:00+09:00"' in text
+    path.write_text(text.replace("2026-07-01T00:00", "2026-06-30T00:00"), encoding="utf-8")
+    planned = world.run("plan", "--json", "--provider", "kt-cloud")
+    assert (planned.code, len(planned.data["refused"])) == (4, 6)
+    assert planned.data["refused"][0].startswith("kt-cloud: Namespace gpu-hpc-2026-1-002: its term ends at 2026-07-01")
+    applied = world.run("up", "--yes", "--json", "--provider", "kt-cloud")
+    assert (applied.code, applied.data["reasons"]) == (4, planned.data["refused"])
+    assert "refused, nothing was changed" in applied.err
+    path.write_text(text, encoding="utf-8")
+    assert world.run("plan", "--json", "--provider", "kt-cloud").data["refused"] == []
+
+
 # ---- status
 
 
@@ -482,3 +501,44 @@ def test_an_award_that_will_be_forfeited_can_be_forfeited_now(closed: World) -> 
     assert closed.run(*command, at=MARCH).code == 5
     last = json.loads(closed.ledger.read_text().splitlines()[-1])
     assert last["at"] == MARCH
+
+
+# ---- set-up and credentials
+
+
+def test_setup_names_the_administrators_context_where_it_is_not_there(closed: World) -> None:
+    ran = closed.run("setup", "--yes", "--json")
+    assert (ran.code, ran.data["providers"], ran.data["failed"].keys()) == (5, [], set(PROVIDERS))
+    for provider, message in ran.data["failed"].items():
+        assert message.startswith(f"{provider}: no usable context '{provider}-admin' in the kubeconfig")
+        assert f"{provider} failed: no usable context" in ran.err
+
+
+def test_setup_without_yes_and_terminal_changes_nothing(world: World) -> None:
+    ran = world.run("setup")
+    assert (ran.code, "give --yes" in ran.err) == (2, True)
+
+
+def test_setup_without_the_chart_says_what_is_missing(world: World) -> None:
+    shutil.rmtree(world.root / "charts")
+    ran = world.run("setup", "--yes")
+    assert (ran.code, "gpu-cluster there is no such chart; copy" in ran.err) == (1, True)
+
+
+def test_nothing_is_granted_where_the_chart_is_missing(world: World, api: Api) -> None:
+    api.bare = {"kt-cloud"}
+    ran = world.run("plan", "--json")
+    assert ran.code == 4
+    (reason,) = ran.data["refused"]
+    assert reason.startswith("kt-cloud: the cluster lacks ValidatingAdmissionPolicyBinding gpuprov-gpu,")
+    assert world.run("up", "--yes").code == 4
+    assert world.run("plan", "--provider", "samsung-sds", "--exit-code").code == 3
+
+
+def test_a_kubeconfig_is_for_an_award_that_has_gpus(closed: World) -> None:
+    ran = closed.run("kubeconfig", "HPC-0000-0-000")
+    assert (ran.code, "'HPC-0000-0-000': is in none of" in ran.err) == (1, True)
+    ran = closed.run("kubeconfig", "HPC-2026-1-002", at=JULY)
+    assert (ran.code, "has no GPUs (term ended at" in ran.err) == (1, True)
+    assert closed.run("kubeconfig", "HPC-2026-1-002").code == 5
+    assert not list(closed.root.glob("*.kubeconfig"))

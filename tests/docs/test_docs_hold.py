@@ -24,6 +24,8 @@ from gpuprov.cluster import ContainerDefaults, GpuPool, PerGpu, ProviderCluster
 from gpuprov.gpu import GpuModel
 from gpuprov.ledger import EVENT, Accepted, Extended, Forfeited, Reduced
 from gpuprov.plan import Change, Plan
+from gpuprov.preflight import Finding, admission, clock, identity, names, nodes, plugin, policies, rights, role, version
+from gpuprov.rules import Rule
 from gpuprov.run.job import Freed, Outcome
 from gpuprov.run.status import PoolStatus
 from gpuprov.sandbox import ClusterStatus
@@ -154,6 +156,23 @@ def test_the_example_of_up_has_the_outcomes_keys() -> None:
     assert [one.keys() for one in outcome["freed"]] == [Freed.model_fields.keys()]
 
 
+def test_the_example_of_preflight_is_a_finding() -> None:
+    example = first_json("preflight")
+    assert example.keys() == {"findings", "failed"}
+    (finding,) = example["findings"]
+    assert finding.keys() == fields(Finding) | {"provider"}
+    assert finding["check"] in rows_of_checks()
+
+
+def test_every_check_of_preflight_is_told() -> None:
+    checks = {one.CHECK for one in (admission, clock, identity, names, nodes, plugin, policies, rights, role, version)}
+    assert rows_of_checks() == checks | {nodes.CAPACITY}
+
+
+def rows_of_checks() -> set[str]:
+    return set(re.findall(r"^\| `([a-z ]+)` \|", section_of("gpuprov preflight"), flags=re.MULTILINE))
+
+
 def test_the_example_of_status_is_what_a_pool_says() -> None:
     (pool,) = first_json("status")["pools"]
     said = {name: pool[name] for name in fields(PoolStatus)}
@@ -217,6 +236,8 @@ def test_configuration_tells_required_keys_and_plain_defaults(heading: str, mode
             assert default == "the file's name"
         elif field.is_required():
             assert default == "required", name
+        elif isinstance(field.default, bool):
+            assert default == f"`{str(field.default).lower()}`", name
         elif isinstance(field.default, (int, str)):
             assert default == f"`{field.default}`", name
         elif field.default is None:
@@ -233,6 +254,16 @@ def test_the_example_of_a_stack_is_a_cluster() -> None:
     found = [yaml.safe_load(text)["config"].get("gpuprov:cluster") for text in texts]
     (value,) = [one for one in found if one is not None]
     assert ProviderCluster.model_validate({"provider": "kt-cloud", **value}).pools[0].capacity == 400
+
+
+# ---- the policies
+
+
+def test_the_policies_are_exactly_the_rules() -> None:
+    text = (DOCS / "policies.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `([a-z-]+)` \|", text, flags=re.MULTILINE) == [str(rule) for rule in Rule]
+    (levels,) = blocks(text, "json")
+    assert json.loads(levels).keys() <= set(Rule)
 
 
 # ---- links and words

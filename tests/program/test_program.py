@@ -14,7 +14,7 @@ from pulumi.runtime import mocks, rpc, settings
 from gpuprov.award import SEOUL
 from gpuprov.cluster import GpuPool, ProviderCluster
 from gpuprov.gpu import GpuModel
-from gpuprov.manifests import cluster_role, tenant_manifests
+from gpuprov.manifests import tenant_manifests
 from gpuprov.outputs import summary
 from gpuprov.program import declare
 from gpuprov.tenant import Tenant
@@ -35,8 +35,7 @@ NAMESPACE, QUOTA, LIMITS, POLICY, BINDING = (
     next(one for one in OBJECTS if one.endswith(kind))
     for kind in ("Namespace", "ResourceQuota", "LimitRange", "NetworkPolicy", "RoleBinding")
 )
-ROLE = "kubernetes:rbac.authorization.k8s.io/v1:ClusterRole"
-TENANT, ACCESS, PROVIDER = "gpuprov:index:AwardTenant", "gpuprov:index:ClusterAccess", "pulumi:providers:kubernetes"
+TENANT, PROVIDER = "gpuprov:index:AwardTenant", "pulumi:providers:kubernetes"
 
 
 def tenant(award_id, gpus=8):
@@ -100,7 +99,7 @@ def declared(tenants, monitor=None, **how):
     outputs = {}
 
     async def program():
-        await declare(SDS, tenants, "uid-1", **{"access": bool(tenants)} | how)
+        await declare(SDS, tenants, "uid-1", **how)
         outputs.update(settings.get_root_resource().outputs)
 
     pulumi.runtime.test(lambda: asyncio.ensure_future(program()))()
@@ -117,7 +116,7 @@ def two():
 
 def test_each_award_is_a_component_with_five_objects(two):
     asked, _ = two
-    expected = {(PROVIDER, "samsung-sds"), (ACCESS, "access"), (ROLE, "gpuprov-tenant")}
+    expected = {(PROVIDER, "samsung-sds")}
     for name in ("HPC-1", "과제-2"):
         expected |= {(TENANT, name), *((kind, name) for kind in OBJECTS)}
     assert asked.keys() == expected
@@ -131,7 +130,6 @@ def test_objects_belong_to_their_component(two):
         for kind in OBJECTS:
             assert asked[kind, name].parent == asked[TENANT, name].urn
             assert asked[kind, name].custom
-    assert asked[ROLE, "gpuprov-tenant"].parent == asked[ACCESS, "access"].urn
 
 
 def test_urns_are_those_of_the_award(two):
@@ -147,17 +145,16 @@ def test_every_object_is_written_by_our_one_provider(two):
     provider = asked[PROVIDER, "samsung-sds"]
     assert provider.version == version("pulumi-kubernetes")
     for (kind, _), one in asked.items():
-        if kind in OBJECTS or kind == ROLE:
+        if kind in OBJECTS:
             assert one.provider == f"{provider.urn}::samsung-sds-id"
 
 
 def test_objects_are_their_manifests_with_notes_for_the_provider(two):
     asked, _ = two
     one = tenant("과제-2", 16)
-    for manifest in (*tenant_manifests(one, SDS), cluster_role()):
-        name = "gpuprov-tenant" if manifest["kind"] == "ClusterRole" else one.award_id
+    for manifest in tenant_manifests(one, SDS):
         inputs = next(
-            r for (kind, of), r in asked.items() if of == name and kind.endswith(f":{manifest['kind']}")
+            r for (kind, of), r in asked.items() if of == one.award_id and kind.endswith(f":{manifest['kind']}")
         ).inputs
         annotations = dict(inputs["metadata"]["annotations"])
         assert annotations.pop("pulumi.com/patchFieldManager") == "gpuprov"
@@ -196,7 +193,6 @@ def test_what_is_in_a_namespace_goes_with_it(two):
         for kind in OBJECTS - {NAMESPACE}:
             assert asked[kind, name].deleted_with == asked[NAMESPACE, name].urn
         assert asked[NAMESPACE, name].deleted_with == ""
-    assert asked[ROLE, "gpuprov-tenant"].deleted_with == ""
 
 
 def test_the_provider_knows_the_context_and_no_credentials(two, monkeypatch, tmp_path):
@@ -244,14 +240,14 @@ def test_a_run_on_some_awards_leaves_out_the_others():
     told = {"HPC-1": {"namespace": "gpu-hpc-1"}, "HPC-9": {"namespace": "gpu-hpc-9"}}
     asked, outputs = declared([tenant("HPC-1"), tenant("HPC-2"), tenant("HPC-3")], only={"HPC-2", "HPC-9"}, told=told)
     assert {name for kind, name in asked if kind == TENANT or kind in OBJECTS} == {"HPC-2"}
-    assert {(PROVIDER, "samsung-sds"), (ACCESS, "access"), (ROLE, "gpuprov-tenant")} <= asked.keys()
-    assert len(asked) == 3 + 6
+    assert (PROVIDER, "samsung-sds") in asked
+    assert len(asked) == 1 + 6
     assert outputs == {"clusterUid": "uid-1", "context": "sds-admin", "shards": 1, "tenants": told}
 
 
-def test_a_run_on_no_award_keeps_role_and_provider():
+def test_a_run_on_no_award_keeps_the_provider():
     asked, outputs = declared([tenant("HPC-1")], only=())
-    assert {kind for kind, _ in asked} == {PROVIDER, ACCESS, ROLE}
+    assert {kind for kind, _ in asked} == {PROVIDER}
     assert outputs["tenants"] == summary([tenant("HPC-1")])
 
 

@@ -13,7 +13,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     sandbox = Sandbox(tmp_path_factory.mktemp("world") / "sandbox", programs())
     try:
         sandbox.up()
-        yield World(sandbox, make_environment(sandbox))
+        made = World(sandbox, make_environment(sandbox))
+        root = tmp_path_factory.mktemp("setup")
+        make_project(root)
+        Story(made, root).ok("setup", "--yes")
+        yield made
     finally:
         sandbox.down()
 

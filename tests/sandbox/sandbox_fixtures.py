@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from gpuprov.sandbox import A100, COMPONENTS, H100, ClusterSpec, NodePool, Sandbox
 from gpuprov.sandbox.api import Api, Reply
 from gpuprov.sandbox.state import State, load
@@ -35,6 +37,18 @@ def state_of(sandbox: Sandbox) -> State:
 def api_of(sandbox: Sandbox, cluster: str) -> Api:
     """Make a client with the administrator's certificate."""
     return Api(state_of(sandbox).layout(sandbox.root, cluster))
+
+
+def admin_kubeconfig(sandbox: Sandbox) -> Path:
+    """Write a kubeconfig in which the contexts that are named like the clusters are the administrator's."""
+    document = yaml.safe_load(sandbox.kubeconfig.read_text(encoding="utf-8"))
+    admins = [one for one in document["contexts"] if one["name"].endswith("-admin")]
+    document["contexts"] = [one | {"name": one["name"].removesuffix("-admin")} for one in admins]
+    document["current-context"] = document["contexts"][0]["name"]
+    path = sandbox.root.with_name(f"{sandbox.root.name}-admin.kubeconfig")
+    path.touch(mode=0o600)
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    return path
 
 
 def created(api: Api, path: str, body: dict[str, Any]) -> Reply:

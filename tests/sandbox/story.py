@@ -36,7 +36,8 @@ class World:
         return client.CoreV1Api(self.connection(provider))
 
     def connection(self, provider: str) -> client.ApiClient:
-        return config.new_client_from_config(config_file=str(self.sandbox.kubeconfig), context=provider)
+        """Return a client of the administrator's: the eyes and hands of the tests. Commands act as gpuprov."""
+        return config.new_client_from_config(config_file=str(self.sandbox.kubeconfig), context=f"{provider}-admin")
 
     def as_awardee(self, provider: str, group: str) -> client.CoreV1Api:
         """Return a client that acts as a member of an awardee's group."""
@@ -64,8 +65,6 @@ class World:
         for provider in PROVIDERS:
             for name in self.namespaces(provider):
                 self.core(provider).delete_namespace(name)
-            if self.role(provider) is not None:
-                client.RbacAuthorizationV1Api(self.connection(provider)).delete_cluster_role(ROLE)
         eventually(lambda: not any(self.namespaces(provider) for provider in PROVIDERS))
 
 
@@ -130,6 +129,14 @@ class Story:
         )
         return Ran(done.returncode, done.stdout, done.stderr)
 
+    def helm(self, *arguments: str) -> Ran:
+        """Run Helm as a cluster administrator does."""
+        helm = str(toolchain.ensure(("helm",)).binary("helm"))
+        done = subprocess.run(
+            [helm, *arguments], cwd=self.root, env=self.environment, capture_output=True, text=True, check=False
+        )
+        return Ran(done.returncode, done.stdout, done.stderr)
+
     def configure(self, provider: str, change: Callable[[str], str]) -> None:
         """Edit a stack's configuration file."""
         path = self.root / "stacks" / f"Pulumi.{provider}.yaml"
@@ -184,8 +191,9 @@ def make_environment(sandbox: Sandbox) -> dict[str, str]:
 def make_project(root: Path) -> None:
     """Copy what makes a gpuprov project out of the repository."""
     shutil.copy(REPOSITORY / "Pulumi.yaml", root)
-    for folder in ("stacks", "examples"):
-        shutil.copytree(REPOSITORY / folder, root / folder, ignore=shutil.ignore_patterns("*.jsonl*", "__pycache__"))
+    for folder in ("stacks", "examples", "charts", "policies"):
+        ignored = shutil.ignore_patterns("*.jsonl*", "__pycache__", ".venv")
+        shutil.copytree(REPOSITORY / folder, root / folder, ignore=ignored)
     (root / "state").mkdir()
 
 

@@ -141,8 +141,11 @@ def test_the_kubeconfig_works_for_a_stock_client(sandbox: Sandbox) -> None:
     from kubernetes import client, config
 
     for name, nodes in (("alpha", 3), ("beta", 1)):
-        with config.new_client_from_config(str(sandbox.kubeconfig), context=name) as api:
+        with config.new_client_from_config(str(sandbox.kubeconfig), context=f"{name}-admin") as api:
             assert len(client.CoreV1Api(api).list_node().items) == nodes
+        with config.new_client_from_config(str(sandbox.kubeconfig), context=name) as api:
+            me = client.AuthenticationV1Api(api).create_self_subject_review({}).status.user_info
+            assert (me.username, "system:masters" in me.groups) == ("gpuprov", False)
     text = sandbox.kubeconfig.read_text()
     assert "insecure" not in text
     assert yaml.safe_load(text)["current-context"] == "alpha"

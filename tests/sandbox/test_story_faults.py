@@ -14,8 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from kubernetes import client
-from story import MARCH, PROVIDERS, ROLE, Story, World, eventually, gpu_pod, make_project
+from story import MARCH, PROVIDERS, Story, World, eventually, gpu_pod, make_project
 
 pytestmark = pytest.mark.sandbox
 
@@ -246,22 +245,6 @@ def test_a_namespace_that_is_being_deleted_is_made_again_once_it_is_gone(story: 
     assert story.up()["kt-cloud"]["applied"] == ["HPC-2026-1-007"]
     assert core.read_namespace(namespace("HPC-2026-1-007")).metadata.uid != old
     assert live(story) == everything()
-    story.in_step()
-
-
-def test_a_role_that_was_changed_by_hand_is_found_and_put_right(story: Story) -> None:
-    """It is shared by all tenants: one rule more, and each of them may do more than it should."""
-    rights = client.RbacAuthorizationV1Api(story.world.connection("kt-cloud"))
-    wide = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]
-    rights.patch_cluster_role(ROLE, {"rules": wide})
-    client.RbacAuthorizationV1Api(story.world.connection("elice-cloud")).delete_cluster_role(ROLE)
-    ran = story.run("plan", "--json", "--exit-code")
-    assert (ran.code, ran.data["changes"], ran.data["access"].keys()) == (3, [], {"kt-cloud", "elice-cloud"})
-    assert ran.data["access"]["elice-cloud"] == ["ClusterRole gpuprov-tenant is missing"]
-    done = story.up()
-    assert all(one["applied"] == [] for one in done.values())
-    assert len(story.world.role("kt-cloud").rules) > 1
-    assert story.world.role("elice-cloud") is not None
     story.in_step()
 
 

@@ -2,14 +2,16 @@
 
 from copy import deepcopy
 from datetime import date, datetime, timedelta
+from pathlib import Path
 
+import yaml
 from hypothesis import strategies as st
 
 from gpuprov.award import SEOUL, Award
 from gpuprov.cluster import GpuPool, ProviderCluster
 from gpuprov.gpu import GpuModel
 from gpuprov.ledger import Accepted, Extended, Forfeited, Reduced, histories
-from gpuprov.manifests import cluster_role, tenant_manifests
+from gpuprov.manifests import tenant_manifests
 from gpuprov.observed import ObservedCluster, ObservedTenant
 from gpuprov.tenant import Tenant, desired_state
 
@@ -94,10 +96,16 @@ def live(one, where, used=0):
     return ObservedTenant(namespace=one.namespace, objects=objects)
 
 
-def seen(where, *tenants, uid="uid-1", access=None):
-    """The cluster with its tenants and, where there are any, with the role that they share."""
-    role = access if access is not None or not tenants else cluster_role()
-    return ObservedCluster(provider=where.provider, uid=uid, tenants=tuple(tenants), access=role)
+def tenant_role():
+    """The chart's role of awardees, without what a template fills in."""
+    path = Path(__file__).parents[2] / "charts" / "gpu-cluster" / "templates" / "tenant-role.yaml"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return yaml.safe_load("\n".join(line for line in lines if "{{" not in line))
+
+
+def seen(where, *tenants, uid="uid-1", missing=()):
+    """The cluster with its tenants, set up for them unless something is missing."""
+    return ObservedCluster(provider=where.provider, uid=uid, tenants=tuple(tenants), missing=tuple(missing))
 
 
 # Ids as a ministry might print them, and ids that were made to collide.

@@ -1,6 +1,7 @@
-"""The guard's three rules."""
+"""The guard's four rules."""
 
-from datetime import timedelta
+from copy import deepcopy
+from datetime import datetime, timedelta
 from fractions import Fraction
 
 import pytest
@@ -10,21 +11,24 @@ from gpuprov import guard
 from gpuprov.errors import PlanRefused
 from gpuprov.gpu import GpuModel
 from gpuprov.guard import Confirmed
+from gpuprov.manifests import tenant_manifests
 from gpuprov.observed import ObservedTenant
 from gpuprov.plan import Change, Op, Plan, make_plan
+from gpuprov.rules import Rule
 from gpuprov.tenant import Desired
 
 SDS = cluster("samsung-sds", H100=16, A100=32)
 KT = cluster("kt-cloud", H200=400)
+JUNE = award().last_day
 EVERYTHING = Confirmed(teardown=10_000, clusters=frozenset({"samsung-sds", "kt-cloud"}))
 
 
-def refusals(awards, *observed, events=(), known=None, confirmed=None, clusters=(SDS, KT)):
+def refusals(awards, *observed, events=(), known=None, confirmed=None, clusters=(SDS, KT), **limits):
     by_name = {one.provider: one for one in clusters}
     state = desired(awards, clusters, MARCH, events)
     plan = make_plan(state, observed, by_name)
     try:
-        guard.check(plan, state, observed, by_name, known or {}, confirmed or Confirmed())
+        guard.check(plan, state, observed, by_name, known or {}, confirmed or Confirmed(), **limits)
     except PlanRefused as refused:
         return list(refused.reasons)
     return []
@@ -50,6 +54,32 @@ def test_another_cluster_is_refused_until_it_is_confirmed():
         confirmed = Confirmed(clusters=frozenset({name}), teardown=99)
         found = refusals([award()], seen(SDS, uid="new"), known={"samsung-sds": "old"}, confirmed=confirmed)
         assert (not found) is passes
+
+
+# Do the rules hold there?
+
+
+LACKING = ("ClusterRole gpuprov-tenant", "ValidatingAdmissionPolicyBinding gpuprov-gpu")
+
+
+def test_nothing_is_granted_on_a_cluster_that_is_not_set_up():
+    (reason,) = refusals([award()], seen(SDS, missing=LACKING), confirmed=EVERYTHING)
+    assert "lacks ClusterRole gpuprov-tenant, ValidatingAdmissionPolicyBinding gpuprov-gpu" in reason
+    assert "gpuprov setup --provider samsung-sds" in reason
+    (reason,) = refusals([award("A", 4)], seen(SDS, here("A", 2), missing=LACKING[1:]))
+    assert "lacks ValidatingAdmissionPolicyBinding gpuprov-gpu" in reason
+
+
+def test_what_comes_back_or_stays_is_not_held_up_by_a_missing_chart():
+    bare = seen(SDS, here("A", 8), missing=LACKING)
+    assert refusals([award("A", 8)], bare) == []
+    assert refusals([award("A", 4)], bare) == []
+    assert refusals([award("A", 8)], bare, events=[forfeited("A", MARCH)]) == []
+
+
+def test_the_chart_can_be_done_without_by_configuration():
+    loose = SDS.model_copy(update={"require_chart": False})
+    assert refusals([award()], seen(loose, missing=LACKING), clusters=[loose]) == []
 
 
 def test_a_cluster_that_is_pinned_must_be_the_one():
@@ -206,3 +236,63 @@ def test_every_broken_rule_is_told_at_once():
         True,
         True,
     ]
+
+
+# The rules that the policy pack enforces too
+
+
+def changed(change):
+    """Let one object of every tenant be another than gpuprov writes."""
+
+    def manifests(one, where):
+        objects = [deepcopy(dict(manifest)) for manifest in tenant_manifests(one, where)]
+        change({manifest["kind"]: manifest for manifest in objects})
+        return objects
+
+    return manifests
+
+
+BROKEN = {
+    Rule.AWARD: lambda one: one["ResourceQuota"]["spec"]["hard"].update({"requests.nvidia.com/gpu": "9"}),
+    Rule.ANNOTATED: lambda one: one["Namespace"]["metadata"]["annotations"].update({"gpuprov.dev/gpus": "7"}),
+    Rule.COMPLETE: lambda one: one["NetworkPolicy"]["spec"].update({"policyTypes": []}),
+    Rule.INSIDE: lambda one: one["LimitRange"]["metadata"].update({"namespace": "default"}),
+    Rule.TERM: lambda one: one["Namespace"]["metadata"]["annotations"].update({"gpuprov.dev/term-end": "June"}),
+}
+
+
+@pytest.mark.parametrize("rule", BROKEN)
+def test_manifests_that_break_a_rule_are_refused_before_they_are_written(rule, monkeypatch):
+    monkeypatch.setattr(guard, "tenant_manifests", changed(BROKEN[rule]))
+    found = refusals([award()], seen(SDS))
+    assert any(reason.startswith("samsung-sds: ") and reason.endswith(f"({rule})") for reason in found)
+
+
+def test_a_term_beyond_the_programmes_end_is_refused_until_the_end_is_moved():
+    late = award("HPC-2", last_day=JUNE + timedelta(days=1))
+    (reason,) = refusals([award(), late], seen(SDS))
+    assert "Namespace gpu-hpc-2: its term ends at 2026-07-02T00:00:00+09:00, after the programme's end" in reason
+    moved = datetime.fromisoformat("2026-07-02T00:00+09:00")
+    assert refusals([award(), late], seen(SDS), programme_end=moved) == []
+
+
+def test_an_award_that_is_applied_already_counts_as_soon_as_anything_is_written():
+    late = award("HPC-2", last_day=JUNE + timedelta(days=1))
+    there = live(tenant("HPC-2", 8, SDS, term_end=late.term.end), SDS)
+    assert refusals([late], seen(SDS, there)) == []
+    assert len(refusals([late, award()], seen(SDS, there))) == 1
+
+
+def test_a_plan_that_only_takes_back_passes_whatever_the_rules_say():
+    late = award("HPC-2", last_day=JUNE + timedelta(days=1))
+    there = [live(tenant(name, 8, SDS, term_end=late.term.end), SDS) for name in ("HPC-1", "HPC-2", "HPC-3")]
+    one, other = award("HPC-1", last_day=late.last_day), award("HPC-3", last_day=late.last_day)
+    events = [forfeited("HPC-1", MARCH), reduced("HPC-3", MARCH, 4)]
+    assert refusals([one, late, other], seen(SDS, *there), events=events) == []
+
+
+def test_of_many_the_first_are_named_and_the_rest_counted():
+    late = [award(f"HPC-{number}", 1, track="1", last_day=JUNE + timedelta(days=1)) for number in range(9)]
+    found = refusals(late, seen(SDS))
+    assert len(found) == 6
+    assert found[-1] == "samsung-sds: and 4 more like it (term-within-programme)"

@@ -4,12 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from filelock import FileLock, Timeout
 from strategies import MARCH, accepted, forfeited, reduced
 
+from gpuprov.award import PROGRAMME_END, SEOUL
 from gpuprov.errors import InputError
 from gpuprov.ledger import EVENT
 from gpuprov.project import append_event, find_root, open_project, read_ledger
@@ -125,6 +127,26 @@ def test_all_problems_of_all_files_are_told_at_once(tmp_path):
 def test_award_lists_must_be_named(awards, tmp_path):
     (problem,) = problems(open_project, project(tmp_path, MAIN.replace("{default: [a.csv]}", awards)))
     assert (Path(problem.file).name, problem.remedy) == ("Pulumi.yaml", "name the lists")
+
+
+@pytest.mark.parametrize(
+    "written", ['"2026-10-01T00:00+09:00"', "2026-10-01T00:00:00+09:00", "{default: 2026-09-30T15:00Z}"]
+)
+def test_the_programmes_end_is_an_instant(written, tmp_path):
+    read = open_project(project(tmp_path, f"{MAIN}  programmeEnd: {written}\n"))
+    assert read.programme_end == datetime(2026, 10, 1, tzinfo=SEOUL)
+
+
+def test_the_programme_ends_with_june_unless_the_project_says_otherwise(tmp_path):
+    declared = f"{MAIN}  programmeEnd: {{type: string}}\n"
+    assert open_project(project(tmp_path, declared)).programme_end == PROGRAMME_END
+    assert PROGRAMME_END.isoformat() == "2026-07-01T00:00:00+09:00"
+
+
+@pytest.mark.parametrize("written", ["2026-10-01", "2026-10-01T00:00:00", "soon", "7", "[]", "''"])
+def test_a_programmes_end_without_an_offset_is_a_problem(written, tmp_path):
+    (problem,) = problems(open_project, project(tmp_path, f"{MAIN}  programmeEnd: {written}\n"))
+    assert (problem.column, problem.message) == ("programmeEnd", "is no instant with an offset")
 
 
 def test_a_project_without_clusters_is_refused(tmp_path):

@@ -1,7 +1,7 @@
 """Jobs from a plan, the order in which one provider's process works, the clock, and errors to exit codes."""
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from gpuprov.errors import (
     PlanRefused,
     Problem,
 )
-from gpuprov.manifests import cluster_role, quota_hard
+from gpuprov.manifests import quota_hard
 from gpuprov.outputs import StackOutputs, summary
 from gpuprov.plan import make_plan
 from gpuprov.project import Project
@@ -359,8 +359,8 @@ def test_gpus_are_given_back_before_others_get_them(monkeypatch, capsys):
         ("lower", {"gpu-b": quota_hard(made.tenants[1], made.cluster)}),
         ("release", ["gpu-x"]),
         ("delete", ["gpu-x"]),
-        ("up", {"A", "B", "X"}, ["A", "B", "Z"], False),
         ("prove", ["gpu-x"]),
+        ("up", {"A", "B", "X"}, ["A", "B", "Z"], False),
     ]
     assert (outcome.error, outcome.operations, outcome.stuck, outcome.postponed) == (None, {"create": 6}, {}, ())
     assert [(one.award_id, one.namespace, one.gpus, one.pods_seconds) for one in outcome.freed] == [
@@ -375,7 +375,7 @@ def test_what_is_stuck_stays_in_the_state_and_whoever_needs_it_waits(monkeypatch
         [("A", 8), ("B", 8), ("S", 1)], grow=("A", "S"), reclaim=[("X", 8), ("Y", 1)], told={"X": {}, "Y": {}, "B": {}}
     )
     outcome, asked = run(made, monkeypatch, stuck={"gpu-x": (("pod a", "pod b"), 8)})
-    assert asked[1:] == [("delete", ["gpu-y"]), ("up", {"Y"}, ["B", "X"], False), ("prove", ["gpu-y"])]
+    assert asked[1:] == [("delete", ["gpu-y"]), ("prove", ["gpu-y"]), ("up", {"Y"}, ["B", "X"], False)]
     assert outcome.stuck == {"X": "pod a; pod b"}
     assert outcome.postponed == ("A", "S")
     assert outcome.error == worker._complaint(outcome.stuck, {"A", "S"})
@@ -398,7 +398,8 @@ def test_where_all_that_differs_is_stuck_pulumi_is_not_started(monkeypatch):
 
 def test_a_namespace_that_does_not_go_is_not_credited(monkeypatch):
     made = plain([], reclaim=[("X", 8), ("Y", 8)], told={"X": {}, "Y": {}})
-    outcome, _ = run(made, monkeypatch, remains={"gpu-y": "a finalizer"})
+    outcome, asked = run(made, monkeypatch, remains={"gpu-y": "a finalizer"})
+    assert asked[-1] == ("up", {"X"}, ["Y"], False)  # Pulumi would wait for Y
     assert [one.award_id for one in outcome.freed] == ["X"]
     assert outcome.stuck == {"Y": "namespace gpu-y: a finalizer"}
     assert "Y is not reclaimed: namespace gpu-y: a finalizer" in outcome.error
@@ -542,7 +543,7 @@ def in_stack(stack):
     return [name for name in MANY if SPLIT.stack_of(name) == stack]
 
 
-def split_job(tenants, *, reclaim=(), told=None, access=False, **fields):
+def split_job(tenants, *, reclaim=(), told=None, **fields):
     touch = sorted({*tenants, *reclaim} if fields.get("touch") is None else fields.pop("touch"))
     return Job(
         root=Path("project"),
@@ -554,7 +555,6 @@ def split_job(tenants, *, reclaim=(), told=None, access=False, **fields):
         touch=tuple(touch),
         stacks=("samsung-sds", "samsung-sds.1"),
         reclaim=tuple(Reclaim(award_id=n, namespace=f"gpu-{n.lower()}", model="H100", gpus=1) for n in reclaim),
-        access=access,
         **fields,
     )
 
@@ -564,15 +564,10 @@ def stack_runs(job, stuck=(), postponed=()):
     return {s: worker._stack_run(job, s, touch, set(stuck), set(postponed)) for s in job.cluster.stacks}
 
 
-def test_each_stack_gets_its_own_awards_and_the_first_one_the_role():
-    made = stack_runs(split_job(MANY, access=True))
+def test_each_stack_gets_its_own_awards():
+    made = stack_runs(split_job(MANY))
     assert {stack: [one.award_id for one in run.tenants] for stack, run in made.items()} == {
         stack: in_stack(stack) for stack in SPLIT.stacks
-    }
-    assert {stack: run.access for stack, run in made.items()} == {
-        "samsung-sds": True,
-        "samsung-sds.1": False,
-        "samsung-sds.2": False,
     }
     assert {stack: run.exists for stack, run in made.items()} == {
         "samsung-sds": True,
@@ -591,24 +586,16 @@ def test_only_stacks_whose_awards_differ_are_run():
     assert made["samsung-sds.1"].told.keys() == set(in_stack("samsung-sds.1"))
 
 
-def test_a_role_that_differs_is_put_right_in_the_first_stack_alone():
-    made = stack_runs(split_job(MANY, told=MANY, touch=[], access=True))
-    assert [(stack, run.touch, run.access) for stack, run in made.items() if run] == [("samsung-sds", (), True)]
-
-
-def test_the_last_award_of_all_stacks_takes_the_role_with_it():
+def test_the_last_award_of_a_stack_takes_all_of_it():
     last = in_stack("samsung-sds.2")[0]
     made = stack_runs(split_job([], reclaim=[last], told=[last]))
-    assert {stack: (run.touch, run.access) for stack, run in made.items() if run} == {
-        "samsung-sds": (None, False),
-        "samsung-sds.2": (None, False),
-    }
+    assert {stack: run.touch for stack, run in made.items() if run} == {"samsung-sds.2": None}
     other = in_stack("samsung-sds.1")[0]
     stays = stack_runs(split_job([other], reclaim=[last], told=[last, other], touch=[last]))
     assert [stack for stack, run in stays.items() if run] == ["samsung-sds.2"]
 
 
-def test_a_stuck_award_keeps_the_role_in_another_stack():
+def test_a_stuck_award_keeps_its_stack():
     stuck, gone = in_stack("samsung-sds.1")[0], in_stack("samsung-sds.2")[0]
     made = stack_runs(split_job([], reclaim=[stuck, gone], told=[stuck, gone]), stuck=[stuck])
     assert [stack for stack, run in made.items() if run] == ["samsung-sds.2"]
@@ -628,25 +615,3 @@ def test_state_is_moved_where_the_number_of_stacks_or_an_awards_place_differs(sa
     made = situation([A], [here("A")])
     made.outputs["samsung-sds"] = said
     assert make_jobs(made, timeout=1)[0].reshard is reshard
-
-
-def test_a_role_that_somebody_changed_is_a_job_of_its_own():
-    role = json.loads(json.dumps(cluster_role()))
-    role["rules"].append({"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]})
-    made = situation([A], [here("A")])
-    observed = (seen(SDS, here("A"), access=role),)
-    made = replace(made, observed=observed, plan=make_plan(made.desired, observed, PROJECT.by_provider))
-    (wrong,) = make_jobs(made, timeout=1)
-    assert (wrong.empty, wrong.access, wrong.touch, wrong.refresh) == (False, True, (), True)
-    assert "ClusterRole gpuprov-tenant: rules is" in made.plan.access["samsung-sds"][0]
-    assert make_jobs(made, timeout=1, only=["A"])[0].empty
-
-
-def test_the_role_of_a_first_tenant_is_no_news_and_one_without_tenants_is():
-    first = situation([A], [])
-    assert (first.plan.access, make_jobs(first, timeout=1)[0].access) == ({}, True)
-    observed = (seen(SDS, access=cluster_role()),)
-    plan = make_plan(desired([], (SDS,)), observed, PROJECT.by_provider)
-    assert plan.access == {"samsung-sds": ("ClusterRole gpuprov-tenant is there, and no tenant needs it",)}
-    going = make_plan(desired([], (SDS,)), (seen(SDS, here("A")),), PROJECT.by_provider)
-    assert going.access == {}

@@ -33,8 +33,8 @@ def state(stack, awards, *, shards=1, provider="11", empty=False):
         {"urn": plugin, "custom": True, "id": provider, "type": "pulumi:providers:kubernetes", "parent": root},
     ]
     if stack == "kt-cloud":
-        access = f"{prefix}gpuprov:index:ClusterAccess::access"
-        resources.append({"urn": access, "custom": False, "type": "gpuprov:index:ClusterAccess", "parent": root})
+        other = f"{prefix}somebody:index:Else::else"
+        resources.append({"urn": other, "custom": False, "type": "somebody:index:Else", "parent": root})
     for award in awards:
         component = f"{prefix}{TENANT_TYPE}::{award}"
         resources.append({"urn": component, "custom": False, "type": TENANT_TYPE, "parent": root})

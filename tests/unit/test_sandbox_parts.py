@@ -174,6 +174,7 @@ def test_components_have_the_least_standard_identities(made: Layout) -> None:
 
     groups = {name: subject(name, NameOID.ORGANIZATION_NAME) for name in pki.IDENTITIES}
     assert groups.pop("admin") == ["system:masters"]
+    assert groups.pop("gpuprov") == ["gpuprov-operators"]
     assert set(map(tuple, groups.values())) == {()}
     assert subject("kube-scheduler", NameOID.COMMON_NAME) == ["system:kube-scheduler"]
 
@@ -183,8 +184,10 @@ def test_a_private_key_is_pem_that_can_be_read_back() -> None:
 
 
 def test_the_kubeconfig_verifies_the_server_and_names_contexts_like_clusters(made: Layout) -> None:
-    document = yaml.safe_load(kubeconfig.render([made]))
-    assert [context["name"] for context in document["contexts"]] == ["small"]
+    document = yaml.safe_load(kubeconfig.render([made], {"gpuprov": "", "admin": "-admin"}))
+    users = {context["name"]: context["context"]["user"] for context in document["contexts"]}
+    assert users == {"small": "small-gpuprov", "small-admin": "small-admin"}
+    assert document["current-context"] == "small"
     cluster = document["clusters"][0]["cluster"]
     assert set(cluster) == {"server", "certificate-authority-data"}
     assert set(document["users"][0]["user"]) == {"client-certificate-data", "client-key-data"}

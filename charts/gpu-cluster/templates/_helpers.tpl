@@ -1,0 +1,33 @@
+{{/* Labels of every object. Helm's managed-by label says Helm: gpuprov takes what says gpuprov for an award's. */}}
+{{- define "gpuprov.labels" -}}
+app.kubernetes.io/name: gpu-cluster
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/part-of: gpuprov
+app.kubernetes.io/version: {{ .Chart.Version | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{/* The binding of a policy, of the same name. Takes root, name, and optionally scope: "awards" and param: a name. */}}
+{{- define "gpuprov.binding" -}}
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata:
+  name: {{ .name }}
+  labels:
+    {{- include "gpuprov.labels" .root | nindent 4 }}
+spec:
+  policyName: {{ .name }}
+  validationActions: {{ .root.Values.admission.actions | toJson }}
+  {{- with .param }}
+  paramRef:
+    name: {{ . }}
+    parameterNotFoundAction: Deny
+  {{- end }}
+  {{- if eq (.scope | default "") "awards" }}
+  matchResources:
+    namespaceSelector:
+      matchLabels:
+        app.kubernetes.io/managed-by: gpuprov
+  {{- end }}
+{{- end }}

@@ -1,0 +1,64 @@
+"""`gpuprov preflight`: is a provider's cluster fit for awards?"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from gpuprov.cli.common import (
+    Exit,
+    fail,
+    json_option,
+    print_json,
+    project_option,
+    provider_option,
+    reports_errors,
+    use_toolchain,
+    warn,
+)
+from gpuprov.cli.output import table
+from gpuprov.errors import ToolchainError
+from gpuprov.preflight import Result
+from gpuprov.project import Project
+from gpuprov.run.pipeline import load, select
+from gpuprov.run.preflight import run_preflight
+
+
+@click.command("preflight")
+@reports_errors
+@project_option
+@provider_option
+@json_option
+def command(project: Project, providers: tuple[str, ...], *, as_json: bool) -> None:
+    """Check providers' clusters before awards are put on them; say what to do about each failing line.
+
+    Changes nothing: what it asks a server to write is a dry run. Ends with 1 where a check failed, warnings do not
+    count; with 5 where a cluster could not be reached.
+    """
+    chosen = select(project.clusters, providers)
+    loaded = load(project)
+    warn(loaded.warnings)
+    reports, unreached = run_preflight(loaded, chosen, pulumi=_no_pulumi())
+    lines = [(report.provider, finding) for report in reports for finding in report.findings]
+    if as_json:
+        findings = [{"provider": provider} | asdict(finding) for provider, finding in lines]
+        print_json({"findings": findings, "failed": {name: str(error) for name, error in unreached.items()}})
+    elif lines:
+        rows = [(provider, one.check, one.result, one.seen, one.remedy) for provider, one in lines]
+        table(["provider", "check", "result", "seen", "what to do"], rows)
+    for error in unreached.values():
+        click.echo(f"not checked: {error}", err=True)
+    if unreached:
+        fail(Exit.SOME_CLUSTERS_FAILED)
+    if any(finding.result is Result.FAILED for _, finding in lines):
+        fail(Exit.FAILURE)
+
+
+def _no_pulumi() -> str:
+    """Return why the stacks' outputs cannot be read: they are one comparison of many, and nobody is made to wait."""
+    try:
+        use_toolchain()
+    except ToolchainError as error:
+        return str(error)
+    return ""

@@ -1,0 +1,59 @@
+"""`gpuprov setup`: prepare providers' clusters for awards, once, as a cluster administrator."""
+
+from __future__ import annotations
+
+import click
+
+from gpuprov.cli.common import (
+    Exit,
+    confirm,
+    fail,
+    json_option,
+    print_json,
+    progress,
+    project_option,
+    provider_option,
+    reports_errors,
+    use_toolchain,
+    yes_option,
+)
+from gpuprov.cli.output import table
+from gpuprov.project import Project
+from gpuprov.run.pipeline import select
+from gpuprov.run.setup import set_up
+
+
+@click.command("setup")
+@reports_errors
+@project_option
+@provider_option
+@json_option
+@yes_option
+def command(project: Project, providers: tuple[str, ...], *, as_json: bool, yes: bool) -> None:
+    """Install charts/gpu-cluster on the providers' clusters, or bring it up to date.
+
+    It takes a cluster administrator: the context `adminContext` of each stack's configuration is used, else `context`.
+    """
+    use_toolchain()
+    wanted = select(project.clusters, providers)
+    confirm(f"Install charts/gpu-cluster on {', '.join(wanted)}?", yes=yes)
+    done = set_up(project, wanted, progress)
+    failed = {provider: one.error for provider, one in done.items() if one.error}
+    if as_json:
+        ready = [
+            {"provider": provider, "operations": one.operations} for provider, one in done.items() if not one.error
+        ]
+        print_json({"providers": ready, "failed": failed})
+    else:
+        table(
+            ["provider", "objects of the chart"],
+            [(provider, _counts(one.operations)) for provider, one in done.items() if not one.error],
+        )
+    for provider, message in failed.items():
+        click.echo(f"\n{provider} failed: {message.removeprefix(f'{provider}: ')}", err=True)
+    if failed:
+        fail(Exit.SOME_CLUSTERS_FAILED)
+
+
+def _counts(operations: dict[str, int]) -> str:
+    return ", ".join(f"{count} {operation}" for operation, count in operations.items()) or "nothing to change"

@@ -1,0 +1,64 @@
+"""Checks a provider's cluster before awards are put on it: what was read goes in, a list of findings comes out.
+
+Reads nothing and knows no clock: `gpuprov.survey` reads the facts. Each module judges one part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gpuprov.cluster import ProviderCluster
+from gpuprov.preflight import admission, clock, identity, names, nodes, plugin, policies, rights, role, version
+from gpuprov.preflight.facts import Facts, Unread
+from gpuprov.preflight.finding import Finding, Result, failed
+
+__all__ = ["Facts", "Finding", "Result", "Unread", "examine"]
+
+
+def examine(
+    cluster: ProviderCluster,
+    facts: Facts,
+    *,
+    peaks: Mapping[str, int],
+    known: str | Unread | None = None,
+    chart: str | None = None,
+) -> list[Finding]:
+    """Return every finding on a cluster, in the order of the table.
+
+    ``peaks`` are the GPUs that the award lists need at most, by model; ``known`` is the cluster's UID according to
+    the stack's last run; ``chart`` the version of the chart that the project has.
+    """
+    findings = [*version.check(facts.version), *clock.check(facts.clock), *_identity(cluster, facts, known)]
+    if isinstance(facts.rights, Unread):
+        remedy = "let the identity create SelfSubjectAccessReviews, as every identity may by default"
+        findings.append(failed(rights.CHECK, f"they cannot be asked for: {facts.rights.reason}", remedy))
+    else:
+        findings += rights.check(facts.who, facts.rights)
+    return [
+        *findings,
+        *_nodes(cluster, facts, peaks),
+        *admission.check(facts),
+        *policies.check(facts.policies, facts.bindings, chart),
+        *role.check(facts.tenant_role),
+    ]
+
+
+def _identity(cluster: ProviderCluster, facts: Facts, known: str | Unread | None) -> list[Finding]:
+    if isinstance(facts.uid, Unread):
+        seen = f"the UID of kube-system cannot be seen: {facts.uid.reason}"
+        return [failed(identity.CHECK, seen, "give the identity that right")]
+    return identity.check(cluster, facts.uid, known)
+
+
+def _nodes(cluster: ProviderCluster, facts: Facts, peaks: Mapping[str, int]) -> list[Finding]:
+    """What needs the nodes cannot be judged without them: a cluster whose GPUs nobody has seen is not fit."""
+    if isinstance(facts.nodes, Unread):
+        seen = f"the nodes cannot be seen: {facts.nodes.reason}"
+        return [failed(nodes.CHECK, seen, "let the identity list nodes: capacity and resource names are not checked")]
+    there = nodes.read(facts.nodes)
+    findings = [*nodes.check(cluster, there), *nodes.capacity(cluster, there, peaks)]
+    return [
+        *findings,
+        *names.check(cluster, there, facts.device_classes, facts.resource_slices),
+        *plugin.check(cluster, facts.daemon_sets, facts.configs, there),
+    ]

@@ -1,0 +1,50 @@
+"""How far this machine's clock and the API server's are apart: terms and tokens end by the clock."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+from gpuprov.preflight.facts import Clock
+from gpuprov.preflight.finding import Finding, failed, ok, warning
+
+CHECK = "clock"
+
+WARNING_SECONDS = 5
+"""Apart by more is a warning (policy: no rule of the programme)."""
+
+FAILED_SECONDS = 60
+"""Apart by more is a failure (policy: no rule of the programme)."""
+
+_HALF_A_SECOND = timedelta(seconds=0.5)
+_REMEDY = "synchronise both clocks (NTP); terms begin and end by this machine's clock, tokens by the server's"
+
+
+def skew(clock: Clock, server: datetime) -> timedelta:
+    """Return how far the server is ahead.
+
+    The server wrote its header about half-way between sending and receiving, and cut the fraction of the second off,
+    which is half a second on average.
+    """
+    return server + _HALF_A_SECOND - (clock.sent + (clock.received - clock.sent) / 2)
+
+
+def check(clock: Clock) -> list[Finding]:
+    """Judge the distance of the clocks."""
+    server = _instant(clock.date)
+    if server is None:
+        return [warning(CHECK, f"the server tells no time ({clock.date})", "compare the clocks by hand")]
+    apart = skew(clock, server)
+    seconds = abs(apart).total_seconds()
+    if seconds <= WARNING_SECONDS:
+        return [ok(CHECK, f"the server's clock is within {WARNING_SECONDS} s of this machine's")]
+    seen = f"the server's clock is {seconds:.0f} s {'ahead of' if apart > timedelta() else 'behind'} this machine's"
+    return [failed(CHECK, seen, _REMEDY) if seconds > FAILED_SECONDS else warning(CHECK, seen, _REMEDY)]
+
+
+def _instant(date: str | None) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(date or "")
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

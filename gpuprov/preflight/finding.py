@@ -1,0 +1,53 @@
+"""What a check found: one line for a person, one object for a machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Result(StrEnum):
+    """How a line of the preflight came out. Only `FAILED` keeps a cluster from being used."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One line: what was looked at, how it came out, what was seen, and what to do about it (empty where it is ok)."""
+
+    check: str
+    result: Result
+    seen: str
+    remedy: str = ""
+
+
+def ok(check: str, seen: str) -> Finding:
+    """Return a line that needs nothing."""
+    return Finding(check=check, result=Result.OK, seen=seen)
+
+
+def warning(check: str, seen: str, remedy: str) -> Finding:
+    """Return a line that is worth a look."""
+    return Finding(check=check, result=Result.WARNING, seen=seen, remedy=remedy)
+
+
+def failed(check: str, seen: str, remedy: str) -> Finding:
+    """Return a line that must be put right before awards are put on the cluster."""
+    return Finding(check=check, result=Result.FAILED, seen=seen, remedy=remedy)
+
+
+_FEW = 5
+
+
+def some(names: list[str] | tuple[str, ...]) -> str:
+    """Name the first of many, and say how many more there are."""
+    more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
+    return ", ".join(names[:_FEW]) + more
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number of things: ``1 node``, ``2 nodes``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

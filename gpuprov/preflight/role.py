@@ -1,0 +1,63 @@
+"""Whether the role of awardees gives nothing with which an award could be widened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from gpuprov.manifests import TENANT_ROLE
+from gpuprov.preflight.facts import Live, Unread
+from gpuprov.preflight.finding import Finding, failed, ok, some
+from gpuprov.preflight.policies import CHECK, INSTALL
+
+_WRITING = {"create", "update", "patch", "delete", "deletecollection"}
+_WIDENING = {"*", "escalate", "bind", "impersonate"}
+
+_NEVER_WRITTEN = {
+    # what an award is made of
+    *("namespaces", "resourcequotas", "limitranges", "networkpolicies", "roles", "rolebindings"),
+    # other ways to a GPU, a node or a higher priority
+    *("resourceclaims", "resourceclaimtemplates", "deviceclasses", "resourceslices", "nodes", "priorityclasses"),
+    *("bindings", "pods/binding", "pods/status", "pods/ephemeralcontainers", "persistentvolumes"),
+    # other identities and their rights
+    *("serviceaccounts", "serviceaccounts/token", "clusterroles", "clusterrolebindings", "certificatesigningrequests"),
+    # the cluster's own rules
+    *("validatingadmissionpolicies", "validatingadmissionpolicybindings", "validatingwebhookconfigurations"),
+    *("mutatingadmissionpolicies", "mutatingadmissionpolicybindings", "mutatingwebhookconfigurations"),
+    "customresourcedefinitions",
+}
+
+
+def check(role: Live | Unread | None) -> list[Finding]:
+    """Judge the ClusterRole as it is on the cluster."""
+    if isinstance(role, Unread):
+        return [failed(CHECK, f"the role {TENANT_ROLE} cannot be seen: {role.reason}", "give the identity that right")]
+    if role is None:
+        return [failed(CHECK, f"the role {TENANT_ROLE} is not there", INSTALL)]
+    if role.get("aggregationRule"):
+        seen = f"the role {TENANT_ROLE} takes its rules from other roles (aggregationRule)"
+        return [failed(CHECK, seen, f"{INSTALL}: it has rules of its own")]
+    wrong = sorted({text for rule in role.get("rules") or () for text in surprises(rule)})
+    if wrong:
+        seen = f"the role {TENANT_ROLE} lets awardees {some(wrong)}"
+        return [failed(CHECK, seen, f"find out who changed it, then {INSTALL}")]
+    return [ok(CHECK, f"the role {TENANT_ROLE} gives nothing that widens an award")]
+
+
+def surprises(rule: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a rule gives and should not, as ``verbs resource``."""
+    verbs = set(rule.get("verbs") or ())
+    if paths := rule.get("nonResourceURLs"):
+        yield f"{_text(verbs)} {', '.join(paths)}"
+    if "*" in (rule.get("apiGroups") or ()):
+        yield f"{_text(verbs)} in every API group"
+    for resource in rule.get("resources") or ():
+        wrong = verbs if "*" in resource else verbs & _WIDENING
+        if resource in _NEVER_WRITTEN:
+            wrong = wrong | (verbs & _WRITING)
+        if wrong:
+            yield f"{_text(wrong)} {resource}"
+
+
+def _text(verbs: set[str]) -> str:
+    return ", ".join(sorted(verbs))

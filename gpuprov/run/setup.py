@@ -1,0 +1,83 @@
+"""Installs charts/gpu-cluster on the providers' clusters: one process each, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import partial
+from pathlib import Path
+
+from gpuprov import engine
+from gpuprov.chart import CHART
+from gpuprov.errors import InputError, PlanRefused, Problem
+from gpuprov.observe import cluster_uid
+from gpuprov.project import Project
+from gpuprov.run.child import Errand, answer, insist_on_parent, listen, run_all, tell
+from gpuprov.run.job import StackDone
+from gpuprov.run.pipeline import Progress
+from gpuprov.run.slots import slot
+from gpuprov.stackrun import SetUp
+
+
+def set_up(project: Project, providers: Collection[str], progress: Progress) -> dict[str, StackDone]:
+    """Bring the clusters to what the chart says; return what became of each provider.
+
+    Raises InputError where the project has no such chart.
+    """
+    chart = chart_of(project.root)
+    clusters = [cluster for cluster in project.clusters if cluster.provider in providers]
+    errands = [
+        Errand(
+            module="gpuprov.run.setup",
+            message=SetUp(root=project.root, cluster=cluster, chart=chart),
+            progress=partial(progress, cluster.provider),
+        )
+        for cluster in clusters
+    ]
+    return {
+        cluster.provider: StackDone.model_validate(said.outcome)
+        if said.outcome is not None
+        else StackDone(stack=cluster.setup_stack, error=f"its process ended with code {said.code} and no answer")
+        for cluster, said in zip(clusters, run_all(errands), strict=True)
+    }
+
+
+def chart_of(root: Path) -> Path:
+    """Return the project's chart. Raises InputError where it is not there."""
+    chart = root / CHART
+    if not (chart / "Chart.yaml").is_file():
+        problem = Problem(
+            file=str(chart),
+            message="there is no such chart",
+            remedy="copy charts/gpu-cluster from gpuprov's repository",
+        )
+        raise InputError([problem])
+    return chart
+
+
+def install(what: SetUp) -> StackDone:
+    """Install the chart on one cluster, in this process. Raises GpuprovError; nothing was changed then."""
+    administered = what.cluster.administered
+    uid = cluster_uid(administered)
+    if what.cluster.uid not in (None, uid):
+        raise PlanRefused(
+            [
+                (
+                    f"context {administered.context!r} leads to the cluster {uid}, but the stack's configuration pins "
+                    f"{what.cluster.uid}; correct the kubeconfig or the stack's `uid`"
+                )
+            ]
+        )
+    insist_on_parent()
+    with slot():
+        operations = engine.set_up(what, uid, tell)
+    return StackDone(stack=what.cluster.setup_stack, operations=dict(operations))
+
+
+def main() -> None:
+    """Read what to set up, do it, answer."""
+    what = SetUp.model_validate_json(listen())
+    answer(lambda: install(what), lambda error: StackDone(stack=what.cluster.setup_stack, error=error))
+
+
+if __name__ == "__main__":
+    main()

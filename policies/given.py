@@ -1,0 +1,104 @@
+"""What the policy pack knows: the project's files for the bounds, and Pulumi's resources as manifests.
+
+Nothing here knows Pulumi's SDK: ``__main__`` wires it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from gpuprov.cluster import ProviderCluster
+from gpuprov.errors import InputError, Problem
+from gpuprov.ledger import histories
+from gpuprov.load import load_awards, load_mapping
+from gpuprov.manifests import Manifest, tenant_manifests
+from gpuprov.project import Project, open_project, read_ledger
+from gpuprov.rules import Bounds
+from gpuprov.tenant import desired_state
+
+PROVIDER = "pulumi:providers:kubernetes"
+UNKNOWN = "known only when it is applied"
+"""Stands for a value that a preview does not know. No rule takes it for a number, a name or an instant."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """The bounds of the stack's provider, and the objects that the provider's other stacks put on its cluster."""
+
+    bounds: Bounds
+    elsewhere: Sequence[Manifest]
+
+
+def read(root: Path, stack: str, at: datetime) -> Given:
+    """Read the project as the program does: its stacks, award lists and ledger, at an instant. Raises InputError."""
+    project = open_project(root)
+    cluster = _cluster_of(project, stack)
+    columns = None if project.columns is None else load_mapping(project.columns)
+    awards = load_awards(project.awards, project.clusters, columns).awards
+    tenants = desired_state(histories(awards, read_ledger(project.ledger)), project.clusters, at).on(cluster.provider)
+    others = (tenant for tenant in tenants if cluster.stack_of(tenant.award_id) != stack)
+    return Given(
+        bounds=Bounds.of(cluster, tenants, project.programme_end),
+        elsewhere=[one for tenant in others for one in tenant_manifests(tenant, cluster)],
+    )
+
+
+def _cluster_of(project: Project, stack: str) -> ProviderCluster:
+    stacks = {name: cluster for cluster in project.clusters for name in cluster.stacks}
+    if stack not in stacks:
+        raise InputError(
+            [
+                Problem(
+                    file=str(project.root),
+                    value=stack,
+                    message="is no provider's stack, so its policies have no bounds",
+                    remedy=f"select one of {', '.join(stacks)}",
+                )
+            ]
+        )
+    return stacks[stack]
+
+
+def manifest(kind: str, name: str, properties: Mapping[str, Any]) -> Manifest | None:
+    """Return a resource as the manifest that it is on the cluster, or None for what only Pulumi knows.
+
+    ``kind`` is Pulumi's type token, such as ``kubernetes:core/v1:Namespace``. The token decides what is created, so it
+    wins over the properties. What is no Kubernetes object has its token for a kind, and belongs to no award.
+    """
+    if kind.startswith(("pulumi:", "gpuprov:index:")):
+        return None
+    if not kind.startswith("kubernetes:"):
+        return {"kind": kind, "metadata": {"name": name}}
+    _, api_version, token = kind.split(":", 2)
+    return {**properties, "apiVersion": api_version.removeprefix("core/"), "kind": token}
+
+
+def leads_elsewhere(settings: Mapping[str, Any], cluster: ProviderCluster) -> str | None:
+    """Say in what the settings of the Kubernetes provider lead to another cluster than the stack's."""
+    if settings.get("kubeconfig"):
+        return "it brings a kubeconfig of its own, and credentials do not belong in the state"
+    if settings.get("cluster"):
+        return "it names a cluster of the kubeconfig beside the context"
+    if settings.get("context") != cluster.context:
+        return f"its context is {settings.get('context')!r}, and the stack's is {cluster.context!r}"
+    return None
+
+
+def plain(value: Any, unknown: type[Exception]) -> Any:
+    """Copy what Pulumi hands to a policy. Reading a value that a preview does not know raises ``unknown``."""
+    if isinstance(value, Mapping):
+        return {key: _known(value, key, unknown) for key in value}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_known(value, index, unknown) for index in range(len(value))]
+    return value
+
+
+def _known(container: Any, key: Any, unknown: type[Exception]) -> Any:
+    try:
+        return plain(container[key], unknown)
+    except unknown:
+        return UNKNOWN

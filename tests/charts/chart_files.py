@@ -1,0 +1,72 @@
+"""What the tests of the chart share: where it is, its values and their schema, and Helm."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gpuprov import toolchain
+from gpuprov.toolchain.pins import KUBERNETES_VERSION
+
+REPOSITORY = Path(__file__).parents[2]
+CHART = REPOSITORY / "charts" / "gpu-cluster"
+GOLDEN = Path(__file__).parent / "golden"
+SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+VALUES = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
+
+
+@cache
+def helm_program() -> str:
+    """Find Helm through the toolchain."""
+    return str(toolchain.ensure(("helm",)).binary("helm"))
+
+
+def helm(*arguments: str, values: dict[str, Any] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run Helm with ``values`` over the chart's own."""
+    command = [helm_program(), *arguments]
+    if values is not None:
+        command += ["--values", "-"]
+    return subprocess.run(command, input=json.dumps(values or {}), capture_output=True, text=True, check=False)
+
+
+def render(values: dict[str, Any] | None = None) -> str:
+    """Return the chart's objects as text, as `helm template` prints them."""
+    ran = helm(
+        *("template", "gpuprov", str(CHART), "--namespace", "gpuprov-system", "--kube-version", KUBERNETES_VERSION),
+        values=values or {},
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def objects(values: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    """Return the chart's objects."""
+    return [one for one in yaml.safe_load_all(render(values)) if one is not None]
+
+
+def options(schema: dict[str, Any] = SCHEMA, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every value that can be set, with its schema: ``admission.actions``."""
+    for name, one in schema["properties"].items():
+        if "properties" in one:
+            yield from options(one, f"{path}{name}.")
+        else:
+            yield f"{path}{name}", one
+
+
+def default(path: str) -> Any:
+    """Return the default of a value."""
+    found = VALUES
+    for name in path.split("."):
+        found = found[name]
+    return found
+
+
+def setting(path: str, value: Any) -> dict[str, Any]:
+    """Return the values that set one: ``{"admission": {"actions": ["Audit"]}}``."""
+    for name in reversed(path.split(".")):
+        value = {name: value}
+    return value

@@ -1,0 +1,126 @@
+"""Rules that the chart's objects must not break, whatever their details."""
+
+import re
+from typing import Any
+
+import pytest
+from chart_files import VALUES, objects
+
+EVERYTHING = objects({"devicePlugin": {"enabled": True}})
+POLICIES = {"gpuprov-gpu", "gpuprov-pods", "gpuprov-objects", "gpuprov-namespaces", "gpuprov-operator"}
+IN_AWARDS = {"matchLabels": {"app.kubernetes.io/managed-by": "gpuprov"}}
+WRITING = {"create", "update", "patch", "delete", "deletecollection"}
+
+
+def of(kind: str) -> dict[str, dict[str, Any]]:
+    return {one["metadata"]["name"]: one for one in EVERYTHING if one["kind"] == kind}
+
+
+def rights(role: str) -> set[tuple[str, str]]:
+    """Return the verbs that a role gives on each resource."""
+    rules = of("ClusterRole")[role]["rules"]
+    return {(resource, verb) for rule in rules for resource in rule["resources"] for verb in rule["verbs"]}
+
+
+def test_every_object_is_ours_by_name_and_label_and_no_awards() -> None:
+    for one in EVERYTHING:
+        labels = one["metadata"]["labels"]
+        assert one["metadata"]["name"].startswith("gpuprov-")
+        assert labels["app.kubernetes.io/part-of"] == "gpuprov"
+        assert labels["app.kubernetes.io/version"] == "0.1.0"
+        assert labels["app.kubernetes.io/managed-by"] == "Helm"  # what says gpuprov is swept up as an award's
+
+
+def test_nothing_is_granted_by_a_wildcard_and_nobody_can_become_another() -> None:
+    for role in of("ClusterRole").values():
+        for rule in role["rules"]:
+            assert "*" not in rule["apiGroups"] + rule["resources"] + rule["verbs"]
+            assert not {"impersonate", "escalate"} & set(rule["verbs"])
+
+
+def test_gpuprov_reads_no_secrets_and_binds_one_role() -> None:
+    resources = {resource for resource, _ in rights("gpuprov-operator")}
+    assert not {"secrets", "configmaps", "pods/exec", "pods/log"} & resources
+    (bind,) = [rule for rule in of("ClusterRole")["gpuprov-operator"]["rules"] if "bind" in rule["verbs"]]
+    assert bind["resourceNames"] == ["gpuprov-tenant"]
+    assert bind["verbs"] == ["bind"]
+
+
+@pytest.mark.parametrize("resource", ["resourcequotas", "limitranges", "networkpolicies", "rolebindings"])
+def test_gpuprov_changes_only_the_objects_that_it_makes(resource: str) -> None:
+    rules = [rule for rule in of("ClusterRole")["gpuprov-operator"]["rules"] if resource in rule["resources"]]
+    changing = [rule for rule in rules if {"update", "patch", "delete"} & set(rule["verbs"])]
+    assert [len(rule.get("resourceNames", ())) for rule in changing] == [1]
+    # Pulumi waits for a deletion by list and watch: without these it would hang.
+    assert {(resource, verb) for verb in ("get", "list", "watch", "create", "update", "patch", "delete")} <= rights(
+        "gpuprov-operator"
+    )
+
+
+def test_tokens_are_made_for_the_awards_account_alone() -> None:
+    rules = of("ClusterRole")["gpuprov-operator"]["rules"]
+    assert [rule["resourceNames"] for rule in rules if "serviceaccounts/token" in rule["resources"]] == [["awardee"]]
+
+
+def test_awardees_write_nothing_that_makes_an_award() -> None:
+    written = {resource for resource, verb in rights("gpuprov-tenant") if verb in WRITING}
+    assert not written & {"resourcequotas", "limitranges", "networkpolicies", "roles", "rolebindings", "namespaces"}
+    assert not written & {"serviceaccounts", "serviceaccounts/token", "pods/binding", "pods/status", "resourceclaims"}
+
+
+def test_every_policy_has_a_binding_of_its_name_that_refuses() -> None:
+    policies, bindings = of("ValidatingAdmissionPolicy"), of("ValidatingAdmissionPolicyBinding")
+    assert policies.keys() == bindings.keys() == POLICIES
+    for name, policy in policies.items():
+        assert policy["spec"]["failurePolicy"] == "Fail"
+        assert bindings[name]["spec"]["policyName"] == name
+        assert bindings[name]["spec"]["validationActions"] == ["Deny"]
+
+
+def test_the_policies_hold_in_awards_namespaces_alone_where_they_can() -> None:
+    for name, binding in of("ValidatingAdmissionPolicyBinding").items():
+        found = binding["spec"].get("matchResources", {}).get("namespaceSelector")
+        assert found == (None if name in {"gpuprov-namespaces", "gpuprov-operator"} else IN_AWARDS), name
+
+
+def test_a_pod_without_a_quota_is_refused() -> None:
+    reference = of("ValidatingAdmissionPolicyBinding")["gpuprov-gpu"]["spec"]["paramRef"]
+    assert reference == {"name": "gpu", "parameterNotFoundAction": "Deny"}
+
+
+@pytest.mark.parametrize("name", sorted(POLICIES))
+def test_every_refusal_has_a_reason_and_says_more_than_the_expression(name: str) -> None:
+    for one in of("ValidatingAdmissionPolicy")[name]["spec"]["validations"]:
+        assert one["reason"] == "Forbidden"
+        assert 30 < len(one["message"]) < 300
+        assert "object." not in one["message"]
+
+
+def test_the_controllers_that_make_pods_are_held_by_the_rules_for_pods() -> None:
+    """A tenant's Job or Deployment would otherwise make any pod."""
+    for name in ("gpuprov-gpu", "gpuprov-pods"):
+        text = str(of("ValidatingAdmissionPolicy")[name])
+        assert [user for user in VALUES["admission"]["exemptUsers"] if user in text] == []
+
+
+def test_no_class_preempts_and_none_is_below_pods_without_a_class() -> None:
+    classes = of("PriorityClass")
+    assert classes
+    for one in classes.values():
+        assert one["preemptionPolicy"] == "Never"
+        assert one["value"] >= 0
+        assert not one["globalDefault"]
+
+
+def test_the_device_plugin_has_no_privilege_and_never_lists_devices_in_the_environment() -> None:
+    (pod,) = [one["spec"]["template"]["spec"] for one in of("DaemonSet").values()]
+    (container,) = pod["containers"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "privileged": False,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert not pod["automountServiceAccountToken"]
+    env = {one["name"]: one["value"] for one in container["env"]}
+    assert re.fullmatch("volume-mounts|cdi-.*", env["DEVICE_LIST_STRATEGY"])
+    assert "NVIDIA_VISIBLE_DEVICES" not in env

@@ -1,0 +1,170 @@
+"""The schema is the reference of the values: it has them all, tells of each, and refuses what is wrong."""
+
+import os
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema
+import pytest
+from chart_files import CHART, REPOSITORY, SCHEMA, VALUES, default, helm, options, setting
+
+DOCUMENT = REPOSITORY / "docs" / "cluster-chart.md"
+HEAD = "| value | type | default | meaning |\n| --- | --- | --- | --- |\n"
+CHECK = jsonschema.Draft7Validator(SCHEMA)
+
+
+def tree(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every object and value of the schema that has a name."""
+    for name, one in schema.get("properties", {}).items():
+        yield f"{path}{name}", one
+        yield from tree(one, f"{path}{name}.")
+
+
+def test_the_schema_is_a_schema() -> None:
+    jsonschema.Draft7Validator.check_schema(SCHEMA)
+
+
+def test_the_defaults_are_valid_and_exactly_the_values_of_the_schema() -> None:
+    CHECK.validate(VALUES)
+
+    def keys(values: dict[str, Any], schema: dict[str, Any]) -> None:
+        assert values.keys() == schema["properties"].keys()
+        for name, one in schema["properties"].items():
+            if "properties" in one:
+                keys(values[name], one)
+
+    keys(VALUES, SCHEMA)
+
+
+def test_every_value_is_described_and_no_object_takes_unknown_ones() -> None:
+    for path, one in tree(SCHEMA):
+        if not re.search(r"subjects|priorityClasses\.", path) or path == "operator.subjects":
+            assert one["description"].endswith("."), path
+        if "properties" in one:
+            assert one["additionalProperties"] is False, path
+
+
+RULE = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}
+WRONG: list[tuple[str, Any]] = [
+    ("unknown", 1),
+    ("admission.unknown", 1),
+    ("devicePlugin.image.unknown", 1),
+    ("tenant.extraRules", [RULE | {"verbs": ["*"]}]),
+    ("tenant.extraRules", [RULE | {"verbs": ["impersonate"]}]),
+    ("tenant.extraRules", [RULE | {"resources": ["*"]}]),
+    ("tenant.extraRules", [RULE | {"resources": ["resourcequotas"]}]),
+    ("tenant.extraRules", [RULE | {"resources": ["pods/status"]}]),
+    ("tenant.extraRules", [RULE | {"apiGroups": ["*"]}]),
+    ("tenant.extraRules", [RULE | {"nonResourceURLs": ["/"]}]),
+    ("tenant.extraRules", [{"apiGroups": [""], "resources": ["pods"]}]),
+    ("operator.subjects", []),
+    ("operator.subjects", [{"kind": "Robot", "name": "a"}]),
+    ("operator.subjects", [{"kind": "Group", "name": "gpuprov:hpc-1"}]),
+    ("operator.subjects", [{"kind": "Group", "name": "system:authenticated"}]),
+    ("operator.subjects", [{"kind": "Group", "name": 'a"]) || true'}]),
+    ("operator.subjects", [{"kind": "ServiceAccount", "name": "a"}]),
+    ("operator.subjects", [{"kind": "User", "name": "a", "namespace": "b"}]),
+    ("operator.extraRules", [RULE | {"verbs": ["create"]}]),
+    ("operator.extraRules", [RULE | {"resources": ["secrets"]}]),
+    ("admission.enabled", "yes"),
+    ("admission.actions", []),
+    ("admission.actions", ["Deny", "Warn"]),
+    ("admission.actions", ["Refuse"]),
+    ("admission.exemptGroups", ["system:authenticated"]),
+    ("admission.exemptGroups", "system:masters"),
+    ("admission.exemptUsers", [""]),
+    ("admission.allowedResources", ["cpu"]),
+    ("admission.allowedTolerations", [""]),
+    ("admission.allowedPriorityClasses", ["A b"]),
+    ("admission.maxGracePeriodSeconds", 10),
+    ("admission.maxGracePeriodSeconds", "300"),
+    ("admission.allowedFinalizers", ["a/b"]),
+    ("admission.allowedFinalizers", {"namespaces": ["a/b"]}),
+    ("priorityClasses", [{"name": "low", "value": -1}]),
+    ("priorityClasses", [{"name": "system-mine", "value": 1}]),
+    ("priorityClasses", [{"name": "mine", "value": 1, "preemptionPolicy": "PreemptLowerPriority"}]),
+    ("devicePlugin.enabled", 1),
+    ("devicePlugin.image.repository", "a b"),
+    ("devicePlugin.image.tag", ""),
+    ("devicePlugin.image.digest", "sha256:12"),
+    ("devicePlugin.image.pullPolicy", "Sometimes"),
+    ("devicePlugin.imagePullSecrets", [{"name": "a"}]),
+    ("devicePlugin.deviceListStrategy", "envvar"),
+    ("devicePlugin.migStrategy", "all"),
+    ("devicePlugin.driverRoot", "run"),
+    ("devicePlugin.runtimeClassName", "A"),
+    ("devicePlugin.priorityClassName", ""),
+    ("devicePlugin.nodeSelector", {}),
+    ("devicePlugin.nodeSelector", {"a": True}),
+    ("devicePlugin.tolerations", ["all"]),
+    ("devicePlugin.resources", "small"),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), WRONG, ids=lambda one: str(one)[:60])
+def test_a_wrong_value_is_refused(path: str, value: Any) -> None:
+    assert not CHECK.is_valid(setting(path, value))
+
+
+def test_every_value_has_a_wrong_one_here() -> None:
+    assert {path for path, _ in options()} <= {path for path, _ in WRONG}
+
+
+@pytest.mark.parametrize("path", ["unknown", "operator.subjects", "devicePlugin.deviceListStrategy"])
+def test_helm_refuses_by_the_schema(path: str) -> None:
+    value = next(value for name, value in WRONG if name == path and value != [])
+    ran = helm("template", "gpuprov", str(CHART), "--kube-version", "1.36.3", values=setting(path, value))
+    assert ran.returncode != 0
+    assert "values don't meet the specifications of the schema" in ran.stderr
+
+
+# ---- the document
+
+
+def type_of(one: dict[str, Any]) -> str:
+    """Say in words what a value is."""
+    if "$ref" in one:
+        return type_of(SCHEMA["definitions"][one["$ref"].rpartition("/")[2]])
+    if "enum" in one:
+        return " or ".join(f"`{each}`" for each in one["enum"])
+    if one["type"] == "array":
+        items = one["items"]
+        if "enum" in items:
+            return "list of " + ", ".join(f"`{each}`" for each in items["enum"])
+        return "list of objects" if type_of(items) == "object" else "list of text"
+    if one["type"] == "integer":
+        return f"whole number, {one['minimum']} to {one['maximum']}"
+    return {"boolean": "`true` or `false`", "string": "text", "object": "object"}[one["type"]]
+
+
+def shown(value: Any) -> str:
+    """Write a default as YAML would have it in one line."""
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if value in ("", [], {}):
+        return "none" if value == "" else f"`{value}`"
+    if isinstance(value, list):
+        return ", ".join(shown(one) for one in value)
+    if isinstance(value, dict):
+        return ", ".join(f"`{name}`: {shown(one)}" for name, one in value.items())
+    return f"`{value}`"
+
+
+def table() -> str:
+    """Return the table of all values."""
+    rows = []
+    for path, one in options():
+        value = ", ".join(f"`{each['name']}`" for each in VALUES[path]) if path == "priorityClasses" else None
+        rows.append(f"| `{path}` | {type_of(one)} | {value or shown(default(path))} | {one['description']} |\n")
+    return HEAD + "".join(rows)
+
+
+def test_the_document_has_the_table_of_the_schema() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    before, head, rest = text.partition(HEAD)
+    assert head, f"{DOCUMENT.name} has no table of values"
+    after = re.sub(r"^(\|.*\n)+", "", rest)
+    if os.environ.get("GPUPROV_UPDATE_GOLDEN") == "1":
+        DOCUMENT.write_text(before + table() + after, encoding="utf-8")
+    assert before + table() + after == DOCUMENT.read_text(encoding="utf-8"), "set GPUPROV_UPDATE_GOLDEN=1 if meant"

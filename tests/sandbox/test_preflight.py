@@ -1,0 +1,512 @@
+"""`gpuprov preflight` on a real cluster: one that is fit, and then one thing after another that is not."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from sandbox_fixtures import ALPHA, admin_kubeconfig, api_of, created, eventually, programs
+
+from gpuprov import toolchain
+from gpuprov.award import SEOUL
+from gpuprov.cluster import ProviderCluster
+from gpuprov.manifests import tenant_manifests
+from gpuprov.preflight.admission import SELECTOR_CONFLICT
+from gpuprov.sandbox import Sandbox
+from gpuprov.sandbox.api import Api
+from gpuprov.tenant import Tenant
+
+pytestmark = pytest.mark.sandbox
+
+REPOSITORY = Path(__file__).parents[2]
+CHART = REPOSITORY / "charts" / "gpu-cluster"
+SYSTEM = "gpuprov-system"
+OPERATOR = {"kind": "ServiceAccount", "name": "gpuprov", "namespace": SYSTEM}
+HEADER = "award_id,organization,track,applied_h100,provider,model,quantity,first_day,last_day\n"
+STACK: dict[str, Any] = {
+    "context": "alpha",
+    "pools": [
+        {"model": "H100", "capacity": 16, "nodeLabel": {"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3"}},
+        {"model": "A100", "capacity": 8, "nodeLabel": {"nvidia.com/gpu.product": "NVIDIA-A100-SXM4-80GB"}},
+    ],
+}
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+PLUGINS = "/apis/apps/v1/namespaces/kube-system/daemonsets"
+ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+
+
+@dataclass
+class Preflight:
+    """What one run said."""
+
+    code: int
+    findings: list[dict[str, str]]
+    failed: dict[str, str]
+    err: str
+
+    def of(self, check: str, result: str | None = None) -> list[dict[str, str]]:
+        return [one for one in self.findings if one["check"] == check and result in (None, one["result"])]
+
+    def only(self, result: str) -> dict[str, str]:
+        (one,) = [one for one in self.findings if one["result"] == result]
+        return one
+
+    @property
+    def bad(self) -> list[str]:
+        return [f"{one['check']}: {one['seen']}" for one in self.findings if one["result"] == "failed"]
+
+
+@dataclass
+class Project:
+    """A project of one provider, with kubeconfigs for its two identities."""
+
+    root: Path
+    sandbox: Sandbox
+    stack: dict[str, Any] = field(default_factory=lambda: json.loads(json.dumps(STACK)))
+
+    def write(self, awards: str = "") -> None:
+        config = {"awards": {"type": "array", "items": {"type": "string"}, "default": ["awards.csv"]}}
+        document = {"name": "gpuprov", "runtime": "python", "stackConfigDir": "stacks", "config": config}
+        (self.root / "stacks").mkdir(parents=True, exist_ok=True)
+        (self.root / "Pulumi.yaml").write_text(yaml.safe_dump(document))
+        stack = {"config": {"gpuprov:cluster": self.stack}}
+        (self.root / "stacks" / "Pulumi.alpha.yaml").write_text(yaml.safe_dump(stack))
+        (self.root / "awards.csv").write_text(HEADER + (awards or line("HPC-1", "H100", 8)))
+
+    def run(self, kubeconfig: Path, *options: str, awards: str = "") -> subprocess.CompletedProcess[str]:
+        self.write(awards)
+        environment = {
+            "PATH": os.defpath,
+            "HOME": str(self.root),
+            "XDG_CACHE_HOME": str(self.root / "cache"),
+            "KUBECONFIG": str(kubeconfig),
+            "PYTHONPATH": str(REPOSITORY),
+        }
+        return subprocess.run(
+            [sys.executable, "-m", "gpuprov", "preflight", *options],
+            cwd=self.root,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def preflight(self, kubeconfig: Path, awards: str = "") -> Preflight:
+        done = self.run(kubeconfig, "--json", awards=awards)
+        assert done.stdout, done.stderr
+        data = json.loads(done.stdout)
+        return Preflight(done.returncode, data["findings"], data["failed"], done.stderr)
+
+
+def line(award_id: str, model: str, quantity: int) -> str:
+    h100 = quantity // {"H100": 1, "A100": 4}[model]
+    track = 1 if h100 <= 4 else 2
+    return f"{award_id},Hanbit,{track},{h100},alpha,{model},{quantity},2026-01-01,2026-06-30\n"
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    made = Sandbox(tmp_path_factory.mktemp("preflight") / "root", programs(), (ALPHA,))
+    try:
+        made.up()
+        yield made
+    finally:
+        made.down()
+
+
+@pytest.fixture(scope="module")
+def api(sandbox: Sandbox) -> Iterator[Api]:
+    with api_of(sandbox, "alpha") as client:
+        yield client
+
+
+@pytest.fixture
+def project(sandbox: Sandbox, tmp_path: Path) -> Project:
+    made = Project(tmp_path / "project", sandbox)
+    (status,) = sandbox.status()
+    made.stack["uid"] = status.uid
+    return made
+
+
+@pytest.fixture(scope="module")
+def chart(sandbox: Sandbox) -> None:
+    """Install the chart as a cluster's administrator does, for a service account as gpuprov's identity."""
+    helm = toolchain.ensure(("helm",)).binary("helm")
+    command = [str(helm), "upgrade", "--install", "gpuprov", str(CHART), "--namespace", SYSTEM, "--create-namespace"]
+    command += ["--set-json", f"operator.subjects={json.dumps([OPERATOR])}"]
+    environment = {"KUBECONFIG": str(admin_kubeconfig(sandbox)), "HOME": str(sandbox.root.parent), "PATH": os.defpath}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def operator(sandbox: Sandbox, api: Api, chart: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The kubeconfig of gpuprov's own identity."""
+    return identity(sandbox, api, SYSTEM, "gpuprov", tmp_path_factory.mktemp("operator"))
+
+
+def identity(sandbox: Sandbox, api: Api, namespace: str, name: str, folder: Path) -> Path:
+    """Make a service account and return a kubeconfig with a token of it."""
+    accounts = f"/api/v1/namespaces/{namespace}/serviceaccounts"
+    created(api, accounts, {"metadata": {"name": name}})
+    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+    token = created(api, f"{accounts}/{name}/token", request).body["status"]["token"]
+    document = yaml.safe_load(admin_kubeconfig(sandbox).read_text())
+    document["users"] = [{"name": name, "user": {"token": token}}]
+    document["contexts"] = [{"name": "alpha", "context": {"cluster": "alpha", "user": name}}]
+    path = folder / "kubeconfig"
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+@contextmanager
+def there(api: Api, path: str, body: dict[str, Any]) -> Iterator[None]:
+    """Let an object be there for as long as the block lasts."""
+    created(api, path, body)
+    try:
+        yield
+    finally:
+        reply = api.request("DELETE", f"{path}/{body['metadata']['name']}", {"gracePeriodSeconds": 0})
+        assert reply.ok, reply
+        eventually(lambda: api.get(f"{path}/{body['metadata']['name']}") is None)
+
+
+@contextmanager
+def changed(api: Api, path: str, change: Callable[[dict[str, Any]], None]) -> Iterator[None]:
+    """Let an object be another for as long as the block lasts."""
+    before = replaced(api, path, change)
+
+    def restore(one: dict[str, Any]) -> None:
+        one.update({key: value for key, value in before.items() if key not in ("metadata", "status")})
+
+    try:
+        yield
+    finally:
+        replaced(api, path, restore)
+
+
+def replaced(api: Api, path: str, change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """Change an object, and return what it was. A controller may write in between: then once more."""
+    while True:
+        before = api.get(path)
+        assert before is not None, path
+        after = json.loads(json.dumps(before))
+        change(after)
+        reply = api.request("PUT", path, after)
+        if reply.ok:
+            return before
+        assert reply.status == 409, reply
+
+
+def node(name: str, product: str, **amounts: str) -> dict[str, Any]:
+    resources = {"cpu": "8", "memory": "64Gi", "pods": "110"} | {k.replace("__", "/"): v for k, v in amounts.items()}
+    return {
+        "metadata": {"name": name, "labels": {"nvidia.com/gpu.product": product}},
+        "status": {"capacity": resources, "allocatable": resources},
+    }
+
+
+def plugin(**environment: str) -> dict[str, Any]:
+    container = {
+        "name": "nvidia-device-plugin-ctr",
+        "image": "registry.invalid/nvidia/k8s-device-plugin:v0.17.4",
+        "env": [{"name": name, "value": value} for name, value in environment.items()],
+    }
+    labels = {"app": "plugin"}
+    return {
+        "metadata": {"name": "nvidia-device-plugin"},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+        },
+    }
+
+
+# ---- before and after the chart
+
+
+def test_a_bare_cluster_lacks_what_the_chart_brings(sandbox: Sandbox, project: Project) -> None:
+    """Runs before the chart is installed: the other tests ask for it."""
+    found = project.preflight(admin_kubeconfig(sandbox))
+    assert found.code == 1
+    policies, role = found.of("admission", "failed")
+    assert policies["seen"].startswith("none of the policies gpuprov-gpu")
+    assert role["seen"] == "the role gpuprov-tenant is not there"
+    assert all("install charts/gpu-cluster" in one["remedy"] for one in (policies, role))
+    assert len(found.bad) == 2
+    (warned,) = found.of("rights", "warning")
+    assert warned["seen"] == "sandbox-admin may do everything on this cluster, as cluster-admin"
+
+
+def test_a_fit_cluster_passes_with_gpuprovs_own_identity(project: Project, operator: Path) -> None:
+    found = project.preflight(operator)
+    assert (found.code, found.bad, found.failed) == (0, [], {})
+    seen = {one["seen"] for one in found.findings if one["result"] == "ok"}
+    assert "H100: 16 nvidia.com/gpu on 2 nodes; configured 16, awarded at most 8" in seen
+    assert "A100: 8 nvidia.com/gpu on 1 node; configured 8, awarded at most 0" in seen
+    assert "the 5 policies of the chart are bound and deny" in seen
+    assert "Pod Security admission is active" in seen
+    assert found.of("rights") == found.of("rights", "ok")
+    warned = [one["seen"] for one in found.findings if one["result"] == "warning"]
+    assert len(warned) == 3, warned  # PodNodeSelector without a tenant, no device plugin, and the runtime
+    assert all(one["remedy"] for one in found.findings if one["result"] != "ok")
+
+
+def test_nothing_is_left_behind(project: Project, operator: Path, api: Api) -> None:
+    def everything() -> dict[str, Any]:
+        paths = ("/api/v1/namespaces", "/api/v1/pods", "/api/v1/serviceaccounts", f"{RBAC}/clusterroles")
+        return {
+            path: sorted(one["metadata"]["uid"] for one in (api.get(path) or {"items": []})["items"]) for path in paths
+        }
+
+    before = everything()
+    project.preflight(operator)
+    assert everything() == before
+
+
+def test_the_table_has_a_line_for_each_finding(project: Project, operator: Path) -> None:
+    done = project.run(operator)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[0].split() == ["provider", "check", "result", "seen", "what", "to", "do"]
+    assert sum(row.startswith("alpha ") for row in done.stdout.splitlines()) == len(
+        project.preflight(operator).findings
+    )
+
+
+# ---- the nodes
+
+
+def test_a_resource_that_no_quota_covers(project: Project, operator: Path, api: Api) -> None:
+    with there(api, "/api/v1/nodes", node("odd", "none", nvidia__vgpu="4")):
+        bad = node("odd-2", "none", **{"nvidia.com__mig-2g.24gb": "4", "rdma__hca": "1"})
+        with there(api, "/api/v1/nodes", bad):
+            found = project.preflight(operator)
+    uncovered = {one["seen"]: one["remedy"] for one in found.of("resource names", "failed")}
+    assert found.code == 1
+    assert set(uncovered) == {
+        "nvidia.com/mig-2g.24gb: nodes offer 4, and no quota covers it",
+        "nvidia/vgpu: nodes offer 4, and no quota covers it",
+    }
+    assert all("otherGpuResources" in remedy for remedy in uncovered.values())
+    (other,) = found.of("resource names", "warning")
+    assert other["seen"].startswith("rdma/hca: ")
+    (stray,) = found.of("nodes", "warning")
+    assert stray["seen"].startswith("2 nodes with GPUs in no pool: odd (none), odd-2 (none)")
+
+
+def test_a_device_class_that_no_quota_covers(project: Project, operator: Path, api: Api) -> None:
+    selector = {"cel": {"expression": "device.driver == 'gpu.example.com'"}}
+    classes = "/apis/resource.k8s.io/v1/deviceclasses"
+    with there(api, classes, {"metadata": {"name": "gpu.example.com"}, "spec": {"selectors": [selector]}}):
+        found = project.preflight(operator)
+        project.stack["deviceClasses"] = ["gpu.nvidia.com", "gpu.example.com"]
+        mended = project.preflight(operator)
+    assert found.code == 1
+    (line,) = found.of("resource names", "failed")
+    assert line["seen"] == "device class gpu.example.com: no quota covers it"
+    assert "deviceClasses" in line["remedy"]
+    assert mended.bad == []
+
+
+def test_fewer_gpus_than_configured_and_awarded(project: Project, operator: Path, api: Api) -> None:
+    def cordon(one: dict[str, Any]) -> None:
+        one["spec"]["unschedulable"] = True
+
+    with changed(api, "/api/v1/nodes/alpha-h100-00", cordon):
+        found = project.preflight(operator, awards=line("HPC-1", "H100", 16))
+    assert found.code == 1
+    bad = found.only("failed")
+    assert bad["seen"] == (
+        "H100: 8 nvidia.com/gpu on 1 node; configured 16, awarded at most 16; not counted: alpha-h100-00 (cordoned)"
+    )
+    assert bad["remedy"].startswith("bring the nodes back, or set the pool's capacity to 8 and take awards from it")
+
+
+def test_a_capacity_lower_than_the_nodes_is_a_warning(project: Project, operator: Path) -> None:
+    project.stack["pools"][0]["capacity"] = 8
+    found = project.preflight(operator)
+    assert found.code == 0
+    (line,) = found.of("capacity", "warning")
+    assert line["remedy"] == "set the pool's capacity to 16, if all of them are for awards"
+
+
+def test_a_label_that_no_node_has(project: Project, operator: Path) -> None:
+    project.stack["pools"][1]["nodeLabel"] = {"nvidia.com/gpu.product": "NVIDIA-A100-PCIe-80GB"}
+    found = project.preflight(operator)
+    assert found.code == 1
+    (line,) = found.of("nodes", "failed")
+    assert line["seen"] == "A100: no node has the label nvidia.com/gpu.product=NVIDIA-A100-PCIe-80GB"
+    assert "NVIDIA-A100-SXM4-80GB" in line["remedy"]
+    assert "alpha-a100-00 (NVIDIA-A100-SXM4-80GB)" in found.of("nodes", "warning")[0]["seen"]
+
+
+# ---- the device plugin
+
+
+@pytest.mark.parametrize(
+    ("environment", "result"),
+    [
+        ({}, "failed"),
+        ({"DEVICE_LIST_STRATEGY": "envvar"}, "failed"),
+        ({"DEVICE_LIST_STRATEGY": "volume-mounts"}, "ok"),
+    ],
+)
+def test_the_device_list_strategy(
+    project: Project, operator: Path, api: Api, environment: dict[str, str], result: str
+) -> None:
+    with there(api, PLUGINS, plugin(**environment)):
+        found = project.preflight(operator)
+    (line,) = [one for one in found.of("device plugin") if "device list strategy" in one["seen"]]
+    assert (line["result"], found.code) == (result, 1 if result == "failed" else 0)
+    if result == "failed":
+        assert "volume-mounts or cdi-cri" in line["remedy"]
+
+
+def test_shares_in_the_plugins_configuration(project: Project, sandbox: Sandbox, operator: Path, api: Api) -> None:
+    """gpuprov's own identity reads no ConfigMaps, and says so; an administrator's does."""
+    shares = {"timeSlicing": {"resources": [{"name": "nvidia.com/gpu", "replicas": 4}]}}
+    config = {"version": "v1", "flags": {"plugin": {"deviceListStrategy": "cdi-cri"}}, "sharing": shares}
+    data = {"config.yaml": yaml.safe_dump(config)}
+    daemon_set = plugin(CONFIG_FILE="/config/config.yaml")
+    daemon_set["spec"]["template"]["spec"]["volumes"] = [{"name": "config", "configMap": {"name": "plugin-config"}}]
+    maps = "/api/v1/namespaces/kube-system/configmaps"
+    with there(api, maps, {"metadata": {"name": "plugin-config"}, "data": data}), there(api, PLUGINS, daemon_set):
+        as_admin, as_operator = project.preflight(admin_kubeconfig(sandbox)), project.preflight(operator)
+    assert as_admin.only("failed")["seen"] == ("kube-system/nvidia-device-plugin: GPUs are shared: nvidia.com/gpu x 4")
+    assert any("device list strategy cdi-cri" in one["seen"] for one in as_admin.of("device plugin", "ok"))
+    assert as_operator.code == 0
+    assert any("is set where it was not read" in one["seen"] for one in as_operator.of("device plugin", "warning"))
+
+
+# ---- identities
+
+
+def test_an_identity_without_rights(project: Project, sandbox: Sandbox, api: Api, tmp_path: Path, chart: None) -> None:
+    found = project.preflight(identity(sandbox, api, "default", "nobody", tmp_path))
+    assert (found.code, found.failed) == (1, {})
+    rights = found.of("rights", "failed")
+    who = "system:serviceaccount:default:nobody"
+    assert f"{who} may not get, list, watch, create, patch, delete namespaces" in {one["seen"] for one in rights}
+    assert f"{who} may not bind clusterroles.rbac.authorization.k8s.io gpuprov-tenant" in {
+        one["seen"].replace("get, bind", "bind") for one in rights
+    }
+    assert all("operator.subjects" in one["remedy"] for one in rights)
+    assert found.of("nodes", "failed")[0]["seen"].startswith("the nodes cannot be seen: nodes is forbidden")
+
+
+def test_an_identity_that_lacks_one_verb_and_has_too_many(
+    project: Project, sandbox: Sandbox, operator: Path, api: Api, tmp_path: Path
+) -> None:
+    def less_and_more(role: dict[str, Any]) -> None:
+        for rule in role["rules"]:
+            if "pods" in rule["resources"]:
+                rule["verbs"].remove("deletecollection")
+        role["rules"].append({"apiGroups": [""], "resources": ["users"], "verbs": ["impersonate"]})
+
+    with changed(api, f"{RBAC}/clusterroles/gpuprov-operator", less_and_more):
+        eventually(lambda: project.preflight(operator).code == 1)
+        found = project.preflight(operator)
+    eventually(lambda: project.preflight(operator).code == 0)
+    who = f"system:serviceaccount:{SYSTEM}:gpuprov"
+    assert found.bad == [f"rights: {who} may not deletecollection pods"]
+    assert found.only("failed")["remedy"].startswith("grant deletecollection on pods in all namespaces")
+    assert found.of("rights", "warning")[0]["seen"] == f"{who} may also impersonate users"
+
+
+def test_an_identity_that_the_server_does_not_know(project: Project, operator: Path, tmp_path: Path) -> None:
+    document = yaml.safe_load(operator.read_text())
+    document["users"][0]["user"]["token"] = "nonsense"
+    (tmp_path / "stale").write_text(yaml.safe_dump(document))
+    found = project.preflight(tmp_path / "stale")
+    assert (found.code, found.findings) == (5, [])
+    assert "the server does not know the identity of context 'alpha'" in found.failed["alpha"]
+
+
+def test_another_cluster_and_none_that_is_pinned(project: Project, operator: Path) -> None:
+    uid = project.stack.pop("uid")
+    unpinned = project.preflight(operator)
+    assert unpinned.of("identity", "warning")[0]["remedy"].endswith(f"write `uid: {uid}` into Pulumi.alpha.yaml")
+    project.stack["uid"] = "0b1d0a52-0000-4000-8000-000000000000"
+    wrong = project.preflight(operator)
+    assert wrong.code == 1
+    assert wrong.only("failed")["seen"].endswith("the stack pins 0b1d0a52-0000-4000-8000-000000000000")
+
+
+# ---- admission
+
+
+def test_a_policy_that_only_warns_and_a_role_that_gives_too_much(project: Project, operator: Path, api: Api) -> None:
+    def warn(binding: dict[str, Any]) -> None:
+        binding["spec"]["validationActions"] = ["Warn"]
+
+    def widen(role: dict[str, Any]) -> None:
+        role["rules"].append({"apiGroups": [""], "resources": ["resourcequotas"], "verbs": ["patch"]})
+
+    with (
+        changed(api, f"{ADMISSION}/validatingadmissionpolicybindings/gpuprov-gpu", warn),
+        changed(api, f"{RBAC}/clusterroles/gpuprov-tenant", widen),
+    ):
+        found = project.preflight(operator)
+    assert found.code == 1
+    assert found.bad == [
+        "admission: policy gpuprov-gpu does not deny (validationActions)",
+        "admission: the role gpuprov-tenant lets awardees patch resourcequotas",
+    ]
+
+
+def test_the_selector_of_nodes_is_tried_in_a_tenants_namespace(
+    project: Project, sandbox: Sandbox, operator: Path, api: Api
+) -> None:
+    """An administrator tries a pod; gpuprov's own identity may not, and looks at the pods that are there."""
+    cluster = ProviderCluster.model_validate({"provider": "alpha", **STACK})
+    start, end = (datetime(2026, month, 1, tzinfo=SEOUL) for month in (1, 7))
+    tenant = Tenant(
+        award_id="HPC-1",
+        organization="Hanbit",
+        provider="alpha",
+        pool=cluster.pools[0],
+        gpus=8,
+        term_start=start,
+        term_end=end,
+    )
+    namespace, quota, limits, *_ = tenant_manifests(tenant, cluster)
+    with there(api, "/api/v1/namespaces", dict(namespace)):
+        inside = f"/api/v1/namespaces/{tenant.namespace}"
+        pods = f"{inside}/pods"
+        created(api, f"{inside}/resourcequotas", dict(quota))
+        created(api, f"{inside}/limitranges", dict(limits))
+        eventually(lambda: api.get(f"{inside}/serviceaccounts/default") is not None)
+        tried = selector_line(project.preflight(admin_kubeconfig(sandbox)))
+        assert (tried["result"], "refuses a pod" in tried["seen"]) == ("ok", True)
+        assert (api.get(pods) or {})["items"] == []
+        untried = selector_line(project.preflight(operator))
+        assert (untried["result"], "cannot create resource" in untried["seen"]) == ("warning", True)
+        container = {
+            "name": "main",
+            "image": "nothing.invalid/none",
+            "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        }
+        security = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+        pod = {"metadata": {"name": "one"}, "spec": {"containers": [container], "securityContext": security}}
+        with there(api, pods, pod):
+            witnessed = selector_line(project.preflight(operator))
+        assert (witnessed["result"], "pods of tenants have" in witnessed["seen"]) == ("ok", True)
+        refused = api.request("POST", pods, pod | {"spec": pod["spec"] | {"nodeSelector": dict.fromkeys(LABEL, "x")}})
+        assert SELECTOR_CONFLICT in refused.body["message"]
+
+
+LABEL = ("nvidia.com/gpu.product",)
+
+
+def selector_line(found: Preflight) -> dict[str, str]:
+    (one,) = [one for one in found.of("admission") if "PodNodeSelector" in one["seen"]]
+    return one

@@ -1,0 +1,64 @@
+"""Setting clusters up: which chart, which cluster, and what is told when it goes wrong."""
+
+import pytest
+from strategies import cluster
+
+from gpuprov import engine
+from gpuprov.errors import InputError, PlanRefused
+from gpuprov.run import setup
+from gpuprov.run.child import Answer
+from gpuprov.stackrun import SetUp
+
+
+class Project:
+    def __init__(self, root, *clusters):
+        self.root = root
+        self.clusters = clusters
+
+
+def chart(root):
+    folder = root / "charts" / "gpu-cluster"
+    folder.mkdir(parents=True)
+    (folder / "Chart.yaml").write_text("name: gpu-cluster\n", encoding="utf-8")
+    return folder
+
+
+def test_the_chart_is_the_projects_own(tmp_path):
+    with pytest.raises(InputError, match="there is no such chart; copy charts/gpu-cluster"):
+        setup.chart_of(tmp_path)
+    made = chart(tmp_path)
+    assert setup.chart_of(tmp_path) == made
+
+
+def test_the_administrators_context_is_used_where_there_is_one():
+    plain = cluster("samsung-sds", H100=8)
+    assert (plain.setup_stack, plain.setup_context) == ("samsung-sds.setup", plain.context)
+    own = plain.model_copy(update={"admin_context": "root"})
+    assert (own.setup_context, own.administered.context, own.context) == ("root", "root", plain.context)
+
+
+def test_another_cluster_than_the_pinned_one_is_left_alone(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(setup, "cluster_uid", lambda there: asked.append(there.context) or "new")
+    monkeypatch.setattr(engine, "set_up", lambda *_: pytest.fail("it was set up"))
+    pinned = cluster("samsung-sds", uid="pinned", H100=8).model_copy(update={"admin_context": "root"})
+    with pytest.raises(PlanRefused, match="'root' leads to the cluster new, but the stack's configuration pins pinned"):
+        setup.install(SetUp(root=tmp_path, cluster=pinned, chart=chart(tmp_path)))
+    assert asked == ["root"]
+
+
+def test_each_provider_asked_for_has_its_own_answer(tmp_path, monkeypatch):
+    chart(tmp_path)
+    here = Project(tmp_path, cluster("kt-cloud", H200=8), cluster("samsung-sds", H100=8), cluster("other", H100=8))
+    errands = []
+
+    def run_all(given):
+        errands.extend(given)
+        done = {"stack": "kt-cloud.setup", "operations": {"create": 19}, "error": None}
+        return [Answer(outcome=done, code=0), Answer(outcome=None, code=-9)]
+
+    monkeypatch.setattr(setup, "run_all", run_all)
+    said = setup.set_up(here, ["samsung-sds", "kt-cloud"], lambda *_: None)
+    assert [one.message.cluster.provider for one in errands] == ["kt-cloud", "samsung-sds"]
+    assert (said["kt-cloud"].operations, said["kt-cloud"].error) == ({"create": 19}, None)
+    assert "ended with code -9" in said["samsung-sds"].error
