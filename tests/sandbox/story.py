@@ -55,11 +55,6 @@ class World:
         found = self.core(provider).list_resource_quota_for_all_namespaces(label_selector=OURS)
         return {item.metadata.namespace: int(item.spec.hard["requests.nvidia.com/gpu"]) for item in found.items}
 
-    def role(self, provider: str) -> Any:
-        """Return the role that all tenants share, or None."""
-        rights = client.RbacAuthorizationV1Api(self.connection(provider))
-        return next((one for one in rights.list_cluster_role().items if one.metadata.name == ROLE), None)
-
     def clean(self) -> None:
         """Remove what a test left, so that the next one starts with empty clusters."""
         for provider in PROVIDERS:

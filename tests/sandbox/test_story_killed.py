@@ -126,7 +126,6 @@ def test_runs_killed_at_random_moments_are_finished_by_the_next(story: Story) ->
 
     story.ok("expire", "--yes", at="2026-07-01T00:00:00+09:00")
     assert story.world.namespaces(KT) == set()
-    assert story.world.role(KT) is None
     for stack in stack_names(KT, SHARDS):
         assert story.stack_types(stack) == ["pulumi:pulumi:Stack"]
     eventually(lambda: not left_locks(story))
