@@ -56,7 +56,7 @@ def command(
     path = out or Path(f"{tenant_of(desired, award).namespace}.kubeconfig")
     if path.exists() and not force:
         raise InputError([Problem(file=str(path), message="is there already", remedy="give --force, or another --out")])
-    tenant, token = issue(loaded, desired, history, hours)
+    tenant, token = issue(loaded, desired, history, hours, now())
     write_private(path, kubeconfig(tenant, token))
     until = token.expires.astimezone(SEOUL).isoformat()
     if as_json:

@@ -31,13 +31,15 @@ def tenant_of(desired: Desired, award_id: str) -> Tenant:
     )
 
 
-def lifetime(history: History, at: datetime, hours: int | None) -> int:
+def lifetime(history: History, at: datetime, hours: int | None, now: datetime) -> int:
     """Return the seconds that a token may live: to the end of what the award holds, or ``hours`` if that is less.
 
-    Raises InputError where less is left than Kubernetes can give.
+    Tokens end by the real clock. So while that end is still to come, no ``at`` before ``now`` makes a token live beyond
+    it; where it has passed, the whole story is tried out at another time. Raises InputError where less is left than Kubernetes can give.
     """
     end = max(part.end for part in history.allocations)
-    left = int((end - at).total_seconds())
+    begins = max(at, now) if now < end else at
+    left = int((end - begins).total_seconds())
     seconds = left if hours is None else min(left, hours * 3600)
     if seconds < access.SHORTEST_SECONDS:
         raise InputError(
@@ -54,11 +56,11 @@ def lifetime(history: History, at: datetime, hours: int | None) -> int:
     return seconds
 
 
-def issue(loaded: Loaded, desired: Desired, history: History, hours: int | None) -> tuple[Tenant, Token]:
+def issue(loaded: Loaded, desired: Desired, history: History, hours: int | None, now: datetime) -> tuple[Tenant, Token]:
     """Issue a token for an award. Raises InputError or ClusterError."""
     tenant = tenant_of(desired, history.award.id)
     cluster = loaded.project.by_provider[tenant.provider]
-    return tenant, access.issue(cluster, tenant, lifetime(history, desired.at, hours))
+    return tenant, access.issue(cluster, tenant, lifetime(history, desired.at, hours, now))
 
 
 def kubeconfig(tenant: Tenant, token: Token) -> str:

@@ -17,39 +17,49 @@ from gpuprov.run import credentials
 
 EARLIER = datetime(2026, 2, 1, tzinfo=UTC)
 LATER = datetime(2026, 5, 1, tzinfo=UTC)
+AFTERWARDS = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 def test_a_token_lives_to_the_end_of_the_term_or_as_long_as_was_asked_for():
     one = history(award("A"), [])
-    assert credentials.lifetime(one, MARCH, None) == int((JULY - MARCH).total_seconds())
-    assert credentials.lifetime(one, MARCH, 12) == 12 * 3600
-    assert credentials.lifetime(one, JULY - timedelta(hours=3), 12) == 3 * 3600
+    assert credentials.lifetime(one, MARCH, None, AFTERWARDS) == int((JULY - MARCH).total_seconds())
+    assert credentials.lifetime(one, MARCH, 12, AFTERWARDS) == 12 * 3600
+    assert credentials.lifetime(one, JULY - timedelta(hours=3), 12, AFTERWARDS) == 3 * 3600
 
 
 def test_a_forfeiture_that_is_known_already_ends_the_token():
     one = history(award("A", 8), [reduced("A", EARLIER, 4), forfeited("A", LATER)])
-    assert credentials.lifetime(one, MARCH, None) == int((LATER - MARCH).total_seconds())
+    assert credentials.lifetime(one, MARCH, None, AFTERWARDS) == int((LATER - MARCH).total_seconds())
 
 
 def test_a_term_that_is_nearly_over_gets_no_token():
     one = history(award("A"), [])
     last = JULY - timedelta(seconds=SHORTEST_SECONDS)
-    assert credentials.lifetime(one, last, None) == SHORTEST_SECONDS
+    assert credentials.lifetime(one, last, None, AFTERWARDS) == SHORTEST_SECONDS
     with pytest.raises(InputError, match="no token can live less than 600 s"):
-        credentials.lifetime(one, last + timedelta(seconds=1), None)
+        credentials.lifetime(one, last + timedelta(seconds=1), None, AFTERWARDS)
 
 
-@given(events(), HOURS, st.none() | st.integers(1, 10_000))
-def test_no_token_outlives_what_the_award_holds(some, at, hours):
+def test_no_instant_of_the_past_makes_a_token_outlive_a_term_that_runs():
+    one = history(award("A"), [])
+    now = JULY - timedelta(hours=2)
+    assert credentials.lifetime(one, MARCH, None, now) == 2 * 3600
+    assert credentials.lifetime(one, JULY - timedelta(hours=1), None, now) == 3600
+
+
+@given(events(), HOURS, st.none() | st.integers(1, 10_000), HOURS)
+def test_no_token_outlives_what_the_award_holds(some, at, hours, now):
     one = history(award("HPC-1"), some)
     assume(one.at(at) is not None)
     try:
-        seconds = credentials.lifetime(one, at, hours)
+        seconds = credentials.lifetime(one, at, hours, now)
     except InputError:
-        assert one.at(at + timedelta(seconds=SHORTEST_SECONDS)) is None
+        assert any(one.at(begins + timedelta(seconds=SHORTEST_SECONDS)) is None for begins in (at, now))
         return
+    end = max(part.end for part in one.allocations)
     assert seconds >= SHORTEST_SECONDS
-    assert one.at(at + timedelta(seconds=seconds - 1)) is not None
+    assert at + timedelta(seconds=seconds) <= end
+    assert now >= end or now + timedelta(seconds=seconds) <= end
     assert hours is None or seconds <= hours * 3600
 
 
