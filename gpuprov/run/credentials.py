@@ -35,7 +35,8 @@ def lifetime(history: History, at: datetime, hours: int | None, now: datetime) -
     """Return the seconds that a token may live: to the end of what the award holds, or ``hours`` if that is less.
 
     Tokens end by the real clock. So while that end is still to come, no ``at`` before ``now`` makes a token live beyond
-    it; where it has passed, the whole story is tried out at another time. Raises InputError where less is left than Kubernetes can give.
+    it; where it has passed, the whole story is tried out at another time. Raises InputError where less is left than
+    Kubernetes can give.
     """
     end = max(part.end for part in history.allocations)
     begins = max(at, now) if now < end else at
