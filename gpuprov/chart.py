@@ -11,10 +11,8 @@ from typing import Any
 
 import pulumi
 
+from gpuprov import outputs
 from gpuprov.cluster import ProviderCluster
-
-CHART = Path("charts/gpu-cluster")
-"""The chart, relative to the project's folder."""
 
 RELEASE = "gpuprov"
 NAMESPACE = "gpuprov-system"
@@ -44,7 +42,7 @@ async def declare_chart(cluster: ProviderCluster, chart: Path, cluster_uid: str)
         values=cluster.chart_values,
         opts=pulumi.ResourceOptions(provider=provider, depends_on=[home], transforms=[_adopting]),
     )
-    pulumi.export("clusterUid", cluster_uid)
+    pulumi.export(outputs.UID, cluster_uid)
 
 
 ADOPT = {"pulumi.com/patchForce": "true", "pulumi.com/patchFieldManager": "gpuprov-setup"}

@@ -43,6 +43,9 @@ SERVICE_ACCOUNT = "awardee"
 """The service account that `gpuprov kubeconfig` makes on request. The binding names it before it is there."""
 
 TENANT_ROLE = "gpuprov-tenant"
+CHART = "charts/gpu-cluster"
+"""The chart that every cluster of awards needs, relative to the project's folder."""
+
 RULES = ("gpuprov-gpu", "gpuprov-namespaces", "gpuprov-objects", "gpuprov-operator", "gpuprov-pods")
 """The admission policies of charts/gpu-cluster and their bindings; the role of awardees comes from there too."""
 

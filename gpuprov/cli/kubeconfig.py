@@ -14,7 +14,7 @@ from gpuprov.cli.events import find_awards
 from gpuprov.errors import InputError, Problem
 from gpuprov.project import Project
 from gpuprov.run.clock import now
-from gpuprov.run.credentials import issue, kubeconfig, tenant_of, write_private
+from gpuprov.run.credentials import kubeconfig, lifetime, tenant_of, write_private
 from gpuprov.run.pipeline import load
 
 
@@ -47,16 +47,17 @@ def command(
     """
     loaded = load(project)
     (history,) = find_awards(loaded, [award])
-    desired = loaded.desired(at or now())
+    moment = at or now()
+    tenant = tenant_of(loaded.desired(moment), award)
+    cluster = project.by_provider[tenant.provider]
     if revoke:
-        tenant = tenant_of(desired, award)
-        access.revoke(project.by_provider[tenant.provider], tenant.namespace)
+        access.revoke(cluster, tenant.namespace)
         click.echo(f"every token of {award} is void", err=True)
         return
-    path = out or Path(f"{tenant_of(desired, award).namespace}.kubeconfig")
+    path = out or Path(f"{tenant.namespace}.kubeconfig")
     if path.exists() and not force:
         raise InputError([Problem(file=str(path), message="is there already", remedy="give --force, or another --out")])
-    tenant, token = issue(loaded, desired, history, hours, now())
+    token = access.issue(cluster, tenant, lifetime(history, moment, hours, now()))
     write_private(path, kubeconfig(tenant, token))
     until = token.expires.astimezone(SEOUL).isoformat()
     if as_json:

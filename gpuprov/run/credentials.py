@@ -16,7 +16,6 @@ from gpuprov.access import Token
 from gpuprov.award import SEOUL
 from gpuprov.errors import InputError, Problem
 from gpuprov.ledger import History
-from gpuprov.run.pipeline import Loaded
 from gpuprov.tenant import Desired, Tenant
 
 
@@ -55,13 +54,6 @@ def lifetime(history: History, at: datetime, hours: int | None, now: datetime) -
             ]
         )
     return seconds
-
-
-def issue(loaded: Loaded, desired: Desired, history: History, hours: int | None, now: datetime) -> tuple[Tenant, Token]:
-    """Issue a token for an award. Raises InputError or ClusterError."""
-    tenant = tenant_of(desired, history.award.id)
-    cluster = loaded.project.by_provider[tenant.provider]
-    return tenant, access.issue(cluster, tenant, lifetime(history, desired.at, hours, now))
 
 
 def kubeconfig(tenant: Tenant, token: Token) -> str:

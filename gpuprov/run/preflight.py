@@ -12,12 +12,11 @@ from gpuprov import outputs, state
 from gpuprov.capacity import peak
 from gpuprov.cluster import ProviderCluster
 from gpuprov.errors import ClusterError, EngineError
+from gpuprov.manifests import CHART
 from gpuprov.preflight import Finding, Unread, examine
 from gpuprov.project import Project
 from gpuprov.run.pipeline import Loaded
 from gpuprov.survey import survey
-
-_CHART = "charts/gpu-cluster/Chart.yaml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +72,7 @@ def _known(project: Project, cluster: ProviderCluster) -> str | Unread | None:
 
 def _chart_version(project: Project) -> str | None:
     """Return the version of the chart that lies in the project; None where there is none."""
-    path = project.root / _CHART
+    path = project.root / CHART / "Chart.yaml"
     try:
         chart = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError):

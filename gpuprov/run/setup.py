@@ -6,9 +6,8 @@ from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 
-from gpuprov import engine
-from gpuprov.chart import CHART
 from gpuprov.errors import InputError, PlanRefused, Problem
+from gpuprov.manifests import CHART
 from gpuprov.observe import cluster_uid
 from gpuprov.project import Project
 from gpuprov.run.child import Errand, answer, insist_on_parent, listen, run_all, tell
@@ -67,6 +66,8 @@ def install(what: SetUp) -> StackDone:
                 )
             ]
         )
+    from gpuprov import engine  # loads Pulumi's SDK, which the command that starts this process does without
+
     insist_on_parent()
     with slot():
         operations = engine.set_up(what, uid, tell)
