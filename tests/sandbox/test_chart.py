@@ -6,12 +6,13 @@ what is refused here is refused by the chart's rules alone.
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from chart_cluster import CHART, RBAC, Answer, Person, award, folder, helm, pod
-from chart_rules import CORE, DRY, ELSEWHERE, KEY, NAMESPACE, OBJECTS, PODS, RULES, SPACES, THERE, Ask, env, named
+from chart_rules import CORE, DRY, ELSEWHERE, KEY, NAMESPACE, OBJECTS, PODS, RULES, SPACES, THERE, Ask, Rule, env, named
 from sandbox_fixtures import ALPHA, admin_kubeconfig, eventually, programs
 
 from gpuprov.sandbox import Sandbox, controlplane
@@ -68,6 +69,7 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[People]:
             made.up()
             found = everybody(admin_kubeconfig(made))
             furnish(found)
+            await_rules(found)
             yield found
         finally:
             made.down()
@@ -99,6 +101,17 @@ def furnish(people: People) -> None:
     assert people.admin("POST", f"{SPACES}/{ELSEWHERE}/serviceaccounts", ACCOUNT).ok
     runtime = {"metadata": {"name": "nvidia"}, "handler": "nvidia"}
     assert people.admin("POST", "/apis/node.k8s.io/v1/runtimeclasses", runtime).ok
+
+
+def await_rules(people: People) -> None:
+    """Wait until every policy refuses: the API server reads new ones once a second, and their parameters after that."""
+    first = {rule.policy: rule for rule in reversed(RULES.values())}
+    for rule in first.values():
+        eventually(partial(refuses, people, rule))
+
+
+def refuses(people: People, rule: Rule) -> bool:
+    return f"ValidatingAdmissionPolicy '{rule.policy}'" in people.ask(rule.refused).text
 
 
 def make_award(people: People, objects: list[dict[str, Any]]) -> None:
