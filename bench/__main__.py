@@ -61,6 +61,7 @@ def one_pass(make: type[Tool], where: World, wanted: Sequence[str], limit: float
             where.write_list(changed=True)
         if name == "forfeit":
             where.start_pod(namespace(FORFEITED))
+        where.settle()
         where.deadline = time.monotonic() + limit
         with measured(where.servers) as cost:
             work(tool, cost)

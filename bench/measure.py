@@ -39,7 +39,7 @@ def measured(servers: Collection[int]) -> Iterator[Cost]:
     cost = Cost()
     stop = Event()
     watcher = Thread(target=_watch_memory, args=(cost, frozenset(servers), stop), daemon=True)
-    servers_before, children_before = _cpu_of(servers), _children_cpu()
+    servers_before, children_before = cpu_of(servers), _children_cpu()
     begun = time.monotonic()
     watcher.start()
     try:
@@ -47,7 +47,7 @@ def measured(servers: Collection[int]) -> Iterator[Cost]:
     finally:
         cost.wall = time.monotonic() - begun
         cost.cpu = _children_cpu() - children_before
-        cost.servers_cpu = _cpu_of(servers) - servers_before
+        cost.servers_cpu = cpu_of(servers) - servers_before
         stop.set()
         watcher.join()
 
@@ -57,7 +57,8 @@ def _children_cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _cpu_of(pids: Collection[int]) -> float:
+def cpu_of(pids: Collection[int]) -> float:
+    """Return the CPU seconds that processes have used; one that has ended counts as none."""
     total = 0.0
     for pid in pids:
         with suppress(psutil.NoSuchProcess):

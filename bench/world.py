@@ -18,6 +18,7 @@ import psutil
 import yaml
 from kubernetes import client, config
 
+from bench.measure import cpu_of
 from gpuprov import toolchain
 from gpuprov.award import SEOUL
 from gpuprov.cluster import ProviderCluster
@@ -39,6 +40,9 @@ RESOURCE = "requests.nvidia.com/gpu"
 GPUS, FEWER = 2, 1
 CHANGED, FORFEITED = 0, 1
 """Which awards of the list are changed and forfeited."""
+
+_SETTLE_SECONDS, _IDLE_CPU = 120.0, 0.3
+"""How long to wait for an idle cluster, and the CPU seconds in one second below which its servers count as idle."""
 
 _SERVERS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
 _HEADER = "award id,organization,track,applied,provider,model,quantity,start date,end date,status"
@@ -152,6 +156,16 @@ class World:
             if time.monotonic() > deadline:
                 raise WrongState("the pod does not run")
             time.sleep(0.1)
+
+    def settle(self) -> None:
+        """Wait until the cluster is idle: its controllers still work on the case before, whoever wrote that."""
+        deadline = time.monotonic() + _SETTLE_SECONDS
+        used = cpu_of(self.servers)
+        while time.monotonic() < deadline:
+            time.sleep(1)
+            before, used = used, cpu_of(self.servers)
+            if used - before < _IDLE_CPU:
+                return
 
     def check(self, namespaces: int, *, changed: str | None = None, gone: str | None = None) -> None:
         """Raise WrongState where the cluster is not as it should be now."""

@@ -195,7 +195,9 @@ def differences(manifest: Manifest, live: Live, path: str = "") -> Iterator[tupl
     one key more in a selector, and a policy isolates less.
     """
     for key, should in manifest.items():
-        yield from _difference(should, live.get(key), f"{path}.{key}" if path else key)
+        is_ = live.get(key)
+        if should != is_:
+            yield from _difference(should, is_, f"{path}.{key}" if path else key)
     if path not in _OPEN:
         for key in sorted(live.keys() - manifest.keys()):
             if live[key] is not None:  # an empty selector beside another selects everything: it counts

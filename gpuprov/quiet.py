@@ -27,14 +27,20 @@ _TUNED = {
 }
 _GARBAGE = {"GOGC": "200"}
 """Go's collector looks through the whole state again and again while it grows; half as often costs memory instead."""
+_GARBAGE_OF_READING = {"GOGC": "off", "GOMEMLIMIT": "512MiB"}
+"""A process that reads one state and ends needs no collector, unless the state is huge."""
 
 _KEPT = ("plugins", "workspaces")
 """Folders of Pulumi's home that it makes when it needs them: made in the real one, so that nothing is kept apart."""
 
 
-def environment() -> dict[str, str]:
-    """Return the variables to set for a Pulumi process. What the caller has set already wins."""
-    changed = {**_TUNED, **{name: value for name, value in _GARBAGE.items() if name not in os.environ}}
+def environment(*, reading: bool = False) -> dict[str, str]:
+    """Return the variables to set for a Pulumi process. What the caller has set already wins.
+
+    ``reading`` is for a command that works on a state alone, and no `up`.
+    """
+    garbage = _GARBAGE_OF_READING if reading else _GARBAGE
+    changed = {**_TUNED, **{name: value for name, value in garbage.items() if name not in os.environ}}
     if not os.environ.get(LOGS_VARIABLE):
         changed["PULUMI_HOME"] = str(_home_without_logs(os.environ))
     return changed

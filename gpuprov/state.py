@@ -76,7 +76,7 @@ def _pulumi(root: Path, stack: str, *command: str, given: str | None = None) -> 
             text=True,
             encoding="utf-8",
             timeout=_SECONDS,
-            env=os.environ | quiet.environment(),
+            env=os.environ | quiet.environment(reading=True),
         )
     except FileNotFoundError as error:
         raise EngineError("pulumi is not on PATH; run `gpuprov toolchain install` or install Pulumi") from error

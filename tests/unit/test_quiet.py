@@ -64,5 +64,7 @@ def test_logs_can_be_asked_for(real: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_what_the_caller_set_for_the_collector_stays(real: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert quiet.environment()["GOGC"] == "200"
+    assert quiet.environment(reading=True)["GOGC"] == "off"
     monkeypatch.setenv("GOGC", "50")
     assert "GOGC" not in quiet.environment()
+    assert "GOGC" not in quiet.environment(reading=True)
