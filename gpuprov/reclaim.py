@@ -31,6 +31,17 @@ _POLL_SECONDS = 0.2
 _SLOWEST_POLL_SECONDS = 2.0
 
 
+@dataclass(slots=True)
+class _Poll:
+    """Waits between two looks, longer each time: the first GPUs come back in moments, thousands take minutes."""
+
+    seconds: float = _POLL_SECONDS
+
+    def wait(self, at_most: float = _SLOWEST_POLL_SECONDS) -> None:
+        time.sleep(min(self.seconds, at_most))
+        self.seconds = min(self.seconds * 1.5, _SLOWEST_POLL_SECONDS)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
     """What became of one namespace's pods. ``stuck`` says which pods have not ended and why; empty is free.
@@ -61,7 +72,7 @@ def release(
     _side_by_side(lambda name: _end_pods(api, name), busy)
     pods |= _pods(api, busy)  # a pod may have come to a node since: only what is read after its deletion counts
     done: list[Release] = []
-    poll = _POLL_SECONDS
+    poll = _Poll()
     while True:
         spent = time.monotonic() - begun
         held = {name: [pod for pod in left if _holds_a_card(pod)] for name, left in pods.items()}
@@ -72,8 +83,7 @@ def release(
         if not waiting:
             return done
         progress(f"waiting for the pods of {len(waiting)} namespaces to end")
-        time.sleep(min(poll, max(0.0, timeout - spent)))
-        poll = min(poll * 1.5, _SLOWEST_POLL_SECONDS)
+        poll.wait(at_most=timeout - spent)
         pods = _pods(api, waiting)
 
 
@@ -97,7 +107,8 @@ def prove_gone(
     ``timeout`` s is how long to wait without one more of them going: a server takes minutes over thousands.
     """
     api = KubeApi(cluster)
-    poll, since, fewest = _POLL_SECONDS, time.monotonic(), len(namespaces) + 1
+    poll = _Poll()
+    since, fewest = time.monotonic(), len(namespaces) + 1
     while True:
         there = _namespaces(api, namespaces)
         if len(there) < fewest:
@@ -107,8 +118,7 @@ def prove_gone(
         if time.monotonic() - since >= timeout:
             return {name: _why_terminating(item) for name, item in there.items()}
         progress(f"waiting for {len(there)} namespaces to go")
-        time.sleep(poll)
-        poll = min(poll * 1.5, _SLOWEST_POLL_SECONDS)
+        poll.wait()
 
 
 def _namespaces(api: KubeApi, names: Collection[str]) -> dict[str, dict[str, Any]]:
@@ -132,7 +142,7 @@ def settle(
         return {}
     begun = time.monotonic()
     api = KubeApi(cluster)
-    poll = _POLL_SECONDS
+    poll = _Poll()
     while True:
         listed = api.list("/api/v1/namespaces", labelSelector=selector(cluster.provider))
         going = {
@@ -143,8 +153,7 @@ def settle(
         if not going or time.monotonic() - begun >= timeout:
             return going
         progress(f"waiting for {len(going)} namespaces to go before they are made again")
-        time.sleep(poll)
-        poll = min(poll * 1.5, _SLOWEST_POLL_SECONDS)
+        poll.wait()
 
 
 def _close(api: KubeApi, namespace: str, resources: Collection[str]) -> None:

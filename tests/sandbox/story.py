@@ -200,6 +200,24 @@ def eventually(what: Callable[[], object]) -> None:
         time.sleep(0.1)
 
 
+def running(core: client.CoreV1Api, namespace: str, name: str, gpus: int) -> str:
+    """Start a pod, and return the node that it runs on."""
+    eventually(lambda: accepted(core, namespace, gpu_pod(name, gpus)))
+    eventually(lambda: core.read_namespaced_pod(name, namespace).status.phase == "Running")
+    return str(core.read_namespaced_pod(name, namespace).spec.node_name)
+
+
+def accepted(core: client.CoreV1Api, namespace: str, body: dict[str, Any]) -> bool:
+    """Create a pod; False where the namespace is so new that its controllers have not seen it yet."""
+    try:
+        core.create_namespaced_pod(namespace, body)
+    except client.ApiException as error:
+        if any(said in str(error.body) for said in ("status unknown for quota", "error looking up service account")):
+            return False
+        raise
+    return True
+
+
 def gpu_pod(name: str, gpus: int) -> dict[str, Any]:
     """Return a pod that Pod Security's level `restricted` lets in."""
     return {

@@ -5,6 +5,7 @@ import socket
 import ssl
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,8 @@ def test_other_clusters_than_those_that_are_there_are_refused(sandbox: Sandbox) 
 
 def test_all_files_are_private(sandbox: Sandbox) -> None:
     for path in [sandbox.root, *sandbox.root.rglob("*")]:
-        assert stat.S_IMODE(path.lstat().st_mode) & 0o077 == 0, path
+        with suppress(FileNotFoundError):  # etcd renames its files
+            assert stat.S_IMODE(path.lstat().st_mode) & 0o077 == 0, path
 
 
 def test_everything_listens_on_loopback_alone(sandbox: Sandbox) -> None:
@@ -196,7 +198,7 @@ def test_up_restarts_only_what_died(sandbox: Sandbox, component: str) -> None:
     sandbox.up()
     after = pids(sandbox, "beta")
     assert after.pop(component) != before.pop(component)
-    if component != "etcd":  # others may end by themselves when etcd is gone
+    if component not in ("etcd", "kube-apiserver"):  # others may end by themselves while they have no server
         assert after == before
     assert uids(sandbox) == identities
 

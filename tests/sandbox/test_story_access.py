@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from kubernetes import client, config
 from kubernetes.client import ApiException
-from story import ROLE, Story, World, eventually, gpu_pod, make_project
+from story import ROLE, Story, World, eventually, gpu_pod, make_project, running
 
 pytestmark = pytest.mark.sandbox
 
@@ -60,8 +60,7 @@ def test_a_kubeconfig_is_good_for_the_award_alone_and_ends_with_it(story: Story,
     core = awardee(path)
     review = client.AuthenticationV1Api(core.api_client).create_self_subject_review({}).status.user_info
     assert review.username == f"system:serviceaccount:{NAMESPACE}:awardee"
-    core.create_namespaced_pod(NAMESPACE, gpu_pod("train", 8))
-    eventually(lambda: core.read_namespaced_pod("train", NAMESPACE).status.phase == "Running")
+    running(core, NAMESPACE, "train", 8)
     assert refused(lambda: core.create_namespaced_pod(NAMESPACE, gpu_pod("more", 1))) == 403
     assert refused(lambda: core.list_namespaced_pod("gpu-hpc-2026-1-005")) == 403
     assert refused(core.list_namespace) == 403

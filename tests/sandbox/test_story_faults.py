@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from story import MARCH, PROVIDERS, Story, World, eventually, gpu_pod, make_project
+from story import MARCH, PROVIDERS, Story, World, eventually, make_project, running
 
 pytestmark = pytest.mark.sandbox
 
@@ -175,9 +175,7 @@ def test_gpus_of_a_stuck_pod_are_not_given_to_the_next_awardee(story: Story) -> 
     config.write_text(config.read_text(encoding="utf-8").replace("capacity: 400", "capacity: 5"), encoding="utf-8")
     core = story.world.core("kt-cloud")
     old, there = "HPC-2026-1-007", namespace("HPC-2026-1-007")
-    core.create_namespaced_pod(there, gpu_pod("stuck", 4))
-    eventually(lambda: core.read_namespaced_pod("stuck", there).status.phase == "Running")
-    node = core.read_namespaced_pod("stuck", there).spec.node_name
+    node = running(core, there, "stuck", 4)
     new = "HPC-2026-1-888,새연구소,대학,책임자,new@example.org,1,4,KT클라우드,H200,4,2026-03-02,2026-06-30,선정,"
     later = "2026-03-02T09:00:00+09:00"
 
@@ -254,8 +252,7 @@ def test_a_namespace_that_lost_its_labels_is_still_taken_back(story: Story) -> N
     there = namespace("HPC-2026-1-007")
     none = {"app.kubernetes.io/managed-by": None, "gpuprov.dev/provider": None, "gpuprov.dev/award": None}
     core.patch_namespace(there, {"metadata": {"labels": none}})
-    core.create_namespaced_pod(there, gpu_pod("busy", 4))
-    eventually(lambda: core.read_namespaced_pod("busy", there).status.phase == "Running")
+    running(core, there, "busy", 4)
     ran = story.ok("forfeit", "HPC-2026-1-007", "--reason", "gave up", "--yes", "--json")
     (kt_cloud,) = ran.data["providers"]
     assert [(one["award_id"], one["gpus"]) for one in kt_cloud["freed"]] == [("HPC-2026-1-007", 4)]

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 from kubernetes.client import ApiException
-from story import MARCH, PROVIDERS, REPOSITORY, Story, eventually, gpu_pod
+from story import MARCH, PROVIDERS, REPOSITORY, Story, eventually, gpu_pod, running
 
 pytestmark = pytest.mark.sandbox
 
@@ -81,9 +81,7 @@ def test_no_credential_reaches_the_state_or_the_stack_files(story: Story) -> Non
 def test_a_pod_within_the_quota_runs_and_one_gpu_more_is_refused(story: Story) -> None:
     core = story.world.as_awardee("samsung-sds", "gpuprov:hpc-2026-1-003")
     namespace = "gpu-hpc-2026-1-003"
-    core.create_namespaced_pod(namespace, gpu_pod("train", 8))
-    eventually(lambda: core.read_namespaced_pod("train", namespace).status.phase == "Running")
-    node = core.read_namespaced_pod("train", namespace).spec.node_name
+    node = running(core, namespace, "train", 8)
     labels = story.world.core("samsung-sds").read_node(node).metadata.labels
     assert labels["nvidia.com/gpu.product"] == "NVIDIA-H100-80GB-HBM3"
     with pytest.raises(ApiException) as refused:
@@ -139,8 +137,7 @@ def test_forfeiting_it_again_changes_nothing_and_writes_no_second_event(story: S
 
 def test_reducing_an_award_lowers_its_quota_and_keeps_its_pod(story: Story) -> None:
     core = story.world.core("elice-cloud")
-    core.create_namespaced_pod("gpu-hpc-2026-1-009", gpu_pod("train", 8))
-    eventually(lambda: core.read_namespaced_pod("train", "gpu-hpc-2026-1-009").status.phase == "Running")
+    running(core, "gpu-hpc-2026-1-009", "train", 8)
     story.ok("reduce", FACTORY, "--to", "4", "--reason", "half of it unused", "--yes")
     assert story.world.quotas("elice-cloud")["gpu-hpc-2026-1-009"] == 4
     assert core.read_namespaced_pod("train", "gpu-hpc-2026-1-009").status.phase == "Running"
@@ -180,8 +177,7 @@ def test_the_last_second_of_the_term_keeps_everything(story: Story) -> None:
 
 def test_the_end_of_the_term_leaves_nothing(story: Story) -> None:
     core = story.world.core("kt-cloud")
-    core.create_namespaced_pod("gpu-hpc-2026-1-002", gpu_pod("train", 1))
-    eventually(lambda: core.read_namespaced_pod("train", "gpu-hpc-2026-1-002").status.phase == "Running")
+    running(core, "gpu-hpc-2026-1-002", "train", 1)
     data = story.ok("expire", "--yes", "--json", at=TERM_END).data
     freed = {one["provider"]: sum(tenant["gpus"] for tenant in one["freed"]) for one in data["providers"]}
     assert freed == {"samsung-sds": 200, "elice-cloud": 398 - 4 - 8, "kt-cloud": 223}

@@ -1,7 +1,7 @@
 """The additional call: a second list that fits only once awards of the first are forfeited, and a second GPU model."""
 
 import pytest
-from story import PROVIDERS, Story, eventually, gpu_pod
+from story import PROVIDERS, Story, running
 
 pytestmark = pytest.mark.sandbox
 
@@ -61,9 +61,7 @@ def test_pods_land_on_the_model_that_was_awarded(story: Story, award: str, gpus:
     core = story.world.core("elice-cloud")
     namespace = f"gpu-{award.lower()}"
     assert quota_of(story, award) >= gpus
-    core.create_namespaced_pod(namespace, gpu_pod("train", gpus))
-    eventually(lambda: core.read_namespaced_pod("train", namespace).status.phase == "Running")
-    node = core.read_namespaced_pod("train", namespace).spec.node_name
+    node = running(core, namespace, "train", gpus)
     assert core.read_node(node).metadata.labels["nvidia.com/gpu.product"] == product
 
 
