@@ -6,7 +6,6 @@ left out because turning thousands of objects into them costs more than reading 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import urllib3
 from kubernetes import client, config
 from kubernetes.config.config_exception import ConfigException
+from pydantic_core import from_json
 
 from gpuprov.cluster import ProviderCluster
 from gpuprov.errors import ClusterError, ClusterUnreachable
@@ -154,7 +154,7 @@ class KubeApi:
                 f"the API server of context {self._context!r} does not answer ({_short(error)}); check the cluster "
                 "and the network, then run the same command again",
             ) from error
-        data: dict[str, Any] = json.loads(raw) if raw.startswith(b"{") else {"message": raw.decode(errors="replace")}
+        data: dict[str, Any] = from_json(raw) if raw.startswith(b"{") else {"message": raw.decode(errors="replace")}
         return Answer(status=response.status, data=data, date=response.getheaders().get("Date"))
 
     def _refused(self, method: str, path: str, status: int, message: str) -> ClusterError:

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from gpuprov.garbage import collect_rarely
+
 COMMANDS = {
     "setup": "Prepare the clusters for awards, once, as their administrator.",
     "validate": "Check award lists and the ledger; touch no cluster.",
@@ -62,3 +64,4 @@ class LazyGroup(click.Group):
 @click.version_option(package_name="gpuprov")
 def main() -> None:
     """Turn a GPU award list into quotas on the providers' clusters, and take them back in time."""
+    collect_rarely()

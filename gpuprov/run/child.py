@@ -22,6 +22,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from gpuprov.errors import GpuprovError
+from gpuprov.garbage import collect_rarely
 
 Progress = Callable[[str], None]
 
@@ -91,6 +92,7 @@ _PARENT = os.getppid()
 
 def listen() -> str:
     """Return the message; from here on SIGTERM is an interrupt, which lets Pulumi save its state before we go."""
+    collect_rarely()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     return sys.stdin.read()
 
