@@ -1,22 +1,13 @@
-"""The parts of the sandbox that start nothing real."""
+"""The parts of the sandbox that start nothing real: its clusters, ports and state, and the lock."""
 
-import os
-import signal
 import socket
 import stat
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import yaml
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
-from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 from gpuprov.errors import SandboxError
 from gpuprov.sandbox import (
@@ -27,36 +18,13 @@ from gpuprov.sandbox import (
     ClusterSpec,
     NodePool,
     Sandbox,
-    controlplane,
     files,
-    kubeconfig,
     nodes,
-    pki,
     ports,
-    process,
     state,
 )
-from gpuprov.sandbox.controlplane import Layout, Ports
-from gpuprov.sandbox.process import Launch
 
-PORTS = Ports(api=1, etcd=2, etcd_peer=3, controller_manager=4, scheduler=5)
 SMALL = ClusterSpec(name="small", pools=(NodePool(product=H100, count=2), NodePool(product=A100, count=1)))
-
-
-@pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    return Layout(name="small", folder=tmp_path / "small", ports=PORTS)
-
-
-@pytest.fixture
-def made(layout: Layout) -> Layout:
-    files.private_folder(layout.folder)
-    pki.make_pki(layout.pki, layout.name)
-    return layout
-
-
-def certificate(layout: Layout, name: str) -> x509.Certificate:
-    return x509.load_pem_x509_certificate((layout.pki / f"{name}.crt").read_bytes())
 
 
 # --- what the suppliers have
@@ -100,99 +68,6 @@ def test_missing_programs_are_all_named(tmp_path: Path) -> None:
     assert not (tmp_path / "s").exists()
 
 
-# --- command lines
-
-
-def test_every_server_listens_on_loopback_alone_and_no_secret_is_in_argv(layout: Layout) -> None:
-    binaries = {name: Path("/bin") / name for name in COMPONENTS}
-    for component in COMPONENTS:
-        argv = controlplane.launch(layout, component, binaries).argv
-        assert argv[0] == f"/bin/{component}"
-        assert not [argument for argument in argv if "insecure" in argument or "=0.0.0.0" in argument]
-        if component not in ("etcd", "kwok"):
-            assert "--bind-address=127.0.0.1" in argv
-            assert "--profiling=false" in argv
-
-
-def test_the_api_server_knows_its_clients_and_their_rights(layout: Layout) -> None:
-    argv = controlplane.api_server(layout)
-    assert "--anonymous-auth=false" in argv
-    assert "--authorization-mode=Node,RBAC" in argv
-    assert "--secure-port=1" in argv
-    assert any("PodNodeSelector" in item for item in argv if item.startswith("--enable-admission-plugins="))
-
-
-def test_etcd_wants_a_certificate_of_its_own_authority_on_both_ports(layout: Layout) -> None:
-    argv = controlplane.etcd(layout)
-    authority = layout.pki / "etcd-ca.crt"
-    assert {"--client-cert-auth", "--peer-client-cert-auth"} <= set(argv)
-    assert {f"--trusted-ca-file={authority}", f"--peer-trusted-ca-file={authority}"} <= set(argv)
-    assert {url for item in argv for url in item.split("=") if "://" in url} == {
-        "https://127.0.0.1:2",
-        "https://127.0.0.1:3",
-    }
-
-
-# --- certificates
-
-
-def test_private_files_are_private(made: Layout) -> None:
-    for path in [made.pki, *made.pki.iterdir()]:
-        wanted = 0o700 if path.is_dir() else 0o600
-        assert stat.S_IMODE(path.stat().st_mode) == wanted, path
-    assert not (made.pki / "ca.key").exists()
-
-
-def test_existing_keys_stay(made: Layout) -> None:
-    before = {path.name: path.read_bytes() for path in made.pki.iterdir()}
-    pki.make_pki(made.pki, made.name)
-    assert {path.name: path.read_bytes() for path in made.pki.iterdir()} == before
-
-
-def test_leftovers_of_a_killed_key_maker_do_not_count(layout: Layout) -> None:
-    half = files.private_folder(layout.folder / "pki.new")
-    (half / "ca.crt").write_text("half")
-    pki.make_pki(layout.pki, layout.name)
-    assert (layout.pki / "ca.crt").read_text() != "half"
-    assert not half.exists()
-
-
-def test_server_certificates_verify_for_loopback_and_their_own_authority_only(made: Layout) -> None:
-    def verify(authority: str) -> object:
-        store = Store([x509.load_pem_x509_certificate((made.pki / authority).read_bytes())])
-        verifier = PolicyBuilder().store(store).build_server_verifier(x509.DNSName("localhost"))
-        return verifier.verify(certificate(made, "kube-apiserver-server"), [])
-
-    assert verify("ca.crt")
-    with pytest.raises(VerificationError):
-        verify("etcd-ca.crt")
-
-
-def test_components_have_the_least_standard_identities(made: Layout) -> None:
-    def subject(name: str, oid: x509.ObjectIdentifier) -> list[str | bytes]:
-        return [entry.value for entry in certificate(made, name).subject.get_attributes_for_oid(oid)]
-
-    groups = {name: subject(name, NameOID.ORGANIZATION_NAME) for name in pki.IDENTITIES}
-    assert groups.pop("admin") == ["system:masters"]
-    assert groups.pop("gpuprov") == ["gpuprov-operators"]
-    assert set(map(tuple, groups.values())) == {()}
-    assert subject("kube-scheduler", NameOID.COMMON_NAME) == ["system:kube-scheduler"]
-
-
-def test_a_private_key_is_pem_that_can_be_read_back() -> None:
-    assert pki.private_pem(ec.generate_private_key(ec.SECP256R1())).startswith(b"-----BEGIN EC PRIVATE KEY-----")
-
-
-def test_the_kubeconfig_verifies_the_server_and_names_contexts_like_clusters(made: Layout) -> None:
-    document = yaml.safe_load(kubeconfig.render([made], {"gpuprov": "", "admin": "-admin"}))
-    users = {context["name"]: context["context"]["user"] for context in document["contexts"]}
-    assert users == {"small": "small-gpuprov", "small-admin": "small-admin"}
-    assert document["current-context"] == "small"
-    cluster = document["clusters"][0]["cluster"]
-    assert set(cluster) == {"server", "certificate-authority-data"}
-    assert set(document["users"][0]["user"]) == {"client-certificate-data", "client-key-data"}
-
-
 # --- ports
 
 
@@ -217,6 +92,19 @@ def test_taken_ports_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ports.free_ports(1, frozenset({30_000})) == (30_001,)
     with pytest.raises(SandboxError, match="no 2 free ports"):
         ports.free_ports(2, frozenset({30_000}))
+
+
+def test_ports_that_stay_taken_are_changed_and_then_given_up(tmp_path: Path) -> None:
+    script = tmp_path / "program"
+    script.write_text("#!/bin/sh\necho 'listen tcp 127.0.0.1:1: bind: address already in use'\nexit 1\n")
+    script.chmod(0o700)
+    sandbox = Sandbox(tmp_path / "root", dict.fromkeys(COMPONENTS, script), (SMALL,))
+    said: list[str] = []
+    with pytest.raises(SandboxError, match="small: found no free ports in 5 attempts"):
+        sandbox.up(said.append)
+    assert said == ["small: a port of etcd is in use, choosing others"] * 5
+    sandbox.down()
+    assert not sandbox.root.exists()
 
 
 # --- state
@@ -312,109 +200,3 @@ def test_a_link_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(files.private_folder(tmp_path / "real"))
     with pytest.raises(SandboxError, match="not a folder of your own"):
         files.private_folder(tmp_path / "link")
-
-
-# --- processes
-
-
-def sleeper(folder: Path, component: str = "sleep", seconds: int = 60) -> Launch:
-    argv = (sys.executable, "-c", f"import time; print('hello', flush=True); time.sleep({seconds})")
-    return Launch(cluster="c", component=component, argv=argv, folder=files.private_folder(folder))
-
-
-@pytest.fixture
-def sandbox_id() -> Iterator[str]:
-    marker = os.urandom(16).hex()
-    yield marker
-    process.end_all(marker)
-
-
-def wait_for(what: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
-    while not what() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert what()
-
-
-def test_a_process_is_found_by_its_marker_alone(tmp_path: Path, sandbox_id: str) -> None:
-    started = process.spawn(sandbox_id, sleeper(tmp_path))
-    (part,) = process.find(sandbox_id)
-    assert (part.cluster, part.component, part.process) == ("c", "sleep", started)
-    assert process.find("0" * 32) == []
-
-
-def test_a_process_outlives_the_session_and_inherits_nothing(
-    tmp_path: Path, sandbox_id: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.invalid")
-    started = process.spawn(sandbox_id, sleeper(tmp_path))
-    assert os.getsid(started.pid) == started.pid
-    assert "HTTPS_PROXY" not in started.environ()
-
-
-@pytest.fixture
-def stranger() -> Iterator[subprocess.Popen[bytes]]:
-    program = [sys.executable, "-c", "import time; time.sleep(60)"]
-    child = subprocess.Popen(program, env={process.ID_VARIABLE: "f" * 32, process.PART_VARIABLE: "c/sleep"})
-    yield child
-    child.kill()
-    child.wait()
-
-
-def test_a_process_of_another_sandbox_is_left_alone(sandbox_id: str, stranger: subprocess.Popen[bytes]) -> None:
-    process.end_all(sandbox_id)
-    assert stranger.poll() is None
-
-
-def test_a_pid_in_other_hands_is_left_alone(
-    tmp_path: Path, sandbox_id: str, stranger: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ours = process.spawn(sandbox_id, sleeper(tmp_path))
-    monkeypatch.setattr(ours, "_pid", stranger.pid)  # what a recycled pid looks like: same number, other start time
-    process.end([ours], grace=0)
-    assert stranger.poll() is None
-
-
-def test_end_kills_what_ignores_the_request(tmp_path: Path, sandbox_id: str) -> None:
-    code = (
-        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
-    )
-    launch = Launch(cluster="c", component="deaf", argv=(sys.executable, "-c", code), folder=tmp_path)
-    started = process.spawn(sandbox_id, launch)
-    wait_for(lambda: "deaf" in process.tail(launch.log))
-    process.end([started], grace=0.1)
-    assert not process.alive(started)
-
-
-def test_end_all_can_spare_other_clusters(tmp_path: Path, sandbox_id: str) -> None:
-    started = process.spawn(sandbox_id, sleeper(tmp_path))
-    process.end_all(sandbox_id, clusters=["other"])
-    assert process.alive(started)
-
-
-def test_a_zombie_is_not_alive(tmp_path: Path, sandbox_id: str) -> None:
-    started = process.spawn(sandbox_id, sleeper(tmp_path))
-    started.send_signal(signal.SIGKILL)
-    wait_for(lambda: not process.alive(started))
-    assert process.find(sandbox_id) == []
-
-
-def test_the_tail_of_a_log_is_short_and_starts_where_asked(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    log.write_text("old\n" + "\n".join(f"line {number}" for number in range(20)))
-    assert process.tail(log, lines=2) == "line 18\nline 19"
-    assert "old" not in process.tail(log, lines=100, start=4)
-    assert process.tail(tmp_path / "absent") == ""
-
-
-def test_ports_that_stay_taken_are_changed_and_then_given_up(tmp_path: Path) -> None:
-    script = tmp_path / "program"
-    script.write_text("#!/bin/sh\necho 'listen tcp 127.0.0.1:1: bind: address already in use'\nexit 1\n")
-    script.chmod(0o700)
-    sandbox = Sandbox(tmp_path / "root", dict.fromkeys(COMPONENTS, script), (SMALL,))
-    said: list[str] = []
-    with pytest.raises(SandboxError, match="small: found no free ports in 5 attempts"):
-        sandbox.up(said.append)
-    assert said == ["small: a port of etcd is in use, choosing others"] * 5
-    sandbox.down()
-    assert not sandbox.root.exists()

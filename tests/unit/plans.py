@@ -1,0 +1,28 @@
+"""What the tests of the plan share: two clusters, plans for them, and a tenant that somebody edited by hand."""
+
+from copy import deepcopy
+from dataclasses import replace
+
+from strategies import MARCH, cluster, desired, seen
+
+from gpuprov.plan import make_plan
+
+SDS = cluster("samsung-sds", H100=200, A100=80)
+KT = cluster("kt-cloud", H200=400)
+CLUSTERS = {"samsung-sds": SDS, "kt-cloud": KT}
+
+
+def plan(awards, *observed, at=MARCH, events=()):
+    return make_plan(desired(awards, list(CLUSTERS.values()), at, events), observed, CLUSTERS)
+
+
+def only(awards, *there, at=MARCH, events=()):
+    (change,) = plan(awards, seen(SDS, *there), at=at, events=events).changes
+    return change
+
+
+def edited(there, kind, edit):
+    """The live tenant after somebody edited one of its objects by hand."""
+    objects = deepcopy(dict(there.objects))
+    edit(next(one for (of, _), one in objects.items() if of == kind))
+    return replace(there, objects=objects)

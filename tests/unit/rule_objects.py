@@ -1,0 +1,46 @@
+"""What the tests of the rules share: the objects of two tenants, ways to change them, and what the rules say then."""
+
+from copy import deepcopy
+
+from strategies import JULY, cluster, tenant
+
+from gpuprov.manifests import tenant_manifests
+from gpuprov.rules import Bounds, violations
+
+SDS = cluster("samsung-sds", H100=16, A100=32)
+FIRST, SECOND = tenant("HPC-1", 8, SDS), tenant("HPC-2", 16, SDS, "A100")
+KINDS = ("Namespace", "ResourceQuota", "LimitRange", "NetworkPolicy", "RoleBinding")
+
+
+def bounds(*tenants, where=SDS, end=JULY):
+    return Bounds.of(where, tenants, end)
+
+
+def written(*tenants, where=SDS):
+    """The tenants' objects, to be changed by a test."""
+    return deepcopy([dict(one) for each in tenants for one in tenant_manifests(each, where)])
+
+
+def first(objects, kind):
+    return next(one for one in objects if one["kind"] == kind)
+
+
+def said(objects, limits=None):
+    return [(one.rule, one.text) for one in violations(objects, limits or bounds(FIRST, SECOND))]
+
+
+def broken(change, limits=None):
+    """Change the objects of the two tenants, by kind those of the first one, and return what rules say then."""
+    objects = written(FIRST, SECOND)
+    change({kind: first(objects, kind) for kind in KINDS} | {"all": objects})
+    return said(objects, limits)
+
+
+def spec(kind, **fields):
+    return lambda one: one[kind]["spec"].update(fields)
+
+
+def annotated(**fields):
+    return lambda one: one["Namespace"]["metadata"]["annotations"].update(
+        {name.replace("_", "-").replace("gpuprov-", "gpuprov.dev/"): value for name, value in fields.items()}
+    )

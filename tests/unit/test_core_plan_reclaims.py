@@ -1,0 +1,110 @@
+"""Plans that take back: why a tenant goes, and whether that was to be expected."""
+
+from datetime import date, timedelta
+
+import pytest
+from plans import KT, SDS, edited, only, plan
+from strategies import JULY, MARCH, award, extended, forfeited, live, seen, tenant
+
+from gpuprov.gpu import GpuModel
+from gpuprov.plan import Op
+
+
+def _promise(text):
+    def edit(namespace):
+        namespace["metadata"]["annotations"]["gpuprov.dev/term-end"] = text
+
+    return edit
+
+
+HERE = live(tenant(where=SDS), SDS, used=5)
+ENDED = "term ended at 2026-07-01T00:00+09:00"
+SHORTENED = award(last_day=date(2026, 2, 28))
+
+
+@pytest.mark.parametrize(
+    ("awards", "events", "at", "there", "because"),
+    [
+        ([award()], [], JULY, HERE, (True, ENDED)),
+        (
+            [award()],
+            [forfeited("HPC-1", MARCH)],
+            MARCH,
+            HERE,
+            (True, "forfeited at 2026-03-01T12:00+09:00 by operator: as decided"),
+        ),
+        (
+            [SHORTENED],
+            [],
+            MARCH,
+            HERE,
+            (False, "term ended at 2026-03-01T00:00+09:00; the cluster was promised 2026-07-01T00:00+09:00"),
+        ),
+        ([], [], MARCH, HERE, (False, "not in the award list")),
+        ([], [], JULY, HERE, (False, "not in the award list")),
+        ([award(status="waitlisted")], [], MARCH, HERE, (False, "waitlisted in the award list")),
+        ([award(status="forfeited")], [], MARCH, HERE, (False, "forfeited in the award list")),
+        (
+            [award(first_day=date(2026, 4, 1))],
+            [],
+            MARCH,
+            HERE,
+            (False, "term starts at 2026-04-01T00:00+09:00"),
+        ),
+        ([award(quantity=8, model="H200", provider="kt-cloud")], [], MARCH, HERE, (False, "now at kt-cloud")),
+        (
+            [award()],
+            [],
+            JULY,
+            edited(HERE, "Namespace", _promise("soon")),
+            (False, ENDED + "; the cluster was promised unknown"),
+        ),
+        (
+            [award()],
+            [],
+            JULY,
+            edited(HERE, "Namespace", _promise("2026-06-30T23:00:00")),
+            (False, ENDED + "; the cluster was promised unknown"),
+        ),
+        ([award()], [], JULY, edited(HERE, "Namespace", _promise("2026-06-30T15:00:00+00:00")), (True, ENDED)),
+        (
+            [award()],
+            [],
+            JULY,
+            edited(HERE, "Namespace", _promise("2026-06-30T15:00:01+00:00")),
+            (False, ENDED + "; the cluster was promised 2026-06-30T15:00+00:00"),
+        ),
+    ],
+)
+def test_why_a_tenant_goes_and_whether_that_was_to_be_expected(awards, events, at, there, because):
+    change = only(awards, there, at=at, events=events)
+    assert (change.op, change.before, change.after, change.used) == (Op.RECLAIM, 8, 0, 5)
+    assert (change.expected, *change.reasons) == because
+
+
+def test_a_term_that_the_ledger_shortened_is_expected_to_end():
+    events = [extended("HPC-1", MARCH - timedelta(days=10), date(2026, 2, 28))]
+    assert only([award()], HERE, events=events).expected
+
+
+def test_an_ended_award_is_recognised_by_its_namespace_alone():
+    def forget(namespace):
+        del namespace["metadata"]["annotations"]["gpuprov.dev/award-id"]
+
+    change = only([award()], edited(HERE, "Namespace", forget), at=JULY)
+    assert (change.award_id, change.expected, change.reasons) == ("HPC-1", True, (ENDED,))
+
+
+def test_a_moved_award_is_created_there_and_reclaimed_here():
+    listed = [award(quantity=8, model="H200", provider="kt-cloud")]
+    made = plan(listed, seen(SDS, HERE), seen(KT))
+    assert [(one.provider, one.op, one.model) for one in made.changes] == [
+        ("kt-cloud", Op.CREATE, "H200"),
+        ("samsung-sds", Op.RECLAIM, "H100"),
+    ]
+    assert made.on("kt-cloud") == made.changes[:1]
+
+
+def test_a_reclaimed_tenant_is_counted_in_its_own_model():
+    change = only([], live(tenant("HPC-1", 12, SDS, "A100"), SDS, used=4))
+    assert (change.model, change.before, change.used) == (GpuModel.A100, 12, 4)

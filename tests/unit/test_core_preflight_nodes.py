@@ -1,0 +1,122 @@
+"""The preflight on what nodes offer: the capacity of each pool, and resources that no quota would bound."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from preflight_facts import node, only, results
+from strategies import cluster
+
+from gpuprov.preflight import Result, names, nodes
+
+# ---- nodes and capacity
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 16), st.sampled_from(["good", "not ready", "cordoned", "node.kubernetes.io/x"]))),
+    st.integers(0, 40),
+    st.integers(0, 40),
+)
+def test_capacity_counts_ready_schedulable_nodes_exactly(
+    servers: list[tuple[int, str]], capacity: int, peak: int
+) -> None:
+    taint = {"taints": [{"key": "node.kubernetes.io/x", "effect": "NoExecute"}]}
+    specs = {"cordoned": {"unschedulable": True}, "node.kubernetes.io/x": taint}
+    live = [
+        node(f"n-{index}", gpus, ready=how != "not ready", spec=specs.get(how))
+        for index, (gpus, how) in enumerate(servers)
+    ]
+    there = sum(gpus for gpus, how in servers if how == "good")
+    line = only(nodes.capacity(cluster(H100=capacity), nodes.read(live), {"H100": peak}))
+    if there < capacity or there < peak:
+        assert line.result is Result.FAILED
+    else:
+        assert line.result is (Result.WARNING if there > capacity else Result.OK)
+    assert line.seen.startswith(f"H100: {there} nvidia.com/gpu on ")
+    assert f"configured {capacity}, awarded at most {peak}" in line.seen
+    assert [how for _, how in servers if how != "good"][:1] == [] or "not counted" in line.seen
+
+
+def test_quantities_of_any_legal_form_are_whole_numbers() -> None:
+    line = only(nodes.capacity(cluster(H100=2024), nodes.read([node("a", "2k"), node("b", "24")]), {}))
+    assert line.result is Result.OK
+
+
+def test_only_the_pools_own_nodes_count() -> None:
+    other = node("other", labels={"nvidia.com/gpu.product": "NVIDIA-A100"})
+    line = only(nodes.capacity(cluster(H100=16), nodes.read([node("a"), other]), {}))
+    assert (line.result, "H100: 8 " in line.seen) == (Result.FAILED, True)
+
+
+def test_a_node_of_two_pools_and_a_taint() -> None:
+    both = cluster(H100=8, A100=8)
+    same = both.pools[1].model_copy(update={"node_label": both.pools[0].node_label})
+    shared = both.model_copy(update={"pools": (both.pools[0], same)})
+    taint = {"taints": [{"key": "nvidia.com/gpu", "effect": "NoSchedule"}]}
+    findings = nodes.check(shared, nodes.read([node(spec=taint)]))
+    assert results(findings) == ["ok", "warning", "ok", "warning", "failed"]
+    assert "ExtendedResourceToleration" in findings[1].remedy
+    assert results(nodes.capacity(cluster(H100=8), nodes.read([node(spec=taint)]), {})) == ["ok"]
+
+
+# ---- resource names
+
+
+@pytest.mark.parametrize(
+    ("name", "result"),
+    [
+        ("nvidia.com/gpu.shared", None),
+        ("nvidia.com/mig-1g.5gb", None),
+        ("nvidia.com/mig-2g.24gb", "failed"),
+        ("nvidia.com/gpumem", "failed"),
+        ("amd.com/gpu", "failed"),
+        ("gpu.intel.com/i915", "failed"),
+        ("example.com/vGPU", "failed"),
+        ("rdma/hca", "warning"),
+        ("nvidia.com.example/x", "warning"),
+        ("kubernetes.io/batch-cpu", None),
+        ("requests.k8s.io/x", None),
+        ("hugepages-2Mi", None),
+        ("memory", None),
+    ],
+)
+def test_names_of_resources(name: str, result: str | None) -> None:
+    findings = names.check(cluster(), nodes.read([node(**{name: "4"})]), (), ())
+    line = only(findings)
+    assert line.result == (result or "ok")
+    assert result is None or name in line.seen
+
+
+@given(st.sampled_from(["nvidia.com/a", "amd.com/gpu", "x/gpu"]), st.integers(0, 9), st.booleans())
+def test_a_name_is_covered_exactly_if_the_stack_names_it(name: str, amount: int, named: bool) -> None:
+    where = cluster().model_copy(update={"other_gpu_resources": (name,) if named else ()})
+    line = only(names.check(where, nodes.read([node(**{name: str(amount)})]), (), ()))
+    assert line.result is (Result.OK if named else Result.FAILED if amount else Result.WARNING)
+
+
+def device_class(name: str, **spec: Any) -> dict[str, Any]:
+    return {"metadata": {"name": name}, "spec": spec}
+
+
+@pytest.mark.parametrize(
+    ("classes", "drivers", "expected"),
+    [
+        ((), (), ["ok"]),
+        (("gpu.nvidia.com", "mig.nvidia.com"), ("gpu.nvidia.com",), ["ok"]),
+        (("gpu.amd.com",), (), ["failed"]),
+        (("gpu.amd.com",), ("gpu.amd.com",), ["failed"]),
+        ((), ("gpu.amd.com",), ["failed"]),
+        (("nic.example.com",), (), ["warning"]),
+        (("gpu.amd.com", "nic.example.com"), ("other.nvidia.com",), ["failed", "warning", "failed"]),
+    ],
+)
+def test_device_classes_and_drivers(classes: tuple[str, ...], drivers: tuple[str, ...], expected: list[str]) -> None:
+    slices = tuple({"metadata": {"name": driver}, "spec": {"driver": driver}} for driver in drivers)
+    found = names.check(cluster(), (), tuple(device_class(name) for name in classes), slices)
+    assert results(found) == expected
+
+
+def test_a_device_class_with_a_resource_name_of_its_own() -> None:
+    found = names.check(cluster(), (), (device_class("gpu.nvidia.com", extendedResourceName="fast.example/gpu"),), ())
+    assert (only(found).result, "fast.example/gpu" in only(found).seen) == (Result.FAILED, True)

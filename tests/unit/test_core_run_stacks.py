@@ -1,0 +1,73 @@
+"""One provider's job on several stacks: what each of them is given, and which are run."""
+
+from pathlib import Path
+
+from strategies import cluster, tenant
+
+from gpuprov.run import worker
+from gpuprov.run.job import Job, Reclaim
+
+SPLIT = cluster("samsung-sds", H100=200, A100=80).model_copy(update={"shards": 3})
+MANY = [f"A{number}" for number in range(30)]
+
+
+def in_stack(stack):
+    return [name for name in MANY if SPLIT.stack_of(name) == stack]
+
+
+def split_job(tenants, *, reclaim=(), told=None, **fields):
+    touch = sorted({*tenants, *reclaim} if fields.get("touch") is None else fields.pop("touch"))
+    return Job(
+        root=Path("project"),
+        project="gpuprov",
+        cluster=SPLIT,
+        cluster_uid="uid",
+        tenants=tuple(tenant(name, 1, SPLIT) for name in tenants),
+        told={name: {} for name in (told or ())},
+        touch=tuple(touch),
+        stacks=("samsung-sds", "samsung-sds.1"),
+        reclaim=tuple(Reclaim(award_id=n, namespace=f"gpu-{n.lower()}", model="H100", gpus=1) for n in reclaim),
+        **fields,
+    )
+
+
+def stack_runs(job, stuck=(), postponed=()):
+    touch = set(job.touch) - set(stuck) - set(postponed)
+    return {s: worker._stack_run(job, s, touch, set(stuck), set(postponed)) for s in job.cluster.stacks}
+
+
+def test_each_stack_gets_its_own_awards():
+    made = stack_runs(split_job(MANY))
+    assert {stack: [one.award_id for one in run.tenants] for stack, run in made.items()} == {
+        stack: in_stack(stack) for stack in SPLIT.stacks
+    }
+    assert {stack: run.exists for stack, run in made.items()} == {
+        "samsung-sds": True,
+        "samsung-sds.1": True,
+        "samsung-sds.2": False,
+    }
+    for stack, run in made.items():
+        assert (run.touch, run.told.keys()) == (None, set(in_stack(stack)))
+
+
+def test_only_stacks_whose_awards_differ_are_run():
+    (changed,) = in_stack("samsung-sds.1")[:1]
+    made = stack_runs(split_job(MANY, told=MANY, touch=[changed]))
+    assert [stack for stack, run in made.items() if run] == ["samsung-sds.1"]
+    assert made["samsung-sds.1"].touch == (changed,)
+    assert made["samsung-sds.1"].told.keys() == set(in_stack("samsung-sds.1"))
+
+
+def test_the_last_award_of_a_stack_takes_all_of_it():
+    last = in_stack("samsung-sds.2")[0]
+    made = stack_runs(split_job([], reclaim=[last], told=[last]))
+    assert {stack: run.touch for stack, run in made.items() if run} == {"samsung-sds.2": None}
+    other = in_stack("samsung-sds.1")[0]
+    stays = stack_runs(split_job([other], reclaim=[last], told=[last, other], touch=[last]))
+    assert [stack for stack, run in stays.items() if run] == ["samsung-sds.2"]
+
+
+def test_a_stuck_award_keeps_its_stack():
+    stuck, gone = in_stack("samsung-sds.1")[0], in_stack("samsung-sds.2")[0]
+    made = stack_runs(split_job([], reclaim=[stuck, gone], told=[stuck, gone]), stuck=[stuck])
+    assert [stack for stack, run in made.items() if run] == ["samsung-sds.2"]

@@ -1,0 +1,240 @@
+"""The order in which one provider's process works, and who waits for what it could not take back."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import cluster, tenant
+
+from gpuprov.manifests import quota_hard
+from gpuprov.reclaim import Release
+from gpuprov.run import stack as stack_process
+from gpuprov.run import worker
+from gpuprov.run.job import Job, Reclaim, StackDone
+
+
+def plain(tenants, *, grow=(), reclaim=(), told=None, lower=(), reconnect=False):
+    """A job on a cluster with H100 and A100; every tenant and reclaim is (award, GPUs) or (award, GPUs, model)."""
+    where = cluster("samsung-sds", H100=16, A100=16)
+    return Job(
+        root=Path("project"),
+        project="gpuprov",
+        cluster=where,
+        cluster_uid="uid",
+        tenants=tuple(tenant(name, gpus, where, *model) for name, gpus, *model in tenants),
+        told=told or {},
+        touch=tuple(sorted({*grow, *lower, *(one[0] for one in reclaim)})),
+        grow=grow,
+        lower=lower,
+        reconnect=reconnect,
+        reclaim=tuple(
+            Reclaim(award_id=name, namespace=f"gpu-{name.lower()}", model=(model or ["H100"])[0], gpus=gpus)
+            for name, gpus, *model in reclaim
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("tenants", "reclaim", "stuck", "postponed"),
+    [
+        ([("A", 8), ("B", 8)], [("X", 8)], [], set()),
+        ([("A", 8), ("B", 8)], [("X", 8)], ["X"], {"B"}),
+        ([("A", 8), ("B", 7)], [("X", 1)], ["X"], set()),
+        ([("A", 8), ("B", 8)], [("X", 1), ("Y", 8)], ["X"], {"B"}),
+        ([("A", 4), ("B", 4)], [("X", 4), ("Y", 4)], ["X", "Y"], set()),
+        ([("A", 4), ("B", 4)], [("X", 4), ("Y", 5)], ["X", "Y"], {"B"}),
+        ([("A", 8), ("B", 8)], [("X", 16, "A100")], ["X"], set()),
+        ([("A", 8), ("B", 8, "A100")], [("X", 16, "A100")], ["X"], {"B"}),
+        ([("A", 8), ("B", 8, "A100")], [("X", 16, "H100")], ["X"], set()),
+        ([("A", 16)], [("X", 16)], ["X"], set()),  # A does not grow: it has its GPUs
+        ([("A", 8), ("B", 8)], [("X", 0)], ["X"], set()),
+    ],
+)
+def test_awards_wait_for_gpus_that_a_stuck_tenant_still_holds(tenants, reclaim, stuck, postponed, monkeypatch):
+    made = plain(tenants, grow=("B",), reclaim=reclaim)
+    held = {f"gpu-{one[0].lower()}": (("a pod",), one[1]) for one in reclaim if one[0] in stuck}
+    assert set(run(made, monkeypatch, stuck=held)[0].postponed) == postponed
+
+
+@pytest.mark.parametrize(("held", "postponed"), [(8, ()), (9, ("B",))])
+def test_what_pods_hold_counts_and_not_what_the_quota_said(held, postponed, monkeypatch):
+    made = plain([("B", 8)], grow=("B",), reclaim=[("X", 1)])
+    assert run(made, monkeypatch, stuck={"gpu-x": (("pod",), held)})[0].postponed == postponed
+
+
+@settings(max_examples=200)
+@given(st.lists(st.tuples(st.integers(1, 8), st.booleans()), max_size=5), st.lists(st.integers(1, 8), max_size=4))
+def test_what_is_granted_and_what_is_stuck_never_exceed_the_pool(tenants, stuck):
+    named = [(f"T{number}", gpus) for number, (gpus, _) in enumerate(tenants)]
+    grow = tuple(f"T{number}" for number, (_, grows) in enumerate(tenants) if grows)
+    held = [(f"X{number}", gpus) for number, gpus in enumerate(stuck)]
+    waits = worker._postpone(plain(named, grow=grow, reclaim=held), {"H100": sum(stuck)} if stuck else {})
+    assert waits <= set(grow)
+    if set(grow) - waits and held:
+        cards = [*range(16)]
+        for _, gpus in named + held:
+            assert len(cards) >= gpus
+            del cards[:gpus]
+    if not held:
+        assert not waits
+
+
+@pytest.mark.parametrize(
+    ("stuck", "postponed", "complaint"),
+    [
+        ({}, set(), None),
+        ({}, {"B"}, None),
+        (
+            {"X": "pod a ends slowly", "W": "namespace"},
+            set(),
+            (
+                "W is not reclaimed: namespace\nX is not reclaimed: pod a ends slowly\n"
+                "its GPUs are not credited; when the cause is gone, give the same command again"
+            ),
+        ),
+        (
+            {"X": "pod a"},
+            {"C", "B"},
+            (
+                "X is not reclaimed: pod a\nnot granted until then: B, C\n"
+                "its GPUs are not credited; when the cause is gone, give the same command again"
+            ),
+        ),
+    ],
+)
+def test_the_complaint_names_what_is_stuck_and_who_waits(stuck, postponed, complaint):
+    assert worker._complaint(stuck, postponed) == complaint
+
+
+@dataclass
+class Cluster:
+    """Stands in for the cluster and Pulumi: keeps what was asked of them, in order."""
+
+    stuck: dict = field(default_factory=dict)
+    remains: dict = field(default_factory=dict)
+    going: set = field(default_factory=set)
+    asked: list = field(default_factory=list)
+    declared: set = field(default_factory=set)
+
+    def lower(self, where, hard):
+        self.asked.append(("lower", hard))
+
+    def release(self, where, namespaces, *, timeout, progress):
+        self.asked.append(("release", sorted(namespaces)))
+        ends = {name: self.stuck.get(name, ((), 0)) for name in reversed(namespaces)}
+        return [Release(namespace=name, seconds=2.0, stuck=pods, held=gpus) for name, (pods, gpus) in ends.items()]
+
+    def settle(self, where, namespaces, *, timeout, progress):
+        return {name: "a finalizer" for name in namespaces if name in self.going}
+
+    def delete(self, where, namespaces):
+        if namespaces:
+            self.asked.append(("delete", sorted(namespaces)))
+
+    def up(self, what, progress):
+        self.asked.append(("up", None if what.touch is None else set(what.touch), sorted(what.told), what.refresh))
+        self.declared = {one.award_id for one in what.tenants}
+        return StackDone(stack=what.stack, operations={"create": 6})
+
+    def prove_gone(self, where, namespaces, *, timeout, progress):
+        self.asked.append(("prove", sorted(namespaces)))
+        return self.remains
+
+
+def run(made, monkeypatch, fake=None, **there):
+    fake = fake or Cluster(**there)
+    for name in ("lower", "release", "delete", "settle", "prove_gone"):
+        monkeypatch.setattr(worker.reclaim, name, getattr(fake, name))
+    monkeypatch.setattr(stack_process, "run", fake.up)
+    return worker.run(made), fake.asked
+
+
+def test_gpus_are_given_back_before_others_get_them(monkeypatch, capsys):
+    made = plain([("A", 8), ("B", 4)], grow=("A",), lower=("B",), reclaim=[("X", 8)], told={"X": {}, "B": {}, "Z": {}})
+    outcome, asked = run(made, monkeypatch)
+    assert asked == [
+        ("lower", {"gpu-b": quota_hard(made.tenants[1], made.cluster)}),
+        ("release", ["gpu-x"]),
+        ("delete", ["gpu-x"]),
+        ("prove", ["gpu-x"]),
+        ("up", {"A", "B", "X"}, ["A", "B", "Z"], False),
+    ]
+    assert (outcome.error, outcome.operations, outcome.stuck, outcome.postponed) == (None, {"create": 6}, {}, ())
+    assert [(one.award_id, one.namespace, one.gpus, one.pods_seconds) for one in outcome.freed] == [
+        ("X", "gpu-x", 8, 2.0)
+    ]
+    assert outcome.applied == ("A", "B", "X")
+    assert all("progress" in json.loads(line) for line in capsys.readouterr().out.splitlines())
+
+
+def test_what_is_stuck_stays_in_the_state_and_whoever_needs_it_waits(monkeypatch):
+    made = plain(
+        [("A", 8), ("B", 8), ("S", 1)], grow=("A", "S"), reclaim=[("X", 8), ("Y", 1)], told={"X": {}, "Y": {}, "B": {}}
+    )
+    outcome, asked = run(made, monkeypatch, stuck={"gpu-x": (("pod a", "pod b"), 8)})
+    assert asked[1:] == [("delete", ["gpu-y"]), ("prove", ["gpu-y"]), ("up", {"Y"}, ["B", "X"], False)]
+    assert outcome.stuck == {"X": "pod a; pod b"}
+    assert outcome.postponed == ("A", "S")
+    assert outcome.error == worker._complaint(outcome.stuck, {"A", "S"})
+    assert [one.award_id for one in outcome.freed] == ["Y"]
+
+
+def test_a_namespace_that_does_not_go_is_not_made_again(monkeypatch):
+    made = plain([("A", 8), ("B", 8)], grow=("A", "B"))
+    outcome, asked = run(made, monkeypatch, going={"gpu-a"})
+    assert [one[:3] for one in asked] == [("up", {"B"}, ["B"])]
+    assert (outcome.applied, outcome.stuck) == (("B",), {"A": "namespace gpu-a: a finalizer"})
+    assert "A is not reclaimed: namespace gpu-a: a finalizer" in outcome.error
+
+
+def test_where_all_that_differs_is_stuck_pulumi_is_not_started(monkeypatch):
+    outcome, asked = run(plain([], reclaim=[("X", 8)], told={"X": {}}), monkeypatch, stuck={"gpu-x": (("pod",), 8)})
+    assert asked == [("release", ["gpu-x"])]
+    assert (outcome.operations, outcome.freed) == ({}, ())
+
+
+def test_a_namespace_that_does_not_go_is_not_credited(monkeypatch):
+    made = plain([], reclaim=[("X", 8), ("Y", 8)], told={"X": {}, "Y": {}})
+    outcome, asked = run(made, monkeypatch, remains={"gpu-y": "a finalizer"})
+    assert asked[-1] == ("up", {"X"}, ["Y"], False)  # Pulumi would wait for Y
+    assert [one.award_id for one in outcome.freed] == ["X"]
+    assert outcome.stuck == {"Y": "namespace gpu-y: a finalizer"}
+    assert "Y is not reclaimed: namespace gpu-y: a finalizer" in outcome.error
+
+
+@pytest.mark.parametrize(
+    ("tenants", "told", "stuck", "touch"),
+    [
+        ([], ["X"], {}, None),  # nothing stays: the whole stack is applied, so that role and provider go too
+        ([], ["X", "Z"], {}, {"X", "Y"}),
+        ([("A", 1)], ["A", "X"], {}, {"X", "Y"}),
+        ([], ["X", "Y"], {"gpu-y": (("pod",), 8)}, {"X"}),
+        ([], ["X"], {"gpu-y": (("pod",), 8)}, {"X"}),  # the state does not know Y, which is still there
+    ],
+)
+def test_the_last_award_takes_the_rest_of_the_stack_with_it(tenants, told, stuck, touch, monkeypatch):
+    made = plain(tenants, reclaim=[("X", 8), ("Y", 8)], told={name: {} for name in told})
+    _, asked = run(made, monkeypatch, stuck=stuck)
+    assert [one[1] for one in asked if one[0] == "up"] == [touch]
+
+
+def test_a_renamed_context_reaches_every_award(monkeypatch):
+    fake = Cluster()
+    _, asked = run(plain([("A", 8), ("B", 8)], told={"A": {}, "B": {}}, reconnect=True), monkeypatch, fake)
+    assert asked == [("up", None, ["A", "B"], False)]
+    assert fake.declared == {"A", "B"}
+
+
+@pytest.mark.parametrize("award_id", ["X", "B"])
+def test_a_renamed_context_destroys_nothing_that_is_stuck_or_waits(award_id, monkeypatch):
+    """X is stuck. B is there, with a quota that was lowered by hand, and waits for the GPUs that X holds."""
+    made = plain([("B", 12)], grow=("B",), reclaim=[("X", 8)], told={"X": {}, "B": {}}, reconnect=True)
+    fake = Cluster(stuck={"gpu-x": (("pod",), 8)})
+    outcome, asked = run(made, monkeypatch, fake)
+    assert outcome.postponed == ("B",)
+    applied = [one for one in asked if one[0] == "up"]
+    assert all(touch is not None or award_id in fake.declared for _, touch, _, _ in applied)
+    assert all(touch is None or award_id not in touch for _, touch, _, _ in applied)
