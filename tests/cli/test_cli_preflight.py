@@ -2,19 +2,16 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import AbstractContextManager
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from test_cli_clusters import PROVIDERS, World, closed, world
+from cli_world import PROVIDERS, World
+from loopback import JsonHandler, serving
 
 from gpuprov.manifests import RULES
-
-__all__ = ["closed", "world"]  # fixtures
 
 PRODUCTS = {"H100": "NVIDIA-H100-80GB-HBM3", "A100": "NVIDIA-A100-SXM4-80GB", "H200": "NVIDIA-H200"}
 SERVERS = {"elice-cloud": {"H100": 50, "A100": 10}, "kt-cloud": {"H200": 50}, "samsung-sds": {"H100": 25}}
@@ -75,9 +72,10 @@ class Server:
         return 422, {"message": "metadata.labels[pod-security.kubernetes.io/enforce]: Invalid value"}
 
 
-@contextmanager
-def serving(answers: Server) -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
+def answering(answers: Server) -> AbstractContextManager[str]:
+    """Serve what ``answers`` says."""
+
+    class Handler(JsonHandler):
         protocol_version = "HTTP/1.1"
 
         def answer(self) -> None:
@@ -85,42 +83,22 @@ def serving(answers: Server) -> Iterator[str]:
             provider, _, path = url.path.strip("/").partition("/")
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             if provider in answers.unknown:
-                code, document = 401, {"message": "Unauthorized"}
+                self.reply(401, {"message": "Unauthorized"})
             elif self.command == "GET":
-                code, document = answers.get(provider, path)
+                self.reply(*answers.get(provider, path))
             else:
-                code, document = answers.post(path, parse_qs(url.query), json.loads(body))
-            text = json.dumps(document).encode()
-            self.send_response(code)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
+                self.reply(*answers.post(path, parse_qs(url.query), json.loads(body)))
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815 (the base class's names)
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    class Waiting(ThreadingHTTPServer):
-        daemon_threads = True
-        request_queue_size = 128
-
-    server = Waiting(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    return serving(Handler)
 
 
 @pytest.fixture
 def server(world: World) -> Iterator[Server]:
     """API servers for all three providers, whose stacks pin what they are."""
     answers = Server()
-    with serving(answers) as url:
+    with answering(answers) as url:
         world.contexts({provider: f"{url}/{provider}" for provider in PROVIDERS})
         yield answers
     assert answers.writes == []

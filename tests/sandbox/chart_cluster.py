@@ -1,15 +1,13 @@
 """What the tests of the chart on a real cluster share: people with their rights, objects of an award, Helm."""
 
 import json
-import os
-import subprocess
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from helm import run_helm
 from kubernetes import config
 
-from gpuprov import toolchain
 from gpuprov.award import SEOUL
 from gpuprov.cluster import GpuPool, ProviderCluster
 from gpuprov.gpu import GpuModel
@@ -110,14 +108,6 @@ def pod(gpus: int = 1, *, container: dict[str, Any] | None = None, **spec: Any) 
 
 def helm(kubeconfig: Path, *arguments: str) -> str:
     """Run Helm on cluster alpha and return what it printed."""
-    program = str(toolchain.ensure(("helm",)).binary("helm"))
-    environment = {**os.environ, "KUBECONFIG": str(kubeconfig), "HELM_KUBECONTEXT": "alpha"}
-    ran = subprocess.run(
-        [program, *arguments, "--namespace", "gpuprov-system"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ran = run_helm(kubeconfig, *arguments, "--namespace", "gpuprov-system", context="alpha")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return ran.stdout

@@ -124,14 +124,6 @@ class Story:
         )
         return Ran(done.returncode, done.stdout, done.stderr)
 
-    def helm(self, *arguments: str) -> Ran:
-        """Run Helm as a cluster administrator does."""
-        helm = str(toolchain.ensure(("helm",)).binary("helm"))
-        done = subprocess.run(
-            [helm, *arguments], cwd=self.root, env=self.environment, capture_output=True, text=True, check=False
-        )
-        return Ran(done.returncode, done.stdout, done.stderr)
-
     def configure(self, provider: str, change: Callable[[str], str]) -> None:
         """Edit a stack's configuration file."""
         path = self.root / "stacks" / f"Pulumi.{provider}.yaml"

@@ -1,116 +1,26 @@
 """`gpuprov preflight` on a real cluster: one that is fit, and then one thing after another that is not."""
 
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from chart_cluster import CHART, LABEL, award, helm, pod
+from preflight_cluster import RBAC, Project, changed, everything, identity, line, node, plugin, selector_line, there
 from sandbox_fixtures import ALPHA, admin_kubeconfig, api_of, created, eventually, programs
 
-from gpuprov import toolchain
-from gpuprov.award import SEOUL
-from gpuprov.cluster import ProviderCluster
-from gpuprov.manifests import tenant_manifests
 from gpuprov.preflight.admission import SELECTOR_CONFLICT
 from gpuprov.sandbox import Sandbox
 from gpuprov.sandbox.api import Api
-from gpuprov.tenant import Tenant
 
 pytestmark = pytest.mark.sandbox
 
-REPOSITORY = Path(__file__).parents[2]
-CHART = REPOSITORY / "charts" / "gpu-cluster"
 SYSTEM = "gpuprov-system"
 OPERATOR = {"kind": "ServiceAccount", "name": "gpuprov", "namespace": SYSTEM}
-HEADER = "award_id,organization,track,applied_h100,provider,model,quantity,first_day,last_day\n"
-STACK: dict[str, Any] = {
-    "context": "alpha",
-    "pools": [
-        {"model": "H100", "capacity": 16, "nodeLabel": {"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3"}},
-        {"model": "A100", "capacity": 8, "nodeLabel": {"nvidia.com/gpu.product": "NVIDIA-A100-SXM4-80GB"}},
-    ],
-}
-RBAC = "/apis/rbac.authorization.k8s.io/v1"
 PLUGINS = "/apis/apps/v1/namespaces/kube-system/daemonsets"
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
-
-
-@dataclass
-class Preflight:
-    """What one run said."""
-
-    code: int
-    findings: list[dict[str, str]]
-    failed: dict[str, str]
-    err: str
-
-    def of(self, check: str, result: str | None = None) -> list[dict[str, str]]:
-        return [one for one in self.findings if one["check"] == check and result in (None, one["result"])]
-
-    def only(self, result: str) -> dict[str, str]:
-        (one,) = [one for one in self.findings if one["result"] == result]
-        return one
-
-    @property
-    def bad(self) -> list[str]:
-        return [f"{one['check']}: {one['seen']}" for one in self.findings if one["result"] == "failed"]
-
-
-@dataclass
-class Project:
-    """A project of one provider, with kubeconfigs for its two identities."""
-
-    root: Path
-    sandbox: Sandbox
-    stack: dict[str, Any] = field(default_factory=lambda: json.loads(json.dumps(STACK)))
-
-    def write(self, awards: str = "") -> None:
-        config = {"awards": {"type": "array", "items": {"type": "string"}, "default": ["awards.csv"]}}
-        document = {"name": "gpuprov", "runtime": "python", "stackConfigDir": "stacks", "config": config}
-        (self.root / "stacks").mkdir(parents=True, exist_ok=True)
-        (self.root / "Pulumi.yaml").write_text(yaml.safe_dump(document))
-        stack = {"config": {"gpuprov:cluster": self.stack}}
-        (self.root / "stacks" / "Pulumi.alpha.yaml").write_text(yaml.safe_dump(stack))
-        (self.root / "awards.csv").write_text(HEADER + (awards or line("HPC-1", "H100", 8)))
-
-    def run(self, kubeconfig: Path, *options: str, awards: str = "") -> subprocess.CompletedProcess[str]:
-        self.write(awards)
-        environment = {
-            "PATH": os.defpath,
-            "HOME": str(self.root),
-            "XDG_CACHE_HOME": str(self.root / "cache"),
-            "KUBECONFIG": str(kubeconfig),
-            "PYTHONPATH": str(REPOSITORY),
-        }
-        return subprocess.run(
-            [sys.executable, "-m", "gpuprov", "preflight", *options],
-            cwd=self.root,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    def preflight(self, kubeconfig: Path, awards: str = "") -> Preflight:
-        done = self.run(kubeconfig, "--json", awards=awards)
-        assert done.stdout, done.stderr
-        data = json.loads(done.stdout)
-        return Preflight(done.returncode, data["findings"], data["failed"], done.stderr)
-
-
-def line(award_id: str, model: str, quantity: int) -> str:
-    h100 = quantity // {"H100": 1, "A100": 4}[model]
-    track = 1 if h100 <= 4 else 2
-    return f"{award_id},Hanbit,{track},{h100},alpha,{model},{quantity},2026-01-01,2026-06-30\n"
 
 
 @pytest.fixture(scope="module")
@@ -140,95 +50,14 @@ def project(sandbox: Sandbox, tmp_path: Path) -> Project:
 @pytest.fixture(scope="module")
 def chart(sandbox: Sandbox) -> None:
     """Install the chart as a cluster's administrator does, for a service account as gpuprov's identity."""
-    helm = toolchain.ensure(("helm",)).binary("helm")
-    command = [str(helm), "upgrade", "--install", "gpuprov", str(CHART), "--namespace", SYSTEM, "--create-namespace"]
-    command += ["--set-json", f"operator.subjects={json.dumps([OPERATOR])}"]
-    environment = {"KUBECONFIG": str(admin_kubeconfig(sandbox)), "HOME": str(sandbox.root.parent), "PATH": os.defpath}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    subjects = ("--set-json", f"operator.subjects={json.dumps([OPERATOR])}")
+    helm(admin_kubeconfig(sandbox), "upgrade", "--install", "gpuprov", str(CHART), "--create-namespace", *subjects)
 
 
 @pytest.fixture(scope="module")
 def operator(sandbox: Sandbox, api: Api, chart: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The kubeconfig of gpuprov's own identity."""
     return identity(sandbox, api, SYSTEM, "gpuprov", tmp_path_factory.mktemp("operator"))
-
-
-def identity(sandbox: Sandbox, api: Api, namespace: str, name: str, folder: Path) -> Path:
-    """Make a service account and return a kubeconfig with a token of it."""
-    accounts = f"/api/v1/namespaces/{namespace}/serviceaccounts"
-    created(api, accounts, {"metadata": {"name": name}})
-    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
-    token = created(api, f"{accounts}/{name}/token", request).body["status"]["token"]
-    document = yaml.safe_load(admin_kubeconfig(sandbox).read_text())
-    document["users"] = [{"name": name, "user": {"token": token}}]
-    document["contexts"] = [{"name": "alpha", "context": {"cluster": "alpha", "user": name}}]
-    path = folder / "kubeconfig"
-    path.write_text(yaml.safe_dump(document))
-    return path
-
-
-@contextmanager
-def there(api: Api, path: str, body: dict[str, Any]) -> Iterator[None]:
-    """Let an object be there for as long as the block lasts."""
-    created(api, path, body)
-    try:
-        yield
-    finally:
-        reply = api.request("DELETE", f"{path}/{body['metadata']['name']}", {"gracePeriodSeconds": 0})
-        assert reply.ok, reply
-        eventually(lambda: api.get(f"{path}/{body['metadata']['name']}") is None)
-
-
-@contextmanager
-def changed(api: Api, path: str, change: Callable[[dict[str, Any]], None]) -> Iterator[None]:
-    """Let an object be another for as long as the block lasts."""
-    before = replaced(api, path, change)
-
-    def restore(one: dict[str, Any]) -> None:
-        one.update({key: value for key, value in before.items() if key not in ("metadata", "status")})
-
-    try:
-        yield
-    finally:
-        replaced(api, path, restore)
-
-
-def replaced(api: Api, path: str, change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-    """Change an object, and return what it was. A controller may write in between: then once more."""
-    while True:
-        before = api.get(path)
-        assert before is not None, path
-        after = json.loads(json.dumps(before))
-        change(after)
-        reply = api.request("PUT", path, after)
-        if reply.ok:
-            return before
-        assert reply.status == 409, reply
-
-
-def node(name: str, product: str, **amounts: str) -> dict[str, Any]:
-    resources = {"cpu": "8", "memory": "64Gi", "pods": "110"} | {k.replace("__", "/"): v for k, v in amounts.items()}
-    return {
-        "metadata": {"name": name, "labels": {"nvidia.com/gpu.product": product}},
-        "status": {"capacity": resources, "allocatable": resources},
-    }
-
-
-def plugin(**environment: str) -> dict[str, Any]:
-    container = {
-        "name": "nvidia-device-plugin-ctr",
-        "image": "registry.invalid/nvidia/k8s-device-plugin:v0.17.4",
-        "env": [{"name": name, "value": value} for name, value in environment.items()],
-    }
-    labels = {"app": "plugin"}
-    return {
-        "metadata": {"name": "nvidia-device-plugin"},
-        "spec": {
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
-        },
-    }
 
 
 # ---- before and after the chart
@@ -262,15 +91,9 @@ def test_a_fit_cluster_passes_with_gpuprovs_own_identity(project: Project, opera
 
 
 def test_nothing_is_left_behind(project: Project, operator: Path, api: Api) -> None:
-    def everything() -> dict[str, Any]:
-        paths = ("/api/v1/namespaces", "/api/v1/pods", "/api/v1/serviceaccounts", f"{RBAC}/clusterroles")
-        return {
-            path: sorted(one["metadata"]["uid"] for one in (api.get(path) or {"items": []})["items"]) for path in paths
-        }
-
-    before = everything()
+    before = everything(api)
     project.preflight(operator)
-    assert everything() == before
+    assert everything(api) == before
 
 
 def test_the_table_has_a_line_for_each_finding(project: Project, operator: Path) -> None:
@@ -467,46 +290,20 @@ def test_the_selector_of_nodes_is_tried_in_a_tenants_namespace(
     project: Project, sandbox: Sandbox, operator: Path, api: Api
 ) -> None:
     """An administrator tries a pod; gpuprov's own identity may not, and looks at the pods that are there."""
-    cluster = ProviderCluster.model_validate({"provider": "alpha", **STACK})
-    start, end = (datetime(2026, month, 1, tzinfo=SEOUL) for month in (1, 7))
-    tenant = Tenant(
-        award_id="HPC-1",
-        organization="Hanbit",
-        provider="alpha",
-        pool=cluster.pools[0],
-        gpus=8,
-        term_start=start,
-        term_end=end,
-    )
-    namespace, quota, limits, *_ = tenant_manifests(tenant, cluster)
-    with there(api, "/api/v1/namespaces", dict(namespace)):
-        inside = f"/api/v1/namespaces/{tenant.namespace}"
+    name, (namespace, quota, limits, *_) = award("HPC-1")
+    with there(api, "/api/v1/namespaces", namespace):
+        inside = f"/api/v1/namespaces/{name}"
         pods = f"{inside}/pods"
-        created(api, f"{inside}/resourcequotas", dict(quota))
-        created(api, f"{inside}/limitranges", dict(limits))
+        created(api, f"{inside}/resourcequotas", quota)
+        created(api, f"{inside}/limitranges", limits)
         eventually(lambda: api.get(f"{inside}/serviceaccounts/default") is not None)
         tried = selector_line(project.preflight(admin_kubeconfig(sandbox)))
         assert (tried["result"], "refuses a pod" in tried["seen"]) == ("ok", True)
         assert (api.get(pods) or {})["items"] == []
         untried = selector_line(project.preflight(operator))
         assert (untried["result"], "cannot create resource" in untried["seen"]) == ("warning", True)
-        container = {
-            "name": "main",
-            "image": "nothing.invalid/none",
-            "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-        }
-        security = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
-        pod = {"metadata": {"name": "one"}, "spec": {"containers": [container], "securityContext": security}}
-        with there(api, pods, pod):
+        with there(api, pods, pod(0, nodeSelector={})):
             witnessed = selector_line(project.preflight(operator))
         assert (witnessed["result"], "pods of tenants have" in witnessed["seen"]) == ("ok", True)
-        refused = api.request("POST", pods, pod | {"spec": pod["spec"] | {"nodeSelector": dict.fromkeys(LABEL, "x")}})
+        refused = api.request("POST", pods, pod(0, nodeSelector=dict.fromkeys(LABEL, "x")))
         assert SELECTOR_CONFLICT in refused.body["message"]
-
-
-LABEL = ("nvidia.com/gpu.product",)
-
-
-def selector_line(found: Preflight) -> dict[str, str]:
-    (one,) = [one for one in found.of("admission") if "PodNodeSelector" in one["seen"]]
-    return one

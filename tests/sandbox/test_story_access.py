@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helm import run_helm
 from kubernetes import client, config
 from kubernetes.client import ApiException
 from story import ROLE, Story, World, eventually, gpu_pod, make_project, running
@@ -152,15 +153,16 @@ def test_helm_installs_the_same_chart_on_another_cluster(world: World, tmp_path:
     """By hand, with Helm alone, over what `gpuprov setup` left: Helm takes it over and gpuprov finds all it needs."""
     make_project(tmp_path)
     made = Story(world, tmp_path)
-    ran = made.helm(
+    ran = run_helm(
+        world.sandbox.kubeconfig,
         "upgrade",
         "--install",
         "gpuprov",
-        "charts/gpu-cluster",
-        "--kube-context=kt-cloud-admin",
+        str(tmp_path / "charts" / "gpu-cluster"),
         "--namespace=gpuprov-system",
         "--create-namespace",
         "--take-ownership",
+        context="kt-cloud-admin",
     )
-    assert ran.code == 0, ran
+    assert ran.returncode == 0, ran
     assert made.run("plan", "--provider", "kt-cloud", "--json").data["refused"] == []

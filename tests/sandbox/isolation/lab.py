@@ -4,14 +4,13 @@ The nodes offer more than the awards' `nvidia.com/gpu`: shared GPUs, MIG slices,
 for dynamic resource allocation, and a server that a taint sets apart. What an attempt wants is there to be had.
 """
 
-import subprocess
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from helm import run_helm
 from sandbox_fixtures import state_of
 
-from gpuprov import toolchain
 from gpuprov.award import SEOUL
 from gpuprov.cluster import GpuPool, ProviderCluster
 from gpuprov.gpu import GpuModel
@@ -164,17 +163,8 @@ def specification(name: str) -> ClusterSpec:
 
 def install(sandbox: Sandbox, name: str, *settings: str) -> None:
     """Install the chart as a cluster's administrator does, or upgrade it to other settings."""
-    helm = toolchain.ensure(("helm",)).binary("helm")
-    where = [
-        "--kubeconfig",
-        str(sandbox.kubeconfig),
-        "--kube-context",
-        f"{name}-admin",
-        "--namespace",
-        RELEASE_NAMESPACE,
-    ]
-    command = [str(helm), "upgrade", "--install", RELEASE, str(CHART), *where, "--create-namespace", "--reset-values"]
-    done = subprocess.run([*command, *settings], capture_output=True, text=True, check=False)
+    command = ["upgrade", "--install", RELEASE, str(CHART), "--namespace", RELEASE_NAMESPACE, "--create-namespace"]
+    done = run_helm(sandbox.kubeconfig, *command, "--reset-values", *settings, context=f"{name}-admin")
     assert done.returncode == 0, done.stderr
 
 

@@ -1,0 +1,160 @@
+"""What the tests of commands on clusters share: a world in which they run, and API servers that answer from a table.
+
+Pulumi is a script there that answers what a stack's outputs are.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+from cli_project import make_project
+from loopback import JsonHandler, serving
+
+from gpuprov.manifests import RULES
+from gpuprov.toolchain.pins import EXEC_SCRIPT, PLUGIN, PULUMI
+
+PROVIDERS = ("elice-cloud", "kt-cloud", "samsung-sds")
+MARCH = "2026-03-01T09:00:00+09:00"
+JULY = "2026-07-01T00:00:00+09:00"
+PULUMI_SCRIPT = """#!/bin/sh
+case "$1" in
+  version) echo "v{version}" ;;
+  *) cat "{folder}/outputs-$5.json" ;;
+esac
+"""
+
+
+@dataclass
+class Ran:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def data(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass
+class Api:
+    """What the providers' API servers answer: the objects by provider and collection, or one error for all."""
+
+    objects: dict[tuple[str, str], list[dict[str, Any]]] = field(default_factory=dict)
+    forbidden: set[str] = field(default_factory=set)
+    bare: set[str] = field(default_factory=set)
+    writes: list[str] = field(default_factory=list)
+
+    def answer(self, path: str) -> tuple[int, dict[str, Any]]:
+        provider, _, rest = path.strip("/").partition("/")
+        if provider in self.forbidden:
+            return 403, {"kind": "Status", "message": "no rights here"}
+        if rest == "api/v1/namespaces/kube-system":
+            return 200, {"kind": "Namespace", "metadata": {"name": "kube-system", "uid": f"uid-of-{provider}"}}
+        if rest == "apis/rbac.authorization.k8s.io/v1/clusterroles/gpuprov-tenant":
+            return 200, {"kind": "ClusterRole", "metadata": {"name": "gpuprov-tenant"}}
+        if rest == "apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings":
+            rules = [{"metadata": {"name": name}, "spec": {"validationActions": ["Deny"]}} for name in RULES]
+            return 200, {"items": [] if provider in self.bare else rules}
+        kind, version = KINDS[rest], rest.split("/", 1)[1].rpartition("/")[0]
+        items = self.objects.get((provider, kind), [])
+        return 200, {"kind": f"{kind}List", "apiVersion": version, "items": items}
+
+
+KINDS = {
+    "api/v1/namespaces": "Namespace",
+    "api/v1/resourcequotas": "ResourceQuota",
+    "api/v1/limitranges": "LimitRange",
+    "apis/networking.k8s.io/v1/networkpolicies": "NetworkPolicy",
+    "apis/rbac.authorization.k8s.io/v1/rolebindings": "RoleBinding",
+}
+
+
+def answering(api: Api) -> AbstractContextManager[str]:
+    """Serve what ``api`` answers."""
+
+    class Handler(JsonHandler):
+        def do_GET(self) -> None:  # noqa: N802 (the base class's name)
+            self.reply(*api.answer(urlsplit(self.path).path))
+
+        def refuse(self) -> None:
+            api.writes.append(f"{self.command} {self.path}")
+            self.send_error(500)
+
+        do_POST = do_PUT = do_PATCH = do_DELETE = refuse  # noqa: N815 (the base class's names)
+
+    return serving(Handler)
+
+
+@dataclass
+class World:
+    """A project, a kubeconfig and a Pulumi of its own."""
+
+    root: Path
+    environment: dict[str, str]
+
+    @property
+    def ledger(self) -> Path:
+        return self.root / "examples" / "ledger.jsonl"
+
+    def run(self, *arguments: str, at: str = MARCH) -> Ran:
+        done = subprocess.run(
+            [sys.executable, "-m", "gpuprov", *arguments],
+            cwd=self.root,
+            env=self.environment | {"GPUPROV_AT": at},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+        )
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    def contexts(self, servers: dict[str, str]) -> None:
+        """Write a kubeconfig with a context for each of these providers."""
+        document = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": name, "cluster": {"server": url}} for name, url in servers.items()],
+            "users": [{"name": "reader", "user": {"token": "t"}}],
+            "contexts": [{"name": name, "context": {"cluster": name, "user": "reader"}} for name in servers],
+        }
+        Path(self.environment["KUBECONFIG"]).write_text(yaml.safe_dump(document))
+
+    def outputs(self, provider: str, outputs: dict[str, Any]) -> None:
+        """Say what the script that stands for Pulumi answers about a stack."""
+        (self.root.parent / f"outputs-{provider}.json").write_text(json.dumps(outputs))
+
+
+def script(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+def make_world(folder: Path) -> World:
+    """Make a project whose kubeconfig is not there."""
+    tools = folder / "bin"
+    script(tools / "pulumi", PULUMI_SCRIPT.format(version=PULUMI.version, folder=folder))
+    for name in ("pulumi-language-python", EXEC_SCRIPT):
+        script(tools / name, "#!/bin/sh\n")
+    home = folder / "pulumi-home"
+    script(home / "plugins" / f"resource-kubernetes-v{PLUGIN.version}" / PLUGIN.name, "#!/bin/sh\n")
+    environment = {
+        "PATH": os.pathsep.join([str(tools), "/usr/bin", "/bin"]),
+        "HOME": str(folder),
+        "PULUMI_HOME": str(home),
+        "XDG_CACHE_HOME": str(folder / "cache"),
+        "KUBECONFIG": str(folder / "kubeconfig"),
+        "PYTHONIOENCODING": "utf-8",
+    }
+    made = World(make_project(folder / "project"), environment)
+    for provider in PROVIDERS:
+        made.outputs(provider, {})
+    return made

@@ -1,0 +1,119 @@
+"""Errors on the command line: their exit codes, text and JSON, a missing toolchain, and an interruption."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from cli_project import files, run
+
+from gpuprov import errors
+from gpuprov.cli import toolchain
+from gpuprov.cli.common import Exit, error_json, error_text, exit_code
+
+PROBLEM = errors.Problem(file="a.csv", message="is bad", remedy="mend it")
+MADE = {
+    errors.GpuprovError: errors.GpuprovError("x"),
+    errors.InputError: errors.InputError([PROBLEM]),
+    errors.PlanRefused: errors.PlanRefused(["one", "two"]),
+    errors.ClusterError: errors.ClusterError("kt-cloud", "x"),
+    errors.ClusterUnreachable: errors.ClusterUnreachable("kt-cloud", "x"),
+    errors.NotReclaimed: errors.NotReclaimed("kt-cloud", "x"),
+    errors.EngineError: errors.EngineError("x"),
+    errors.ToolchainError: errors.ToolchainError("x"),
+    errors.SandboxError: errors.SandboxError("x"),
+}
+CODES = {
+    errors.GpuprovError: Exit.FAILURE,
+    errors.InputError: Exit.FAILURE,
+    errors.PlanRefused: Exit.REFUSED,
+    errors.ClusterError: Exit.SOME_CLUSTERS_FAILED,
+    errors.ClusterUnreachable: Exit.SOME_CLUSTERS_FAILED,
+    errors.NotReclaimed: Exit.SOME_CLUSTERS_FAILED,
+    errors.EngineError: Exit.FAILURE,
+    errors.ToolchainError: Exit.FAILURE,
+    errors.SandboxError: Exit.FAILURE,
+}
+
+
+def subclasses(kind: type[errors.GpuprovError]) -> set[type[errors.GpuprovError]]:
+    return {kind}.union(*(subclasses(one) for one in kind.__subclasses__()))
+
+
+def test_the_table_has_every_error() -> None:
+    ours = {one for one in subclasses(errors.GpuprovError) if one.__module__ == errors.__name__}
+    assert MADE.keys() == CODES.keys() == ours
+
+
+@pytest.mark.parametrize("kind", CODES, ids=lambda kind: kind.__name__)
+def test_the_exit_code_of_each_error(kind: type[errors.GpuprovError]) -> None:
+    assert exit_code(MADE[kind]) is CODES[kind]
+
+
+@pytest.mark.parametrize("kind", CODES, ids=lambda kind: kind.__name__)
+def test_each_error_as_json(kind: type[errors.GpuprovError]) -> None:
+    data = json.loads(json.dumps(error_json(MADE[kind])))
+    extra = {errors.InputError: {"problems"}, errors.PlanRefused: {"reasons"}}.get(kind, set())
+    assert data.keys() == {"error", "message"} | extra
+    assert (data["error"], data["message"]) == (kind.__name__, str(MADE[kind]))
+
+
+def test_the_numbers_of_the_exit_codes() -> None:
+    assert {one.name: int(one) for one in Exit} == {
+        "OK": 0,
+        "FAILURE": 1,
+        "USAGE": 2,
+        "CHANGES_PENDING": 3,
+        "REFUSED": 4,
+        "SOME_CLUSTERS_FAILED": 5,
+        "INTERRUPTED": 130,
+    }
+    assert click.UsageError.exit_code == Exit.USAGE
+
+
+def test_one_problem_is_an_error_and_several_are_counted() -> None:
+    assert error_text(errors.InputError([PROBLEM])) == "error: a.csv is bad; mend it"
+    assert error_text(errors.InputError([PROBLEM] * 2)).endswith("\n2 problems, nothing was changed")
+
+
+def test_an_interruption_is_130(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("gpuprov.cli.status.read_status", interrupted)
+    result = run("status", "--json")
+    assert (result.exit_code, result.stdout) == (130, "")
+    assert "give the same command again" in result.stderr
+
+
+def test_an_interrupted_installation_is_130_too(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(toolchain, "ensure", interrupted)
+    monkeypatch.setattr("gpuprov.cli.toolchain.signal.signal", lambda *_: None)
+    assert run("toolchain", "install").exit_code == 130
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("plan",),
+        ("up", "--yes"),
+        ("expire", "--yes"),
+        ("forfeit", "HPC-2026-1-001", "--reason", "x", "--yes"),
+        ("reduce", "HPC-2026-1-003", "--to", "4", "--reason", "x", "--yes", "--at", "2026-03-01"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_missing_toolchain_is_told_with_the_way_out(root: Path, command: tuple[str, ...]) -> None:
+    before = files(root)
+    result = run(*command, "--json")
+    data = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert data["error"] == "ToolchainError"
+    assert re.fullmatch(r"pulumi, .* missing; run `gpuprov toolchain install`", data["message"])
+    assert result.stderr == f"error: {data['message']}\n"
+    assert files(root) == before

@@ -1,0 +1,43 @@
+"""Set-up and credentials: what is said where a context, the chart or the GPUs of an award are missing."""
+
+import shutil
+
+from cli_world import JULY, PROVIDERS, Api, World
+
+
+def test_setup_names_the_administrators_context_where_it_is_not_there(closed: World) -> None:
+    ran = closed.run("setup", "--yes", "--json")
+    assert (ran.code, ran.data["providers"], ran.data["failed"].keys()) == (5, [], set(PROVIDERS))
+    for provider, message in ran.data["failed"].items():
+        assert message.startswith(f"{provider}: no usable context '{provider}-admin' in the kubeconfig")
+        assert f"{provider} failed: no usable context" in ran.err
+
+
+def test_setup_without_yes_and_terminal_changes_nothing(world: World) -> None:
+    ran = world.run("setup")
+    assert (ran.code, "give --yes" in ran.err) == (2, True)
+
+
+def test_setup_without_the_chart_says_what_is_missing(world: World) -> None:
+    shutil.rmtree(world.root / "charts")
+    ran = world.run("setup", "--yes")
+    assert (ran.code, "gpu-cluster there is no such chart; copy" in ran.err) == (1, True)
+
+
+def test_nothing_is_granted_where_the_chart_is_missing(world: World, api: Api) -> None:
+    api.bare = {"kt-cloud"}
+    ran = world.run("plan", "--json")
+    assert ran.code == 4
+    (reason,) = ran.data["refused"]
+    assert reason.startswith("kt-cloud: the cluster lacks ValidatingAdmissionPolicyBinding gpuprov-gpu,")
+    assert world.run("up", "--yes").code == 4
+    assert world.run("plan", "--provider", "samsung-sds", "--exit-code").code == 3
+
+
+def test_a_kubeconfig_is_for_an_award_that_has_gpus(closed: World) -> None:
+    ran = closed.run("kubeconfig", "HPC-0000-0-000")
+    assert (ran.code, "'HPC-0000-0-000': is in none of" in ran.err) == (1, True)
+    ran = closed.run("kubeconfig", "HPC-2026-1-002", at=JULY)
+    assert (ran.code, "has no GPUs (term ended at" in ran.err) == (1, True)
+    assert closed.run("kubeconfig", "HPC-2026-1-002").code == 5
+    assert not list(closed.root.glob("*.kubeconfig"))

@@ -1,0 +1,156 @@
+"""`gpuprov validate`: lists that are valid, lists that are refused or broken, forfeitures, and the schema."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from cli_project import REPOSITORY, files, run
+
+FIRST = "examples/awards-2026-h1.csv"
+EXTRA = "examples/awards-2026-extra-cp949.csv"
+EXCESSES = [
+    (
+        "elice-cloud H100: 434 GPUs allocated of 400, 34 too many (34 H100-equivalents), from "
+        "2026-02-01T00:00:00+09:00 to 2026-07-01T00:00:00+09:00 by 64 awards; forfeit or reduce awards, or move them "
+        "to another provider"
+    ),
+    (
+        "samsung-sds H100: 207 GPUs allocated of 200, 7 too many (7 H100-equivalents), from "
+        "2026-02-01T00:00:00+09:00 to 2026-07-01T00:00:00+09:00 by 29 awards; forfeit or reduce awards, or move them "
+        "to another provider"
+    ),
+]
+BROKEN = """과제번호,기관명,유형,신청수량(H100),공급사,배정GPU,배정수량,시작일,종료일
+X-1,가나대학교,1,1,삼성SDS,H100,8대,2026-06-31,2026-06-30
+X-2,가나대학교,1,3,엘리스클라우드,A100,4,2026-01-01,2026-06-30
+X-1,가나대학교,1,1,없는회사,H100,1,2026-01-01,2026-06-30
+"""
+
+
+def forfeitures(ids: Sequence[str]) -> str:
+    return "".join(
+        json.dumps(
+            {
+                "award": one,
+                "at": "2026-01-20T00:00:00+09:00",
+                "by": "kim",
+                "reason": "gave up",
+                "recorded": "2026-01-20T09:00:00+09:00",
+                "event": "forfeited",
+            }
+        )
+        + "\n"
+        for one in ids
+    )
+
+
+def test_the_projects_list_is_valid(root: Path) -> None:
+    result = run("validate")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[0] == "valid: 120 awards, 120 selected, 0 forfeited in the ledger"
+    assert ["samsung-sds", "H100", "200", "200"] in [line.split() for line in result.stdout.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("name", "awards", "selected", "peaks"),
+    [
+        (
+            FIRST,
+            120,
+            120,
+            {"elice-cloud H100": 398, "elice-cloud A100": 0, "kt-cloud H200": 223, "samsung-sds H100": 200},
+        ),
+        (EXTRA, 12, 9, {"elice-cloud H100": 36, "elice-cloud A100": 68, "kt-cloud H200": 0, "samsung-sds H100": 7}),
+    ],
+)
+def test_each_sample_list_is_valid_alone(
+    root: Path, name: str, awards: int, selected: int, peaks: dict[str, int]
+) -> None:
+    result = run("validate", name, "--json")
+    data = json.loads(result.stdout)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert data.keys() == {"valid", "awards", "selected", "forfeited", "pools"}
+    assert (data["valid"], data["awards"], data["selected"], data["forfeited"]) == (True, awards, selected, 0)
+    assert {f"{pool['provider']} {pool['model']}": pool["peak"] for pool in data["pools"]} == peaks
+
+
+def test_both_lists_together_are_refused_with_the_exact_excess(root: Path) -> None:
+    before = files(root)
+    result = run("validate", FIRST, EXTRA)
+    assert (result.exit_code, result.stdout) == (4, "")
+    assert result.stderr.splitlines() == ["refused, nothing was changed:", *(f"  - {line}" for line in EXCESSES)]
+    assert files(root) == before
+
+
+def test_both_lists_together_are_refused_in_json(root: Path) -> None:
+    result = run("validate", FIRST, EXTRA, "--json")
+    assert result.exit_code == 4
+    assert json.loads(result.stdout) == {"error": "PlanRefused", "message": "\n".join(EXCESSES), "reasons": EXCESSES}
+
+
+def test_forfeitures_in_the_ledger_make_room(root: Path) -> None:
+    ledger = root / "examples" / "ledger.jsonl"
+    enough = ["HPC-2026-1-018", "HPC-2026-1-021", "HPC-2026-1-006"]  # 32 at samsung-sds, 32 and 8 at elice-cloud
+    ledger.write_text(forfeitures(enough[:2]))
+    short = run("validate", FIRST, EXTRA)
+    assert short.exit_code == 4
+    assert "elice-cloud H100: 402 GPUs allocated of 400, 2 too many" in short.stderr
+    assert "samsung-sds" not in short.stderr
+    ledger.write_text(forfeitures(enough))
+    result = run("validate", FIRST, EXTRA, "--json")
+    data = json.loads(result.stdout)
+    assert (result.exit_code, data["awards"], data["forfeited"]) == (0, 132, 3)
+
+
+def test_an_event_of_an_unknown_award_is_a_warning(root: Path) -> None:
+    (root / "examples" / "ledger.jsonl").write_text(forfeitures(["NOBODY"]))
+    result = run("validate", "--json")
+    assert result.exit_code == 0
+    assert result.stderr.startswith("warning: ")
+    assert "forfeited of NOBODY, which no award list has" in result.stderr
+    assert json.loads(result.stdout)["forfeited"] == 0
+
+
+def test_a_broken_list_tells_all_problems_at_once(root: Path) -> None:
+    (root / "broken.csv").write_text(BROKEN, encoding="utf-8")
+    before = files(root)
+    result = run("validate", "broken.csv", "missing.csv")
+    assert (result.exit_code, result.stdout) == (1, "")
+    for part in (
+        "broken.csv:2 [배정수량] '8대': may count servers",
+        "broken.csv:2 [시작일] '2026-06-31': is no day of the calendar",
+        "broken.csv:3 [배정수량] '4': 3 H100 convert to 12 A100, not 4",
+        "broken.csv:4 [공급사] '없는회사': is no configured supplier",
+        "missing.csv does not exist",
+    ):
+        assert part in result.stderr
+    count = len(result.stderr.splitlines()) - 1
+    assert result.stderr.splitlines()[-1] == f"{count} problems, nothing was changed"
+    assert count >= 5
+    assert files(root) == before
+
+
+def test_a_broken_list_and_a_broken_ledger_in_json(root: Path) -> None:
+    (root / "broken.csv").write_text(BROKEN, encoding="utf-8")
+    (root / "examples" / "ledger.jsonl").write_text(forfeitures(["HPC-2026-1-001"]) + '{"award":\n')
+    result = run("validate", "broken.csv", "--json")
+    data = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert data["error"] == "InputError"
+    assert {one["file"].rsplit("/", 1)[-1] for one in data["problems"]} == {"broken.csv", "ledger.jsonl"}
+    row = next(one for one in data["problems"] if one["column"] == "시작일")
+    assert (row["file"], row["row"], row["value"]) == ("broken.csv", 2, "2026-06-31")
+    assert row["remedy"]
+    assert next(one["row"] for one in data["problems"] if one["file"].endswith("ledger.jsonl")) == 2
+
+
+def test_the_schema_is_the_one_in_the_documents(root: Path) -> None:
+    result = run("validate", "--schema")
+    assert result.exit_code == 0
+    assert result.stdout == (REPOSITORY / "docs" / "award-list.schema.json").read_text(encoding="utf-8")
+
+
+def test_the_schema_needs_no_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("validate", "--schema").exit_code == 0

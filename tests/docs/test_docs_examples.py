@@ -1,0 +1,100 @@
+"""The examples in the documents have the keys of what the code writes and reads."""
+
+import dataclasses
+import json
+import re
+from typing import Any
+
+import yaml
+from documents import CLI, CONFIGURATION, MARKDOWN, blocks, section_of, sections
+
+from gpuprov import errors
+from gpuprov.cluster import ProviderCluster
+from gpuprov.gpu import GpuModel
+from gpuprov.ledger import EVENT, Accepted, Extended, Forfeited, Reduced
+from gpuprov.plan import Change, Plan
+from gpuprov.preflight import Finding, admission, clock, identity, names, nodes, plugin, policies, rights, role, version
+from gpuprov.run.job import Freed, Outcome
+from gpuprov.run.status import PoolStatus
+from gpuprov.sandbox import ClusterStatus
+
+
+def first_json(section: str) -> Any:
+    return json.loads(blocks(sections(CLI, 2)[section], "json")[0])
+
+
+def fields(model: type[Any]) -> set[str]:
+    return {one.name for one in dataclasses.fields(model)}
+
+
+def test_every_example_in_json_is_json() -> None:
+    for path in MARKDOWN:
+        for block in blocks(path.read_text(encoding="utf-8"), "json"):
+            json.loads(block)
+
+
+def test_the_example_of_plan_has_the_plans_keys() -> None:
+    example = first_json("plan")
+    assert example.keys() == fields(Plan) | {"failed", "refused"}
+    assert [one.keys() for one in example["changes"]] == [fields(Change)]
+
+
+def test_the_example_of_up_has_the_outcomes_keys() -> None:
+    example = first_json("up")
+    (outcome,) = example["providers"]
+    assert example.keys() == {"providers", "failed"}
+    assert outcome.keys() == Outcome.model_fields.keys()
+    assert [one.keys() for one in outcome["freed"]] == [Freed.model_fields.keys()]
+
+
+def test_the_example_of_preflight_is_a_finding() -> None:
+    example = first_json("preflight")
+    assert example.keys() == {"findings", "failed"}
+    (finding,) = example["findings"]
+    assert finding.keys() == fields(Finding) | {"provider"}
+    assert finding["check"] in rows_of_checks()
+
+
+def test_every_check_of_preflight_is_told() -> None:
+    checks = {one.CHECK for one in (admission, clock, identity, names, nodes, plugin, policies, rights, role, version)}
+    assert rows_of_checks() == checks | {nodes.CAPACITY}
+
+
+def rows_of_checks() -> set[str]:
+    return set(re.findall(r"^\| `([a-z ]+)` \|", section_of("gpuprov preflight"), flags=re.MULTILINE))
+
+
+def test_the_example_of_status_is_what_a_pool_says() -> None:
+    (pool,) = first_json("status")["pools"]
+    said = {name: pool[name] for name in fields(PoolStatus)}
+    status = PoolStatus(**said | {"model": GpuModel(pool["model"])})
+    assert json.loads(json.dumps(status.to_json())) == pool
+
+
+def test_the_example_of_the_sandbox_has_its_keys() -> None:
+    (cluster,) = first_json("sandbox")["clusters"]
+    assert cluster.keys() == fields(ClusterStatus)
+
+
+def test_the_example_of_a_problem_has_its_fields() -> None:
+    example = first_json("Output")
+    (problem,) = example["problems"]
+    assert problem.keys() == fields(errors.Problem)
+    assert example["message"] == str(errors.InputError([errors.Problem(**problem)]))
+
+
+def test_the_ledgers_lines_are_events_of_every_kind() -> None:
+    (block,) = blocks(CLI, "jsonl")
+    events = [EVENT.validate_json(line) for line in block.splitlines()]
+    assert [type(event) for event in events] == [Accepted, Forfeited, Reduced, Extended]
+    assert [EVENT.dump_json(event).decode() for event in events] == block.splitlines()
+    told = sections(CLI, 2)["The ledger"]
+    names = {name for event in events for name in type(event).model_fields}
+    assert [name for name in names if f"`{name}`" not in told] == []
+
+
+def test_the_example_of_a_stack_is_a_cluster() -> None:
+    texts = blocks(CONFIGURATION, "yaml")
+    found = [yaml.safe_load(text)["config"].get("gpuprov:cluster") for text in texts]
+    (value,) = [one for one in found if one is not None]
+    assert ProviderCluster.model_validate({"provider": "kt-cloud", **value}).pools[0].capacity == 400

@@ -1,0 +1,67 @@
+"""The tables in the documents: the configuration's keys and defaults, the policies, and the figures on record."""
+
+import json
+import re
+
+import pytest
+from documents import CONFIGURATION, DOCS, blocks, sections
+from pydantic import BaseModel
+
+from bench.report import Results, markdown
+from gpuprov.cluster import ContainerDefaults, GpuPool, PerGpu, ProviderCluster
+from gpuprov.rules import Rule
+
+
+def rows(heading: str) -> dict[str, list[str]]:
+    """Return the rows of the table under a heading by the code in their first cell."""
+    section = sections(CONFIGURATION, 3)[heading].split("\n## ")[0]
+    cells = [
+        [cell.strip() for cell in line.strip("|").split(" | ")] for line in section.splitlines() if line[:3] == "| `"
+    ]
+    return {row[0].strip(" `"): row[1:] for row in cells}
+
+
+MODELS = {
+    "`gpuprov:cluster`": ProviderCluster,
+    "`pools`": GpuPool,
+    "`perGpu`": PerGpu,
+    "`containerDefaults`": ContainerDefaults,
+}
+
+
+@pytest.mark.parametrize(("heading", "model"), MODELS.items())
+def test_configuration_has_exactly_the_fields_of_the_models(heading: str, model: type[BaseModel]) -> None:
+    assert rows(heading).keys() == {one.alias or name for name, one in model.model_fields.items()}
+
+
+@pytest.mark.parametrize(("heading", "model"), MODELS.items())
+def test_configuration_tells_required_keys_and_plain_defaults(heading: str, model: type[BaseModel]) -> None:
+    told = rows(heading)
+    for name, field in model.model_fields.items():
+        default = told[field.alias or name][1]
+        if name == "provider":  # is required of the model and taken from the file's name
+            assert default == "the file's name"
+        elif field.is_required():
+            assert default == "required", name
+        elif isinstance(field.default, bool):
+            assert default == f"`{str(field.default).lower()}`", name
+        elif isinstance(field.default, (int, str)):
+            assert default == f"`{field.default}`", name
+        elif field.default is None:
+            assert default == "none", name
+        elif name == "device_classes":
+            assert re.findall(r"`([^`]+)`", default) == list(field.default)
+        else:
+            assert default != "required", name
+
+
+def test_the_policies_are_exactly_the_rules() -> None:
+    text = (DOCS / "policies.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `([a-z-]+)` \|", text, flags=re.MULTILINE) == [str(rule) for rule in Rule]
+    (levels,) = blocks(text, "json")
+    assert json.loads(levels).keys() <= set(Rule)
+
+
+def test_performance_has_the_tables_of_the_figures_on_record() -> None:
+    results = Results.open(DOCS / "performance.json", resume=True)
+    assert markdown(results) in (DOCS / "performance.md").read_text(encoding="utf-8")
