@@ -107,11 +107,13 @@ def settle(lab: Lab, tenant: Tenant, victim: str = "", *, mistake: bool = False)
 def await_policies(awardee: Awardee) -> None:
     """Wait until the API server heeds the policies: it learns of them some time after they are written.
 
-    The probes are dry runs with the awardee's token; each is refused by one policy and by nothing else.
+    The probes are dry runs with the awardee's token; each is refused by one policy and by nothing else: of several that
+    refuse the server names any.
     """
     held = {"metadata": {"name": "probe", "finalizers": ["example.com/probe"]}}
+    device = pod("probe", gpus=1, resource="example.com/probe", nodeSelector=awardee.tenant.pool.node_label)
     probes = {
-        "gpu": ("pods", pod("probe", gpus=1, resource="example.com/probe")),
+        "gpu": ("pods", device),
         "pods": ("pods", pod("probe", nodeName="probe")),
         "objects": ("configmaps", held),
     }
