@@ -102,7 +102,8 @@ def test_ports_that_stay_taken_are_changed_and_then_given_up(tmp_path: Path) -> 
     said: list[str] = []
     with pytest.raises(SandboxError, match="small: found no free ports in 5 attempts"):
         sandbox.up(said.append)
-    assert said == ["small: a port of etcd is in use, choosing others"] * 5
+    either = {f"small: a port of {name} is in use, choosing others" for name in ("etcd", "kube-apiserver")}
+    assert (len(said), set(said) <= either) == (5, True), said  # they start together, and any may end first
     sandbox.down()
     assert not sandbox.root.exists()
 
