@@ -195,9 +195,7 @@ def differences(manifest: Manifest, live: Live, path: str = "") -> Iterator[tupl
     one key more in a selector, and a policy isolates less.
     """
     for key, should in manifest.items():
-        is_ = live.get(key)
-        if should != is_:
-            yield from _difference(should, is_, f"{path}.{key}" if path else key)
+        yield from _difference(should, live.get(key), f"{path}.{key}" if path else key)
     if path not in _OPEN:
         for key in sorted(live.keys() - manifest.keys()):
             if live[key] is not None:  # an empty selector beside another selects everything: it counts
@@ -205,10 +203,12 @@ def differences(manifest: Manifest, live: Live, path: str = "") -> Iterator[tupl
 
 
 def _difference(should: Any, is_: Any, path: str) -> Iterator[tuple[str, Any, Any]]:  # noqa: ANN401 (JSON)
+    if should == is_:
+        return  # most are, and comparing them whole is quick
     if isinstance(should, Mapping) and isinstance(is_, Mapping):
         yield from differences(should, is_, path)
     elif isinstance(should, list) and isinstance(is_, list) and len(should) == len(is_):
         for index, (one, other) in enumerate(zip(should, is_, strict=True)):
             yield from _difference(one, other, f"{path}[{index}]")
-    elif should != is_ and (should or is_):  # an empty map and a missing one are the same to Kubernetes
+    elif should or is_:  # an empty map and a missing one are the same to Kubernetes
         yield path, is_, should
