@@ -5,17 +5,17 @@ Pulumi is a script there that answers what a stack's outputs are.
 
 import json
 import os
-import subprocess
 import sys
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
-from cli_project import make_project
 from loopback import JsonHandler, serving
+from projects import Ran, copy_project, run_command
 
 from gpuprov.manifests import RULES
 from gpuprov.toolchain.pins import EXEC_SCRIPT, PLUGIN, PULUMI
@@ -29,17 +29,6 @@ case "$1" in
   *) cat "{folder}/outputs-$5.json" ;;
 esac
 """
-
-
-@dataclass
-class Ran:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def data(self) -> Any:
-        return json.loads(self.out)
 
 
 @dataclass
@@ -76,8 +65,8 @@ KINDS = {
 }
 
 
-def answering(api: Api) -> AbstractContextManager[str]:
-    """Serve what ``api`` answers."""
+def answering(api: Api) -> type[JsonHandler]:
+    """Return the handler that answers what ``api`` says."""
 
     class Handler(JsonHandler):
         def do_GET(self) -> None:  # noqa: N802 (the base class's name)
@@ -89,7 +78,7 @@ def answering(api: Api) -> AbstractContextManager[str]:
 
         do_POST = do_PUT = do_PATCH = do_DELETE = refuse  # noqa: N815 (the base class's names)
 
-    return serving(Handler)
+    return Handler
 
 
 @dataclass
@@ -104,17 +93,9 @@ class World:
         return self.root / "examples" / "ledger.jsonl"
 
     def run(self, *arguments: str, at: str = MARCH) -> Ran:
-        done = subprocess.run(
-            [sys.executable, "-m", "gpuprov", *arguments],
-            cwd=self.root,
-            env=self.environment | {"GPUPROV_AT": at},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            check=False,
+        return run_command(
+            [sys.executable, "-m", "gpuprov", *arguments], self.root, self.environment | {"GPUPROV_AT": at}
         )
-        return Ran(done.returncode, done.stdout, done.stderr)
 
     def contexts(self, servers: dict[str, str]) -> None:
         """Write a kubeconfig with a context for each of these providers."""
@@ -126,6 +107,13 @@ class World:
             "contexts": [{"name": name, "context": {"cluster": name, "user": "reader"}} for name in servers],
         }
         Path(self.environment["KUBECONFIG"]).write_text(yaml.safe_dump(document))
+
+    @contextmanager
+    def served_by(self, handler: type[JsonHandler]) -> Iterator[None]:
+        """Let the handler answer for the API servers of all providers, as long as the block lasts."""
+        with serving(handler) as url:
+            self.contexts({provider: f"{url}/{provider}" for provider in PROVIDERS})
+            yield
 
     def outputs(self, provider: str, outputs: dict[str, Any]) -> None:
         """Say what the script that stands for Pulumi answers about a stack."""
@@ -154,7 +142,7 @@ def make_world(folder: Path) -> World:
         "KUBECONFIG": str(folder / "kubeconfig"),
         "PYTHONIOENCODING": "utf-8",
     }
-    made = World(make_project(folder / "project"), environment)
+    made = World(copy_project(folder / "project"), environment)
     for provider in PROVIDERS:
         made.outputs(provider, {})
     return made

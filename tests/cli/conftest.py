@@ -7,8 +7,8 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from cli_project import make_project
 from cli_world import MARCH, PROVIDERS, Api, World, answering, make_world
+from projects import copy_project
 
 from gpuprov.manifests import tenant_manifests
 from gpuprov.outputs import summary
@@ -19,7 +19,7 @@ from gpuprov.run.pipeline import load
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project of its own, which is the working directory; no toolchain anywhere."""
-    folder = make_project(tmp_path / "project")
+    folder = copy_project(tmp_path / "project")
     monkeypatch.chdir(folder)
     monkeypatch.delenv("GPUPROV_AT", raising=False)
     monkeypatch.setenv("PATH", "")
@@ -39,8 +39,7 @@ def world(tmp_path: Path) -> World:
 def api(world: World) -> Iterator[Api]:
     """API servers that answer for all three providers and have nothing of ours yet."""
     answers = Api()
-    with answering(answers) as url:
-        world.contexts({provider: f"{url}/{provider}" for provider in PROVIDERS})
+    with world.served_by(answering(answers)):
         yield answers
     assert answers.writes == []
 

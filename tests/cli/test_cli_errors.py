@@ -14,6 +14,7 @@ from gpuprov.cli import toolchain
 from gpuprov.cli.common import Exit, error_json, error_text, exit_code
 
 PROBLEM = errors.Problem(file="a.csv", message="is bad", remedy="mend it")
+PLACED = errors.Problem(file="a.csv", row=3, column="유형", value="4", message="is no track", remedy="write 1 or 2")
 MADE = {
     errors.GpuprovError: errors.GpuprovError("x"),
     errors.InputError: errors.InputError([PROBLEM]),
@@ -76,6 +77,17 @@ def test_the_numbers_of_the_exit_codes() -> None:
 def test_one_problem_is_an_error_and_several_are_counted() -> None:
     assert error_text(errors.InputError([PROBLEM])) == "error: a.csv is bad; mend it"
     assert error_text(errors.InputError([PROBLEM] * 2)).endswith("\n2 problems, nothing was changed")
+
+
+def test_errors_as_text_and_as_data() -> None:
+    assert str(PLACED) == "a.csv:3 [유형] '4': is no track; write 1 or 2"
+    assert error_text(errors.InputError([PLACED])) == f"error: {PLACED}"
+    assert error_text(errors.InputError([PLACED, PLACED])).endswith("\n2 problems, nothing was changed")
+    assert error_text(errors.PlanRefused(["a", "b"])) == "refused, nothing was changed:\n  - a\n  - b"
+    assert error_json(errors.PlanRefused(["a", "b"]))["reasons"] == ["a", "b"]
+    assert error_json(errors.InputError([PLACED]))["problems"] == [
+        {"file": "a.csv", "row": 3, "column": "유형", "value": "4", "message": "is no track", "remedy": "write 1 or 2"}
+    ]
 
 
 def test_an_interruption_is_130(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

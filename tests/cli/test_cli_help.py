@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 import pytest
-from cli_project import REPOSITORY, run
+from cli_project import run
+from projects import REPOSITORY
 
 from gpuprov.cli import main
 

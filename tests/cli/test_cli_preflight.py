@@ -2,14 +2,13 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from cli_world import PROVIDERS, World
-from loopback import JsonHandler, serving
+from loopback import JsonHandler
 
 from gpuprov.manifests import RULES
 
@@ -72,8 +71,8 @@ class Server:
         return 422, {"message": "metadata.labels[pod-security.kubernetes.io/enforce]: Invalid value"}
 
 
-def answering(answers: Server) -> AbstractContextManager[str]:
-    """Serve what ``answers`` says."""
+def answering(answers: Server) -> type[JsonHandler]:
+    """Return the handler that answers what ``answers`` says."""
 
     class Handler(JsonHandler):
         protocol_version = "HTTP/1.1"
@@ -91,15 +90,14 @@ def answering(answers: Server) -> AbstractContextManager[str]:
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815 (the base class's names)
 
-    return serving(Handler)
+    return Handler
 
 
 @pytest.fixture
 def server(world: World) -> Iterator[Server]:
     """API servers for all three providers, whose stacks pin what they are."""
     answers = Server()
-    with answering(answers) as url:
-        world.contexts({provider: f"{url}/{provider}" for provider in PROVIDERS})
+    with world.served_by(answering(answers)):
         yield answers
     assert answers.writes == []
 

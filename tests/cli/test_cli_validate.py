@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from cli_project import REPOSITORY, files, run
+from cli_project import files, run
+from projects import REPOSITORY
 
 FIRST = "examples/awards-2026-h1.csv"
 EXTRA = "examples/awards-2026-extra-cp949.csv"

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from projects import REPOSITORY, Ran, run_command
 from sandbox_fixtures import admin_kubeconfig, created, eventually
 
 from gpuprov.sandbox import Sandbox
 from gpuprov.sandbox.api import Api
 
-REPOSITORY = Path(__file__).parents[2]
 HEADER = "award_id,organization,track,applied_h100,provider,model,quantity,first_day,last_day\n"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 STACK: dict[str, Any] = {
@@ -66,7 +65,7 @@ class Project:
         (self.root / "stacks" / "Pulumi.alpha.yaml").write_text(yaml.safe_dump(stack))
         (self.root / "awards.csv").write_text(HEADER + (awards or line("HPC-1", "H100", 8)))
 
-    def run(self, kubeconfig: Path, *options: str, awards: str = "") -> subprocess.CompletedProcess[str]:
+    def run(self, kubeconfig: Path, *options: str, awards: str = "") -> Ran:
         self.write(awards)
         environment = {
             "PATH": os.defpath,
@@ -75,21 +74,12 @@ class Project:
             "KUBECONFIG": str(kubeconfig),
             "PYTHONPATH": str(REPOSITORY),
         }
-        return subprocess.run(
-            [sys.executable, "-m", "gpuprov", "preflight", *options],
-            cwd=self.root,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return run_command([sys.executable, "-m", "gpuprov", "preflight", *options], self.root, environment)
 
     def preflight(self, kubeconfig: Path, awards: str = "") -> Preflight:
         done = self.run(kubeconfig, "--json", awards=awards)
-        assert done.stdout, done.stderr
-        data = json.loads(done.stdout)
-        return Preflight(done.returncode, data["findings"], data["failed"], done.stderr)
+        assert done.out, done.err
+        return Preflight(done.code, done.data["findings"], done.data["failed"], done.err)
 
 
 def line(award_id: str, model: str, quantity: int) -> str:

@@ -3,26 +3,24 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kubernetes import client, config
+from projects import Ran, copy_project, run_command
+from sandbox_fixtures import eventually
 
 from gpuprov import toolchain
 from gpuprov.sandbox import Sandbox
 
-REPOSITORY = Path(__file__).parents[2]
 PROVIDERS = ("elice-cloud", "kt-cloud", "samsung-sds")
 MARCH = "2026-03-01T09:00:00+09:00"
 OURS = "app.kubernetes.io/managed-by=gpuprov"
 ROLE = "gpuprov-tenant"
-WAIT_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -64,17 +62,6 @@ class World:
 
 
 @dataclass(frozen=True)
-class Ran:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def data(self) -> Any:
-        return json.loads(self.out)
-
-
-@dataclass(frozen=True)
 class Story:
     """One project folder with its own Pulumi state, on clusters that are shared by all tests."""
 
@@ -90,16 +77,9 @@ class Story:
         }
 
     def run(self, *command: str, at: str = MARCH, **environment: str) -> Ran:
-        done = subprocess.run(
-            [sys.executable, "-m", "gpuprov", *command],
-            cwd=self.root,
-            env=self.environment | {"GPUPROV_AT": at} | environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
+        return run_command(
+            [sys.executable, "-m", "gpuprov", *command], self.root, self.environment | {"GPUPROV_AT": at} | environment
         )
-        return Ran(done.returncode, done.stdout, done.stderr)
 
     def ok(self, *command: str, at: str = MARCH) -> Ran:
         ran = self.run(*command, at=at)
@@ -113,16 +93,11 @@ class Story:
 
     def by_hand(self, verb: str, provider: str, *options: str, at: str = MARCH, **environment: str) -> Ran:
         """Run pulumi as an engineer types it, with the language host and the local program."""
-        done = subprocess.run(
+        return run_command(
             ["pulumi", verb, "--stack", provider, "--non-interactive", *options],
-            cwd=self.root,
-            env=self.environment | {"GPUPROV_AT": at} | environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
+            self.root,
+            self.environment | {"GPUPROV_AT": at} | environment,
         )
-        return Ran(done.returncode, done.stdout, done.stderr)
 
     def configure(self, provider: str, change: Callable[[str], str]) -> None:
         """Edit a stack's configuration file."""
@@ -176,20 +151,9 @@ def make_environment(sandbox: Sandbox) -> dict[str, str]:
 
 
 def make_project(root: Path) -> None:
-    """Copy what makes a gpuprov project out of the repository."""
-    shutil.copy(REPOSITORY / "Pulumi.yaml", root)
-    for folder in ("stacks", "examples", "charts", "policies"):
-        ignored = shutil.ignore_patterns("*.jsonl*", "__pycache__", ".venv")
-        shutil.copytree(REPOSITORY / folder, root / folder, ignore=ignored)
+    """Copy a project, and make the folder of its Pulumi state."""
+    copy_project(root)
     (root / "state").mkdir()
-
-
-def eventually(what: Callable[[], object]) -> None:
-    """Wait until ``what`` is true; the deadline is for a hang, not a measure."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not what():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.1)
 
 
 def running(core: client.CoreV1Api, namespace: str, name: str, gpus: int) -> str:

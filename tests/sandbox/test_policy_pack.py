@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from story import REPOSITORY, Ran, Story, World, make_project
+from projects import REPOSITORY, Ran
+from story import Story, World, make_project
 
 from gpuprov.rules import Rule
 

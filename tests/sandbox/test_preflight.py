@@ -98,11 +98,9 @@ def test_nothing_is_left_behind(project: Project, operator: Path, api: Api) -> N
 
 def test_the_table_has_a_line_for_each_finding(project: Project, operator: Path) -> None:
     done = project.run(operator)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[0].split() == ["provider", "check", "result", "seen", "what", "to", "do"]
-    assert sum(row.startswith("alpha ") for row in done.stdout.splitlines()) == len(
-        project.preflight(operator).findings
-    )
+    assert (done.code, done.err) == (0, "")
+    assert done.out.splitlines()[0].split() == ["provider", "check", "result", "seen", "what", "to", "do"]
+    assert sum(row.startswith("alpha ") for row in done.out.splitlines()) == len(project.preflight(operator).findings)
 
 
 # ---- the nodes

@@ -9,7 +9,8 @@ import pytest
 from helm import run_helm
 from kubernetes import client, config
 from kubernetes.client import ApiException
-from story import ROLE, Story, World, eventually, gpu_pod, make_project, running
+from sandbox_fixtures import eventually
+from story import ROLE, Story, World, gpu_pod, make_project, running
 
 pytestmark = pytest.mark.sandbox
 

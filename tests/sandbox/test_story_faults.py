@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from story import MARCH, PROVIDERS, Story, World, eventually, make_project, running
+from sandbox_fixtures import eventually
+from story import MARCH, PROVIDERS, Story, World, make_project, running
 
 pytestmark = pytest.mark.sandbox
 

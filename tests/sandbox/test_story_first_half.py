@@ -6,7 +6,9 @@ from collections import Counter
 
 import pytest
 from kubernetes.client import ApiException
-from story import MARCH, PROVIDERS, REPOSITORY, Story, eventually, gpu_pod, running
+from projects import REPOSITORY
+from sandbox_fixtures import eventually
+from story import MARCH, PROVIDERS, Story, gpu_pod, running
 
 pytestmark = pytest.mark.sandbox
 

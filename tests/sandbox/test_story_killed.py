@@ -10,7 +10,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from story import MARCH, Story, World, eventually, make_project
+from sandbox_fixtures import eventually
+from story import MARCH, Story, World, make_project
 
 from gpuprov.cluster import stack_names
 

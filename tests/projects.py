@@ -1,0 +1,49 @@
+"""What tests that run commands share: a project, copied out of the repository, and what a command said."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def data(self) -> Any:
+        return json.loads(self.out)
+
+
+def run_command(command: Sequence[str], root: Path, environment: Mapping[str, str]) -> Ran:
+    """Run a command in a folder, without a terminal, and in this environment alone."""
+    done = subprocess.run(
+        command,
+        cwd=root,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def copy_project(root: Path) -> Path:
+    """Copy what makes a project out of the repository."""
+    root.mkdir(exist_ok=True)
+    shutil.copy(REPOSITORY / "Pulumi.yaml", root)
+    for folder in ("stacks", "examples", "charts", "policies"):
+        ignored = shutil.ignore_patterns("*.jsonl*", "__pycache__", ".venv")
+        shutil.copytree(REPOSITORY / folder, root / folder, ignore=ignored)
+    return root
