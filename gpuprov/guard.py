@@ -1,9 +1,11 @@
 """Refuses plans that would do harm, before anything is changed.
 
-Five rules: no pool is ever granted beyond its capacity (nothing overrides this); awards do not go in masses unless
-the ledger or the promised end of their term explains it; the cluster behind a kubeconfig context is the one that the
-stack was last applied to; nothing is granted where the rules that hold a tenant to its quota are not in force; and what
-is written keeps the rules that the policy pack enforces (docs/policies.md).
+No pool is ever granted beyond its capacity, counting what pods still hold (nothing overrides this); awards neither go
+nor shrink nor lose their access in masses unless the ledger or the promised end of their term explains it; the cluster
+behind a kubeconfig context is the one that the stack was last applied to, and no two providers'; nothing is granted
+where the rules that hold a tenant to its quota are not in force; and what is written keeps the rules that the policy
+pack enforces (docs/policies.md). `pulumi up` by hand is under the same rules and some more: it cannot prove that a GPU
+is free, so it takes nothing back.
 """
 
 from __future__ import annotations
@@ -15,28 +17,33 @@ from datetime import datetime
 from gpuprov.award import PROGRAMME_END
 from gpuprov.cluster import ProviderCluster
 from gpuprov.errors import PlanRefused
-from gpuprov.gpu import GpuModel
+from gpuprov.holdings import held_after
 from gpuprov.manifests import tenant_manifests
 from gpuprov.observed import ObservedCluster
-from gpuprov.plan import Op, Plan
+from gpuprov.plan import Change, Loss, Op, Plan
 from gpuprov.rules import Bounds, Rule, Violation, violations
 from gpuprov.tenant import Desired
 
-MASS_TEARDOWN_PERCENT = 20
-"""Share of a cluster's live awards, in percent, that may go unexplained (policy: no rule of the programme)."""
+MASS_CHANGE_PERCENT = 20
+"""Share of the live awards, in percent, of a cluster or of all, that may lose something unexplained (policy: no rule of
+the programme)."""
 
 _MOST_OF_A_RULE = 5
+_MOST_NAMES = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmed:
     """What the operator has confirmed explicitly for this one run.
 
-    ``teardown``: how many unexplained reclaims were read and are meant, in all. ``clusters``: providers whose cluster
-    was really replaced by another.
+    ``teardown``: how many unexplained reclaims were read and are meant, in all; ``change``: how many awards that shrink
+    or whose group changes. ``clusters``: providers whose cluster was really replaced by another. ``ledger``: the ledger
+    is meant as it is, though it lacks events that were applied.
     """
 
     teardown: int = 0
+    change: int = 0
+    ledger: bool = False
     clusters: frozenset[str] = frozenset()
 
 
@@ -54,16 +61,55 @@ def check(  # noqa: PLR0917 (each is a part of the decision, and all are named a
     ``known_uids`` has, for each provider that was applied before, the UID of its cluster's kube-system namespace. No
     term may reach into ``programme_end``.
     """
-    reasons: list[str] = []
+    found = reasons(plan, desired, observed, clusters, known_uids, confirmed, programme_end)
+    if found:
+        raise PlanRefused(found)
+
+
+def reasons(  # noqa: PLR0917 (as `check`)
+    plan: Plan,
+    desired: Desired,
+    observed: Sequence[ObservedCluster],
+    clusters: Mapping[str, ProviderCluster],
+    known_uids: Mapping[str, str],
+    confirmed: Confirmed,
+    programme_end: datetime = PROGRAMME_END,
+) -> list[str]:
+    """Return what `check` refuses, one line for each broken rule."""
+    found: list[str] = []
     for there in observed:
         cluster = clusters[there.provider]
-        reasons += _wrong_cluster(there, cluster, known_uids.get(there.provider), confirmed)
-        reasons += _over_capacity(plan, desired, cluster)
-        reasons += _not_set_up(plan, there, cluster)
-        reasons += _broken_rules(plan, Bounds.of(cluster, desired.tenants, programme_end))
-    reasons += _mass_teardown(plan, observed, confirmed)
-    if reasons:
-        raise PlanRefused(reasons)
+        found += _wrong_cluster(there, cluster, known_uids.get(there.provider), confirmed)
+        found += _over_capacity(plan, desired, there, cluster)
+        found += _not_set_up(plan, there, cluster)
+        found += _broken_rules(plan, Bounds.of(cluster, desired.tenants, programme_end))
+    return found + _mass_changes(plan, observed, confirmed)
+
+
+def by_hand(plan: Plan, desired: Desired, observed: ObservedCluster, cluster: ProviderCluster) -> list[str]:
+    """Return why `pulumi up` by hand may not carry a plan out, beyond what `reasons` says.
+
+    Pulumi creates and updates side by side, deletes last, and waits for no pod: so what it grants may not rest on GPUs
+    that the same run would free, and what has to be taken back is left to the command that proves it.
+    """
+    changes = plan.on(cluster.provider)
+    reclaims = [change for change in changes if change.op is Op.RECLAIM]
+    found = []
+    if reclaims:
+        found.append(
+            f"{cluster.provider}: {_names(reclaims)} must be taken back, which Pulumi can neither prove nor do in the "
+            f"right order; run `gpuprov up --provider {cluster.provider}`, or `gpuprov expire` for what has ended"
+        )
+    if not any(change.grows for change in changes):
+        return found
+    held = held_after(plan, desired, observed, cluster, lowered_first=False)
+    return found + [
+        f"{cluster.provider} {pool.model}: what is granted would rest on GPUs that the same run frees "
+        f"({held[pool.model]} of {pool.capacity} until then); run `gpuprov up --provider {cluster.provider}`, "
+        "which frees them first"
+        for pool in cluster.pools
+        if held[pool.model] > pool.capacity
+    ]
 
 
 def _wrong_cluster(
@@ -88,7 +134,7 @@ def _wrong_cluster(
 
 def _not_set_up(plan: Plan, there: ObservedCluster, cluster: ProviderCluster) -> list[str]:
     """A quota that can be walked around is no allocation. What takes back or stays as it is goes on."""
-    grants = any(change.after > change.before for change in plan.on(there.provider))
+    grants = any(change.grows for change in plan.on(there.provider))
     if not (grants and there.missing and cluster.require_chart):
         return []
     return [
@@ -99,24 +145,17 @@ def _not_set_up(plan: Plan, there: ObservedCluster, cluster: ProviderCluster) ->
     ]
 
 
-def _over_capacity(plan: Plan, desired: Desired, cluster: ProviderCluster) -> list[str]:
-    """Count what is granted, and where an award shrinks what its pods still hold: those cards are not free yet.
-
-    A plan that only takes back is never refused: it is the way out.
-    """
-    if all(change.after <= change.before for change in plan.on(cluster.provider)):
+def _over_capacity(plan: Plan, desired: Desired, there: ObservedCluster, cluster: ProviderCluster) -> list[str]:
+    """Count what is held by everybody who is there. A plan that only takes back is never refused: it is the way out."""
+    if not any(change.grows for change in plan.on(cluster.provider)):
         return []
-    held: dict[GpuModel, int] = {}
-    still = {change.award_id: change.used for change in plan.on(cluster.provider) if change.op is Op.UPDATE}
-    for tenant in desired.on(cluster.provider):
-        gpus = max(tenant.gpus, still.get(tenant.award_id, 0))
-        held[tenant.pool.model] = held.get(tenant.pool.model, 0) + gpus
+    held = held_after(plan, desired, there, cluster)
     return [
         f"{cluster.provider} {pool.model}: {held[pool.model]} GPUs granted or still held by pods, "
         f"{held[pool.model] - pool.capacity} more than the capacity of {pool.capacity}; "
         "forfeit or reduce awards, or wait for the pods to end"
         for pool in cluster.pools
-        if held.get(pool.model, 0) > pool.capacity
+        if held[pool.model] > pool.capacity
     ]
 
 
@@ -141,20 +180,43 @@ def _broken_rules(plan: Plan, bounds: Bounds) -> list[str]:
     return reasons
 
 
-def _mass_teardown(plan: Plan, observed: Sequence[ObservedCluster], confirmed: Confirmed) -> list[str]:
-    """One unexplained reclaim a cluster always passes, so that small clusters are not blocked by their size."""
-    unexplained = [change for change in plan.changes if change.op is Op.RECLAIM and not change.expected]
-    if len(unexplained) <= confirmed.teardown:
-        return []
-    reasons = []
-    for there in observed:
-        here = [change for change in unexplained if change.provider == there.provider]
-        live = len(there.tenants)
-        if len(here) > 1 and len(here) * 100 > live * MASS_TEARDOWN_PERCENT:
-            names = ", ".join(change.award_id for change in here[:5]) + (" …" if len(here) > 5 else "")  # noqa: PLR2004
-            reasons.append(
-                f"{there.provider}: {len(here)} of {live} live awards would be torn down though neither the ledger nor "
-                f"the end of their term explains it ({names}: {here[0].reasons[0]}); check the award list, or confirm "
-                f"with --allow-teardown {len(unexplained)}"
+_TEARDOWNS = frozenset({Loss.TEARDOWN, Loss.MODEL, Loss.SUPPLIER})
+
+
+def _mass_changes(plan: Plan, observed: Sequence[ObservedCluster], confirmed: Confirmed) -> list[str]:
+    """One unexplained change a cluster always passes, so that small clusters are not blocked by their size."""
+    losses = [change for change in plan.changes if change.loss is not None]
+    teardowns = [change for change in losses if change.loss in _TEARDOWNS]
+    others = [change for change in losses if change.loss not in _TEARDOWNS]
+    found: list[str] = []
+    if len(teardowns) > confirmed.teardown:
+        found += _in_masses(teardowns, observed, "torn down", f"--allow-teardown {len(teardowns)}")
+    if len(others) > confirmed.change:
+        found += _in_masses(others, observed, "reduced, or lose their access,", f"--allow-change {len(others)}")
+    return found
+
+
+def _in_masses(
+    changes: Sequence[Change], observed: Sequence[ObservedCluster], what: str, confirmation: str
+) -> list[str]:
+    """Return a line for each cluster that loses a mass of awards, or one for all clusters together."""
+    parts = [(there.provider, there.tenants) for there in observed]
+    everywhere = ("all providers", tuple(tenant for _, tenants in parts for tenant in tenants))
+    found = []
+    for name, tenants in (*parts, everywhere):
+        here = [change for change in changes if name in (change.provider, everywhere[0])]
+        if (
+            len(here) > 1
+            and len(here) * 100 > len(tenants) * MASS_CHANGE_PERCENT
+            and (name != everywhere[0] or not found)
+        ):
+            found.append(
+                f"{name}: {len(here)} of {len(tenants)} live awards would be {what} though neither the ledger nor "
+                f"the end of their term explains it ({_names(here)}: {here[0].reasons[0]}); check the award list and "
+                f"the stack's configuration, or confirm with {confirmation}"
             )
-    return reasons
+    return found
+
+
+def _names(changes: Sequence[Change]) -> str:
+    return ", ".join(change.award_id for change in changes[:_MOST_NAMES]) + (" …" if len(changes) > _MOST_NAMES else "")

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gpuprov import naming
-from gpuprov.cluster import ProviderCluster
+from gpuprov.cluster import GpuPool, ProviderCluster
 from gpuprov.quantity import count, gib
 from gpuprov.tenant import Tenant
 
@@ -127,8 +127,13 @@ def _metadata(name: str, tenant: Tenant) -> dict[str, Any]:
     return {"name": name, "namespace": tenant.namespace, "labels": labels(tenant)}
 
 
+def node_selector(pool: GpuPool) -> str:
+    """Return the node selector that the namespaces of a pool's tenants carry, as the admission plugin reads it."""
+    (label, value), *_ = pool.node_label.items()
+    return f"{label}={value}"
+
+
 def _namespace(tenant: Tenant) -> Manifest:
-    (label, value), *_ = tenant.pool.node_label.items()
     security = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")}
     return {
         "apiVersion": "v1",
@@ -143,7 +148,7 @@ def _namespace(tenant: Tenant) -> Manifest:
                 GPUS: str(tenant.gpus),
                 TERM_START: tenant.term_start.isoformat(),
                 TERM_END: tenant.term_end.isoformat(),
-                NODE_SELECTOR: f"{label}={value}",
+                NODE_SELECTOR: node_selector(tenant.pool),
             },
         },
     }

@@ -8,7 +8,18 @@ from datetime import datetime
 from typing import Any
 
 from gpuprov.cluster import GpuPool, ProviderCluster
-from gpuprov.manifests import AWARD_ID, AWARD_LABEL, GPUS, MODEL, QUOTA, TERM_END
+from gpuprov.manifests import (
+    AWARD_ID,
+    AWARD_LABEL,
+    BINDING,
+    GPUS,
+    MODEL,
+    NODE_SELECTOR,
+    ORGANIZATION,
+    QUOTA,
+    TERM_END,
+    node_selector,
+)
 from gpuprov.quantity import whole
 
 Live = Mapping[str, Any]
@@ -16,10 +27,14 @@ Live = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedTenant:
-    """One namespace of ours with the objects in it that carry our labels, by (kind, name)."""
+    """One namespace of ours with the objects in it that carry our labels, by (kind, name).
+
+    ``pods`` are the GPUs that its pods hold on their nodes, by resource, where the pods were read.
+    """
 
     namespace: str
     objects: Mapping[tuple[str, str], Live]
+    pods: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def award_id(self) -> str:
@@ -42,10 +57,38 @@ class ObservedTenant:
             return None
         return end if end.tzinfo else None
 
-    def pool(self, cluster: ProviderCluster) -> GpuPool:
-        """Return the pool whose GPUs the tenant holds; the first where the model's annotation says nothing."""
-        model = self._annotations.get(MODEL)
-        return next((pool for pool in cluster.pools if pool.model == model), cluster.pools[0])
+    @property
+    def organization(self) -> str:
+        """The awardee, as it was last written; empty where the annotation was removed."""
+        return str(self._annotations.get(ORGANIZATION, ""))
+
+    @property
+    def granted(self) -> int | None:
+        """The GPUs that we last granted, whatever the quota says now; None where the annotation was removed."""
+        text = self._annotations.get(GPUS, "")
+        return int(text) if text.isdecimal() else None
+
+    @property
+    def group(self) -> str | None:
+        """The group that has access; None where there is no such binding."""
+        binding = self.objects.get(("RoleBinding", BINDING), {})
+        return next((one["name"] for one in binding.get("subjects") or () if one.get("kind") == "Group"), None)
+
+    def pool(self, cluster: ProviderCluster) -> GpuPool | None:
+        """Return the pool whose GPUs the tenant holds: by the model's annotation, else by the nodes that its pods are
+        forced to; None where neither tells.
+        """
+        if len(cluster.pools) == 1:
+            return cluster.pools[0]
+        model, nodes = self._annotations.get(MODEL), self._annotations.get(NODE_SELECTOR)
+        by_model = (pool for pool in cluster.pools if pool.model == model)
+        by_nodes = (pool for pool in cluster.pools if node_selector(pool) == nodes)
+        return next(by_model, None) or next(by_nodes, None)
+
+    def pools(self, cluster: ProviderCluster) -> tuple[GpuPool, ...]:
+        """Return the pools whose GPUs the tenant may hold: all where it cannot be told, so that none is given twice."""
+        pool = self.pool(cluster)
+        return cluster.pools if pool is None else (pool,)
 
     def hard(self, resource: str) -> int:
         """Return the quota's limit on ``resource``, in GPUs; 0 where there is no quota."""
@@ -55,16 +98,20 @@ class ObservedTenant:
         """Return what the quota charges for ``resource``, in GPUs. 0 does not yet prove that a card is free."""
         return _gpus(self._quota.get("status", {}).get("used"), resource)
 
+    def occupied(self, resource: str) -> int:
+        """Return the GPUs that the tenant's pods hold, whatever it is granted."""
+        return max(self.used(resource), self.pods.get(resource, 0))
+
     def held(self, resource: str) -> int:
-        """Return the GPUs that nobody else may be given while this tenant is there.
+        """Return the GPUs that nobody else may be given while this tenant is there: what is granted or, where that is
+        more, what its pods hold.
 
         A teardown sets the quota to 0 first. From then on the quota says nothing: a pod that is stuck while it
         terminates is not even charged. What the award had counts until the namespace is gone.
         """
         hard = self.hard(resource)
-        if hard == 0 and self._annotations.get(GPUS, "").isdecimal():
-            return max(int(self._annotations[GPUS]), self.used(resource))
-        return max(hard, self.used(resource))
+        granted = (self.granted or 0) if hard == 0 else hard
+        return max(granted, self.occupied(resource))
 
     @property
     def _annotations(self) -> Mapping[str, str]:

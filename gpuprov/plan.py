@@ -18,6 +18,16 @@ from gpuprov.tenant import Absence, Cause, Desired, Tenant
 _MOST_DIFFERENCES = 5
 
 
+class Loss(StrEnum):
+    """What an awardee loses though neither the ledger nor the promised end of the term explains it."""
+
+    TEARDOWN = "teardown"
+    MODEL = "change of model"
+    SUPPLIER = "change of supplier"
+    REDUCTION = "reduction"
+    ACCESS = "change of group"
+
+
 class Op(StrEnum):
     """What happens to one tenant."""
 
@@ -29,22 +39,32 @@ class Op(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """One tenant that differs. GPUs are of ``model``; ``before`` is what the live quota grants, 0 without a quota, and
-    for a reclaim what comes back once it is done.
+    for a reclaim what comes back once it is done. ``used`` are those in use now.
 
-    ``expected`` is false for a reclaim that neither the ledger nor the promised end of the term explains: the guard
-    counts those.
+    ``loss`` is set where nothing explains what the awardee loses: the guard counts those.
     """
 
     op: Op
     provider: str
     award_id: str
+    organization: str
     namespace: str
     model: GpuModel
     before: int
     after: int
     used: int
     reasons: tuple[str, ...]
-    expected: bool = True
+    loss: Loss | None = None
+
+    @property
+    def expected(self) -> bool:
+        """True where the awardee loses nothing, or the ledger or the promised end of the term explains it."""
+        return self.loss is None
+
+    @property
+    def grows(self) -> bool:
+        """True where the award gets GPUs that it does not have now."""
+        return self.after > self.before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +86,9 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as plain data for machines."""
-        changes = [asdict(change) | {"reasons": list(change.reasons)} for change in self.changes]
+        changes = [
+            asdict(change) | {"reasons": list(change.reasons), "expected": change.expected} for change in self.changes
+        ]
         return {
             "at": self.at.isoformat(),
             "providers": list(self.providers),
@@ -86,7 +108,8 @@ def make_plan(desired: Desired, observed: Sequence[ObservedCluster], clusters: M
         live = {tenant.namespace: tenant for tenant in there.tenants}
         wanted = desired.on(there.provider)
         for tenant in wanted:
-            change = _write(tenant, live.get(tenant.namespace), cluster)
+            reduced = tenant.award_id in desired.reduced
+            change = _write(tenant, live.get(tenant.namespace), cluster, reduced_by_ledger=reduced)
             if change is None:
                 unchanged += 1
             else:
@@ -103,16 +126,20 @@ def make_plan(desired: Desired, observed: Sequence[ObservedCluster], clusters: M
     return Plan(at=desired.at, changes=tuple(changes), unchanged=unchanged, providers=providers)
 
 
-def _write(tenant: Tenant, live: ObservedTenant | None, cluster: ProviderCluster) -> Change | None:
+def _write(
+    tenant: Tenant, live: ObservedTenant | None, cluster: ProviderCluster, *, reduced_by_ledger: bool
+) -> Change | None:
     """Return the change that makes ``live`` into ``tenant``, or None where nothing differs."""
     resource = tenant.pool.resource
     op, reasons = Op.CREATE, [f"term to {tenant.term_end.isoformat(timespec='minutes')}, no namespace yet"]
     before = used = 0
-    if live is not None and live.pool(cluster) != tenant.pool:
+    loss = None
+    if live is not None and live.pool(cluster) not in (None, tenant.pool):
         return _change_of_model(tenant, live, cluster)
     if live is not None:
         op = Op.UPDATE
         before, used = live.hard(resource), live.used(resource)
+        loss = _loss(tenant, live, cluster, reduced_by_ledger=reduced_by_ledger)
         reasons = list(_drift(tenant_manifests(tenant, cluster), live))
         if before != tenant.gpus and ("ResourceQuota", QUOTA) in live.objects:
             summary = f"the quota grants {before} {tenant.pool.model}, the award has {tenant.gpus}"
@@ -125,49 +152,66 @@ def _write(tenant: Tenant, live: ObservedTenant | None, cluster: ProviderCluster
         op=op,
         provider=tenant.provider,
         award_id=tenant.award_id,
+        organization=tenant.organization,
         namespace=tenant.namespace,
         model=tenant.pool.model,
         before=before,
         after=tenant.gpus,
         used=used,
         reasons=tuple(reasons),
+        loss=loss,
     )
+
+
+def _loss(tenant: Tenant, live: ObservedTenant, cluster: ProviderCluster, *, reduced_by_ledger: bool) -> Loss | None:
+    """Compare with what we last granted: a quota that somebody raised by hand is no loss when it is put right."""
+    granted = live.hard(tenant.pool.resource) if live.granted is None else live.granted
+    if granted > tenant.gpus and not reduced_by_ledger:
+        return Loss.REDUCTION
+    if live.group not in (None, naming.group(cluster.group_prefix, tenant.award_id)):
+        return Loss.ACCESS
+    return None
 
 
 def _change_of_model(tenant: Tenant, live: ObservedTenant, cluster: ProviderCluster) -> Change:
     """Take the tenant back first: pods that run would stay on the old model's nodes, under the new model's quota."""
     reason = f"now {tenant.gpus} {tenant.pool.model}: what it has comes back first, the next run grants the new model"
-    return _take_back(live, cluster, tenant.award_id, reason, expected=True)
+    return _take_back(live, cluster, tenant.award_id, reason, Loss.MODEL)
 
 
 def _reclaim(
     live: ObservedTenant, cluster: ProviderCluster, absence: Absence | None, elsewhere: str | None, at: datetime
 ) -> Change:
-    if absence is None:
-        reason = f"now at {elsewhere}" if elsewhere else "not in the award list"
-        return _take_back(live, cluster, live.award_id, reason, expected=False)
+    """Whatever the list says now: the ledger, and the end that the cluster was promised, explain a teardown."""
     promised = live.term_end
-    expected = absence.by_ledger or (absence.cause is Cause.ENDED and promised is not None and promised <= at)
-    reason = absence.reason
-    if absence.cause is Cause.ENDED and not expected:
+    if absence is None:
+        award_id = live.award_id
+        reason = f"now at {elsewhere}" if elsewhere else "not in the award list"
+        loss = Loss.SUPPLIER if elsewhere else Loss.TEARDOWN
+        by_ledger = False
+    else:
+        award_id, reason, loss, by_ledger = absence.award_id, absence.reason, Loss.TEARDOWN, absence.by_ledger
+    expected = by_ledger or (promised is not None and promised <= at)
+    if absence is not None and absence.cause is Cause.ENDED and not expected:
         end = "unknown" if promised is None else promised.isoformat(timespec="minutes")
         reason += f"; the cluster was promised {end}"
-    return _take_back(live, cluster, absence.award_id, reason, expected=expected)
+    return _take_back(live, cluster, award_id, reason, None if expected else loss)
 
 
-def _take_back(live: ObservedTenant, cluster: ProviderCluster, award_id: str, reason: str, *, expected: bool) -> Change:
-    pool = live.pool(cluster)
+def _take_back(live: ObservedTenant, cluster: ProviderCluster, award_id: str, reason: str, loss: Loss | None) -> Change:
+    pool = live.pools(cluster)[0]
     return Change(
         op=Op.RECLAIM,
         provider=cluster.provider,
         award_id=award_id,
+        organization=live.organization,
         namespace=live.namespace,
         model=pool.model,
         before=live.held(pool.resource),
         after=0,
         used=live.used(pool.resource),
         reasons=(reason,),
-        expected=expected,
+        loss=loss,
     )
 
 

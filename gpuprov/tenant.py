@@ -62,11 +62,12 @@ class Absence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desired:
-    """The whole desired state at one instant."""
+    """The whole desired state at one instant. ``reduced`` are awards that the ledger left with fewer GPUs than the list."""
 
     at: datetime
     tenants: tuple[Tenant, ...]
     absences: tuple[Absence, ...]
+    reduced: frozenset[str] = frozenset()
 
     def on(self, provider: str) -> tuple[Tenant, ...]:
         """Return the tenants of one provider's cluster."""
@@ -81,11 +82,14 @@ def desired_state(histories: Sequence[History], clusters: Sequence[ProviderClust
     pools = {(cluster.provider, pool.model): pool for cluster in clusters for pool in cluster.pools}
     tenants: list[Tenant] = []
     absences: list[Absence] = []
+    reduced: set[str] = set()
     for one in histories:
         held = one.at(at)
         if held is None:
             absences.append(_absence(one, at))
             continue
+        if held.gpus < one.award.quantity:
+            reduced.add(one.award.id)
         tenants.append(
             Tenant(
                 award_id=one.award.id,
@@ -97,7 +101,7 @@ def desired_state(histories: Sequence[History], clusters: Sequence[ProviderClust
                 term_end=one.term.end,
             )
         )
-    return Desired(at=at, tenants=tuple(tenants), absences=tuple(absences))
+    return Desired(at=at, tenants=tuple(tenants), absences=tuple(absences), reduced=frozenset(reduced))
 
 
 def _absence(one: History, at: datetime) -> Absence:

@@ -60,7 +60,7 @@ def read_status(project: Project, providers: Collection[str]) -> tuple[list[Pool
 
 
 def _status(cluster: ProviderCluster, pool: GpuPool, there: ObservedCluster) -> PoolStatus:
-    mine = [tenant for tenant in there.tenants if tenant.pool(cluster) is pool]
+    mine = [tenant for tenant in there.tenants if pool in tenant.pools(cluster)]
     hard = [tenant.hard(pool.resource) for tenant in mine]
     held = [tenant.held(pool.resource) for tenant in mine]
     return PoolStatus(

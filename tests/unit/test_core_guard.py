@@ -1,21 +1,17 @@
-"""The guard's four rules."""
+"""What the guard refuses: wrong clusters, missing rules, GPUs that are held, broken rules. Masses: test_core_masses."""
 
 from copy import deepcopy
 from datetime import datetime, timedelta
-from fractions import Fraction
 
 import pytest
 from strategies import MARCH, award, cluster, desired, forfeited, live, reduced, seen, tenant
 
 from gpuprov import guard
 from gpuprov.errors import PlanRefused
-from gpuprov.gpu import GpuModel
 from gpuprov.guard import Confirmed
 from gpuprov.manifests import tenant_manifests
-from gpuprov.observed import ObservedTenant
-from gpuprov.plan import Change, Op, Plan, make_plan
+from gpuprov.plan import make_plan
 from gpuprov.rules import Rule
-from gpuprov.tenant import Desired
 
 SDS = cluster("samsung-sds", H100=16, A100=32)
 KT = cluster("kt-cloud", H200=400)
@@ -145,77 +141,6 @@ def test_a_full_cluster_does_not_hold_up_the_others():
 
 
 # Do awards go in masses?
-
-
-def teardown(counts, confirmed=0, expected=()):
-    """Refusals of a plan that reclaims, of each provider, some of its tenants without and some with explanation."""
-    changes, observed = [], []
-    for provider, (live_tenants, gone) in counts.items():
-        where = cluster(provider, H100=8)
-        bare = [ObservedTenant(namespace=f"gpu-{number}", objects={}) for number in range(live_tenants)]
-        observed.append(seen(where, *bare))
-        changes += [
-            Change(
-                op=Op.RECLAIM,
-                provider=provider,
-                award_id=f"HPC-{number}",
-                namespace=f"gpu-{number}",
-                model=GpuModel.H100,
-                before=8,
-                after=0,
-                used=0,
-                reasons=("not in the award list",),
-                expected=number in expected,
-            )
-            for number in range(gone)
-        ]
-    plan = Plan(at=MARCH, changes=tuple(changes), unchanged=0, providers=tuple(counts))
-    state = Desired(at=MARCH, tenants=(), absences=())
-    clusters = {provider: cluster(provider, H100=8) for provider in counts}
-    try:
-        guard.check(plan, state, observed, clusters, {}, Confirmed(teardown=confirmed))
-    except PlanRefused as refused:
-        return list(refused.reasons)
-    return []
-
-
-def test_up_to_a_fifth_may_go_and_one_always_may():
-    assert guard.MASS_TEARDOWN_PERCENT == 20
-    for live_tenants in range(1, 41):
-        for gone in range(live_tenants + 1):
-            refused = gone >= 2 and Fraction(gone, live_tenants) > Fraction(1, 5)
-            assert bool(teardown({"samsung-sds": (live_tenants, gone)})) is refused, (gone, live_tenants)
-
-
-@pytest.mark.parametrize(("live_tenants", "gone", "passes"), [(10, 2, True), (9, 2, False), (10, 3, False)])
-def test_the_edge_of_a_fifth(live_tenants, gone, passes):
-    assert (teardown({"samsung-sds": (live_tenants, gone)}) == []) is passes
-
-
-def test_the_refusal_says_what_goes_and_how_to_confirm_it():
-    (reason,) = teardown({"samsung-sds": (10, 7)})
-    assert reason.startswith("samsung-sds: 7 of 10 live awards would be torn down though neither the ledger nor")
-    assert "(HPC-0, HPC-1, HPC-2, HPC-3, HPC-4 …: not in the award list)" in reason
-    assert reason.endswith("--allow-teardown 7")
-
-
-def test_the_confirmation_must_cover_all_that_goes():
-    counts = {"samsung-sds": (10, 5), "kt-cloud": (10, 4)}
-    assert len(teardown(counts)) == len(teardown(counts, confirmed=8)) == 2
-    assert all(reason.endswith("--allow-teardown 9") for reason in teardown(counts, confirmed=5))
-    assert teardown(counts, confirmed=9) == teardown(counts, confirmed=10) == []
-
-
-def test_the_share_is_that_of_each_cluster():
-    assert [reason.split(":")[0] for reason in teardown({"samsung-sds": (100, 2), "kt-cloud": (2, 2)})] == ["kt-cloud"]
-    assert teardown({"samsung-sds": (1, 1), "kt-cloud": (1, 1)}) == []
-
-
-def test_explained_reclaims_are_not_counted():
-    assert teardown({"samsung-sds": (10, 10)}, expected=range(10)) == []
-    assert teardown({"samsung-sds": (10, 10)}, expected=range(8)) == []
-    (reason,) = teardown({"samsung-sds": (10, 10)}, expected=range(7))
-    assert "3 of 10" in reason
 
 
 def test_an_award_list_that_lost_its_rows_is_stopped_and_a_forfeiture_is_not():

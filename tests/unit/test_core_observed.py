@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 from plans import SDS, edited, only
-from strategies import JANUARY, JULY, live, tenant
+from strategies import JANUARY, JULY, cluster, live, tenant
 
 from gpuprov.observed import ObservedTenant
 
@@ -55,7 +55,9 @@ def test_a_namespace_of_which_little_is_known():
     ):
         assert (bare.award_id, bare.terminating, bare.term_end) == ("gpu-a", False, None)
         assert bare.hard("nvidia.com/gpu") == bare.used("nvidia.com/gpu") == bare.held("nvidia.com/gpu") == 0
-        assert bare.pool(SDS) is SDS.pools[0]
+        assert bare.pool(SDS) is None
+        assert bare.pools(SDS) == SDS.pools
+        assert bare.pool(cluster("kt-cloud", H200=400)).model == "H200"
 
 
 def test_a_namespace_tells_its_award_end_and_pool():

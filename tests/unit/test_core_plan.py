@@ -12,7 +12,7 @@ from plans import CLUSTERS, KT, SDS, edited, only, plan
 from strategies import MARCH, award, desired, extended, live, reduced, seen, tenant
 
 from gpuprov.gpu import GpuModel
-from gpuprov.plan import Op, make_plan
+from gpuprov.plan import Loss, Op, make_plan
 
 # Plans of one tenant.
 
@@ -133,7 +133,23 @@ def test_another_model_comes_back_first():
     """Its pods run on the old model's nodes: the new model is granted by the run after."""
     change = only([award("HPC-1", 8, "H100")], live(tenant("HPC-1", 32, SDS, "A100"), SDS))
     assert (change.op, change.model, change.before, change.after) == (Op.RECLAIM, GpuModel.A100, 32, 0)
-    assert change.expected
+    assert change.loss is Loss.MODEL
+
+
+def test_an_annotation_of_the_model_that_was_lost_is_drift():
+    """At a supplier of two models it would else count as having the first one's."""
+    there = live(tenant("HPC-1", 32, SDS, "A100"), SDS)
+    bare = edited(there, "Namespace", lambda one: one["metadata"]["annotations"].pop("gpuprov.dev/gpu-model"))
+    change = only([award("HPC-1", 32, "A100")], bare)
+    assert (change.op, change.before, change.after) == (Op.UPDATE, 32, 32)
+    assert "gpuprov.dev/gpu-model is None, should be 'A100'" in change.reasons[0]
+
+
+def test_a_model_that_only_the_nodes_tell_still_comes_back_first():
+    there = live(tenant("HPC-1", 32, SDS, "A100"), SDS)
+    bare = edited(there, "Namespace", lambda one: one["metadata"]["annotations"].pop("gpuprov.dev/gpu-model"))
+    change = only([award("HPC-1", 8, "H100")], bare)
+    assert (change.op, change.model, change.loss) == (Op.RECLAIM, GpuModel.A100, Loss.MODEL)
 
 
 # Plans of many tenants.

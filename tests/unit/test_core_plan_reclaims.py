@@ -41,7 +41,8 @@ SHORTENED = award(last_day=date(2026, 2, 28))
             (False, "term ended at 2026-03-01T00:00+09:00; the cluster was promised 2026-07-01T00:00+09:00"),
         ),
         ([], [], MARCH, HERE, (False, "not in the award list")),
-        ([], [], JULY, HERE, (False, "not in the award list")),
+        ([], [], JULY, HERE, (True, "not in the award list")),  # the end that it was promised has come
+        ([award(status="waitlisted")], [], JULY, HERE, (True, "waitlisted in the award list")),
         ([award(status="waitlisted")], [], MARCH, HERE, (False, "waitlisted in the award list")),
         ([award(status="forfeited")], [], MARCH, HERE, (False, "forfeited in the award list")),
         (
