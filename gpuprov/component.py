@@ -46,7 +46,8 @@ def declared(manifest: Manifest) -> dict[str, Any]:
 def award_tenant(registry: Registry, provider: Registered, tenant: Tenant, cluster: ProviderCluster) -> None:
     """Register the namespace of an award with its quota, limits, isolation and, last of all, access.
 
-    Deleting the namespace deletes what is in it, so nothing else is deleted by itself. Raises pulumi.RunError.
+    Pulumi deletes none of it, whoever runs it and whatever it is not told of: a namespace goes when its GPUs were
+    proven free (`gpuprov.reclaim`), and leaves the state after that. Raises pulumi.RunError.
     """
     component = registry.component(TENANT_TYPE, tenant.award_id)
     namespace, *inside = tenant_manifests(tenant, cluster)

@@ -54,7 +54,7 @@ def up(what: StackRun, progress: Callable[[str], None]) -> Mapping[str, int]:
 
     async def program() -> None:
         only = None if what.touch is None else set(what.touch)
-        await declare(what.cluster, what.tenants, what.cluster_uid, only=only, told=what.told)
+        await declare(what.cluster, what.tenants, what.cluster_uid, what.origin, only=only, told=what.told)
 
     stack = _Run(root=what.root, stack=what.stack, patience=what.patience, progress=progress)
     targets = None if what.touch is None else urns(what.stack, what.project, what.touch)

@@ -94,7 +94,7 @@ def by_hand(plan: Plan, desired: Desired, observed: ObservedCluster, cluster: Pr
     """
     changes = plan.on(cluster.provider)
     reclaims = [change for change in changes if change.op is Op.RECLAIM]
-    found = []
+    found: list[str] = []
     if reclaims:
         found.append(
             f"{cluster.provider}: {_names(reclaims)} must be taken back, which Pulumi can neither prove nor do in the "
@@ -202,7 +202,7 @@ def _in_masses(
     """Return a line for each cluster that loses a mass of awards, or one for all clusters together."""
     parts = [(there.provider, there.tenants) for there in observed]
     everywhere = ("all providers", tuple(tenant for _, tenants in parts for tenant in tenants))
-    found = []
+    found: list[str] = []
     for name, tenants in (*parts, everywhere):
         here = [change for change in changes if name in (change.provider, everywhere[0])]
         if (

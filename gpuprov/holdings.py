@@ -1,4 +1,4 @@
-"""GPUs that are held on a cluster: the greater of what is granted and what pods hold, counted once for all who decide."""
+"""GPUs that are held on a cluster: the greater of what is granted and what pods hold, counted in one way for all."""
 
 from __future__ import annotations
 

@@ -8,8 +8,12 @@ from typing import Any
 from gpuprov.cluster import ProviderCluster
 from gpuprov.errors import ClusterUnreachable
 from gpuprov.kube import KubeApi
+from gpuprov.lease import turns
 from gpuprov.manifests import QUOTA, RULES, TENANT_ROLE, selector
 from gpuprov.observed import ObservedCluster, ObservedTenant
+
+_FEW = 20
+"""Up to this many namespaces are read one by one."""
 
 _COLLECTIONS = (
     "/api/v1/resourcequotas",
@@ -26,6 +30,7 @@ def observe(cluster: ProviderCluster) -> ObservedCluster:
     run left behind is seen even if no state knows it; an object without our label shows up as missing.
     """
     api = KubeApi(cluster)
+    turn = turns(cluster, api)
     ours = selector(cluster.provider)
     objects: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
     for namespace in api.list("/api/v1/namespaces", labelSelector=ours):
@@ -38,7 +43,7 @@ def observe(cluster: ProviderCluster) -> ObservedCluster:
                 there[item["kind"], item["metadata"]["name"]] = item
     tenants = tuple(ObservedTenant(namespace=name, objects=found) for name, found in objects.items())
     uid = cluster_uid(cluster, api)
-    return ObservedCluster(provider=cluster.provider, uid=uid, tenants=tenants, missing=_missing(api))
+    return ObservedCluster(provider=cluster.provider, uid=uid, tenants=tenants, missing=_missing(api), turn=turn)
 
 
 def _missing(api: KubeApi) -> tuple[str, ...]:
@@ -65,6 +70,25 @@ def find(cluster: ProviderCluster, namespaces: Collection[str]) -> list[Observed
             objects = {("Namespace", name): namespace} | ({("ResourceQuota", QUOTA): quota} if quota else {})
             found.append(ObservedTenant(namespace=name, objects=objects))
     return found
+
+
+def read_back(cluster: ProviderCluster, namespaces: Collection[str]) -> dict[str, ObservedTenant]:
+    """Read namespaces with their quotas, as the server has them now; those that do not exist are left out.
+
+    Raises what `observe` raises.
+    """
+    if len(namespaces) <= _FEW:
+        return {tenant.namespace: tenant for tenant in find(cluster, namespaces)}
+    api = KubeApi(cluster)
+    ours = selector(cluster.provider)
+    objects: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
+    for namespace in api.list("/api/v1/namespaces", labelSelector=ours):
+        objects[namespace["metadata"]["name"]] = {("Namespace", namespace["metadata"]["name"]): namespace}
+    for quota in api.list("/api/v1/resourcequotas", labelSelector=ours):
+        if quota["metadata"]["name"] == QUOTA and quota["metadata"]["namespace"] in objects:
+            objects[quota["metadata"]["namespace"]]["ResourceQuota", QUOTA] = quota
+    wanted = set(namespaces)
+    return {name: ObservedTenant(namespace=name, objects=found) for name, found in objects.items() if name in wanted}
 
 
 def cluster_uid(cluster: ProviderCluster, api: KubeApi | None = None) -> str:

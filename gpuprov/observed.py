@@ -131,13 +131,15 @@ class ObservedCluster:
     """One provider's cluster at the moment of reading.
 
     ``uid`` is that of its kube-system namespace; ``missing`` is what the cluster
-    lacks of what charts/gpu-cluster brings; without it tenants could take more than they were given.
+    lacks of what charts/gpu-cluster brings; without it tenants could take more than they were given. ``turn`` counts the
+    runs that had ended on it before it was read (`gpuprov.lease`); None where that is not known.
     """
 
     provider: str
     uid: str
     tenants: tuple[ObservedTenant, ...] = field(default=())
     missing: tuple[str, ...] = ()
+    turn: int | None = None
 
 
 def _gpus(quantities: Mapping[str, Any] | None, resource: str) -> int:

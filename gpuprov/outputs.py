@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict
+
 from gpuprov.cluster import ProviderCluster
 from gpuprov.tenant import Tenant
 
@@ -13,6 +15,19 @@ UID = "clusterUid"
 CONTEXT = "context"
 SHARDS = "shards"
 TENANTS = "tenants"
+PROVIDERS = "providers"
+LEDGER = "ledger"
+
+
+class Origin(BaseModel):
+    """What a run was decided from, which its stacks' outputs remember: the project's providers, and how much of the
+    ledger there was (`gpuprov.ledger.LedgerMark`).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    providers: tuple[str, ...]
+    ledger: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +36,7 @@ class StackOutputs:
 
     ``shards`` is into how many stacks the provider was split then, ``stacks`` are those that exist, ``tenants`` is what
     they say of each award. ``misplaced`` counts the awards that are in another stack than they belong to now.
+    ``providers`` are all that the project had in any of those runs, ``ledger`` the longest ledger that any rested on.
     """
 
     cluster_uid: str | None = None
@@ -29,6 +45,8 @@ class StackOutputs:
     stacks: tuple[str, ...] = ()
     tenants: Mapping[str, Any] = field(default_factory=dict)
     misplaced: int = 0
+    providers: frozenset[str] = frozenset()
+    ledger: Mapping[str, Any] | None = None
 
 
 def read(cluster: ProviderCluster, printed: Mapping[str, Mapping[str, Any] | None]) -> StackOutputs:
@@ -55,6 +73,12 @@ def read(cluster: ProviderCluster, printed: Mapping[str, Mapping[str, Any] | Non
         stacks=tuple(there),
         tenants=tenants,
         misplaced=misplaced,
+        providers=frozenset(str(name) for outputs in applied for name in outputs.get(PROVIDERS) or ()),
+        ledger=max(
+            (outputs[LEDGER] for outputs in applied if outputs.get(LEDGER)),
+            key=lambda mark: int(mark["events"]),
+            default=None,
+        ),
     )
 
 

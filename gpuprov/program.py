@@ -10,6 +10,7 @@ import pulumi
 from gpuprov import outputs
 from gpuprov.cluster import ProviderCluster
 from gpuprov.component import award_tenant, kubernetes_provider
+from gpuprov.outputs import Origin
 from gpuprov.register import open_registry, side_by_side
 from gpuprov.tenant import Tenant
 
@@ -18,6 +19,7 @@ async def declare(
     cluster: ProviderCluster,
     tenants: Sequence[Tenant],
     cluster_uid: str,
+    origin: Origin,
     *,
     only: Collection[str] | None = None,
     told: Mapping[str, Any] | None = None,
@@ -31,6 +33,8 @@ async def declare(
     pulumi.export(outputs.UID, cluster_uid)
     pulumi.export(outputs.CONTEXT, cluster.context)
     pulumi.export(outputs.SHARDS, cluster.shards)
+    pulumi.export(outputs.PROVIDERS, list(origin.providers))
+    pulumi.export(outputs.LEDGER, origin.ledger)
     pulumi.export(outputs.TENANTS, outputs.summary(tenants) if told is None else dict(told))
     if not tenants:
         return

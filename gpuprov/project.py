@@ -29,7 +29,7 @@ PROJECT_FILE = "Pulumi.yaml"
 class Project:
     """Where everything is, the provider clusters of all stacks in order of their names, and the end of the programme.
 
-    No term may reach into ``programme_end``.
+    No term may reach into ``programme_end``. ``settings`` are the files that all this was read from.
     """
 
     root: Path
@@ -39,6 +39,13 @@ class Project:
     ledger: Path
     columns: Path | None
     programme_end: datetime = PROGRAMME_END
+    settings: tuple[Path, ...] = ()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file that a decision rests on."""
+        columns = () if self.columns is None else (self.columns,)
+        return (*self.settings, *self.awards, *columns, self.ledger)
 
     @property
     def by_provider(self) -> Mapping[str, ProviderCluster]:
@@ -63,9 +70,10 @@ def open_project(root: Path) -> Project:
     main = _read_yaml(root / PROJECT_FILE, problems)
     config = _mapping(main.get("config"))
     stacks = root / str(main.get("stackConfigDir") or ".")
+    stack_files = sorted(stacks.glob("Pulumi.*.yaml"))
     clusters = [
         cluster
-        for path in sorted(stacks.glob("Pulumi.*.yaml"))
+        for path in stack_files
         if (cluster := _read_cluster(path, str(main.get("name")), problems)) is not None
     ]
     if not isinstance(main.get("name"), str) and not problems:
@@ -91,6 +99,7 @@ def open_project(root: Path) -> Project:
         ledger=root / str(_setting(config, "ledger", "ledger.jsonl")),
         columns=None if columns is None else root / str(columns),
         programme_end=programme_end,
+        settings=(root / PROJECT_FILE, *stack_files),
     )
 
 

@@ -76,7 +76,10 @@ class Registry:
         depends_on: Collection[Registered] = (),
         deleted_with: Registered | None = None,
     ) -> Registered:
-        """Register a resource that the provider's plugin creates; return when that is done."""
+        """Register a resource that the provider's plugin creates; return when that is done.
+
+        Pulumi never deletes it: one that a program declares no more leaves the state and stays on the cluster.
+        """
         return self._register(
             resource_pb2.RegisterResourceRequest(
                 type=kind,
@@ -87,6 +90,7 @@ class Registry:
                 provider=provider.as_provider,
                 dependencies=[one.urn for one in depends_on],
                 deletedWith="" if deleted_with is None else deleted_with.urn,
+                retainOnDelete=True,
             )
         )
 

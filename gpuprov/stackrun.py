@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from gpuprov.cluster import ProviderCluster
+from gpuprov.outputs import Origin
 from gpuprov.tenant import Tenant
 
 
@@ -38,6 +39,7 @@ class StackRun(BaseModel):
     cluster: ProviderCluster
     tenants: tuple[Tenant, ...]
     cluster_uid: str
+    origin: Origin
     exists: bool
     touch: tuple[str, ...] | None
     told: dict[str, Any]

@@ -62,7 +62,7 @@ class Absence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desired:
-    """The whole desired state at one instant. ``reduced`` are awards that the ledger left with fewer GPUs than the list."""
+    """The whole desired state at one instant. ``reduced`` are awards to which the ledger left fewer GPUs."""
 
     at: datetime
     tenants: tuple[Tenant, ...]

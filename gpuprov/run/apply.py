@@ -2,48 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
+from gpuprov.cluster import ProviderCluster
+from gpuprov.holdings import held_after
 from gpuprov.observed import ObservedCluster
-from gpuprov.outputs import summary
+from gpuprov.outputs import StackOutputs, summary
 from gpuprov.plan import Change, Op
 from gpuprov.run.child import Answer, Errand, run_all
 from gpuprov.run.job import Job, Outcome, Reclaim
 from gpuprov.run.pipeline import Progress, Situation
+from gpuprov.tenant import Tenant
 
 
 def make_jobs(
-    situation: Situation, *, timeout: float, only: Collection[str] | None = None, accept: Collection[str] = ()
+    situation: Situation,
+    *,
+    timeout: float,
+    only: Collection[str] | None = None,
+    accept: Collection[str] = (),
+    purpose: str = "gpuprov",
 ) -> list[Job]:
     """Return one job for each provider that was observed; a job is empty where nothing differs.
 
     An award differs where the cluster does not have it as it should be, or where the stack's last outputs say
     otherwise: a killed run writes none, so they tell what it left undone (a failed one writes them too; what it did
     not do the plan sees on the cluster itself). ``only`` restricts the jobs to some awards. ``accept`` names providers
-    whose cluster was replaced: there everything is looked at again.
+    whose cluster was replaced: there everything is looked at again. ``purpose`` tells others what the run is for.
     """
-    return [_job(situation, there, timeout, only, accepted=there.provider in accept) for there in situation.observed]
+    return [
+        _job(situation, there, timeout, only, purpose, accepted=there.provider in accept)
+        for there in situation.observed
+    ]
 
 
 def _job(
-    situation: Situation, there: ObservedCluster, timeout: float, only: Collection[str] | None, *, accepted: bool
+    situation: Situation,
+    there: ObservedCluster,
+    timeout: float,
+    only: Collection[str] | None,
+    purpose: str,
+    *,
+    accepted: bool,
 ) -> Job:
     cluster = situation.project.by_provider[there.provider]
     tenants = situation.desired.on(there.provider)
     changes = situation.plan.on(there.provider)
-    said, should = situation.outputs[there.provider], summary(tenants)
-    known = said.tenants.keys()
-    touch = {change.award_id for change in changes}
-    touch |= {award_id for award_id in known | should.keys() if said.tenants.get(award_id) != should.get(award_id)}
+    said, unread = situation.outputs[there.provider], situation.unread.get(there.provider)
     replaced = accepted and said.cluster_uid not in (None, there.uid)
-    if replaced:
-        touch |= known | should.keys()
+    if only is not None:
+        changes = tuple(change for change in changes if change.award_id in only)
+    touch = set() if unread else _differing(changes, said, tenants, everything=replaced)
     if only is not None:
         touch &= set(only)
-        changes = tuple(change for change in changes if change.award_id in only)
     # A refresh would read through the old context; what drifted as well is put right by the next run.
+    known = said.tenants.keys()
     reconnect = only is None and bool(known) and said.context != cluster.context
+    lower = tuple(c.award_id for c in changes if c.op is Op.UPDATE and c.after < c.before)
     return Job(
         root=situation.project.root,
         project=situation.project.name,
@@ -51,16 +67,45 @@ def _job(
         cluster_uid=there.uid,
         tenants=tenants,
         told=dict(said.tenants),
+        origin=situation.origin,
         touch=tuple(sorted(touch)),
+        turn=there.turn,
+        files=dict(situation.files),
+        over=_over(situation, there, cluster, lower),
+        unread=None if unread is None else str(unread),
+        purpose=purpose,
         stacks=said.stacks,
-        grow=tuple(change.award_id for change in changes if change.after > change.before),
-        lower=tuple(c.award_id for c in changes if c.op is Op.UPDATE and c.after < c.before),
+        grow=tuple(change.award_id for change in changes if change.grows),
+        lower=lower,
         reclaim=tuple(_reclaim(change) for change in changes if change.op is Op.RECLAIM),
-        reshard=bool(said.misplaced) or (bool(known) and said.shards != cluster.shards),
+        reshard=not unread and (bool(said.misplaced) or (bool(known) and said.shards != cluster.shards)),
         reconnect=reconnect,
         refresh=not reconnect and (replaced or not _clean(changes, known)),
         timeout=timeout,
     )
+
+
+def _differing(
+    changes: Sequence[Change], said: StackOutputs, tenants: Sequence[Tenant], *, everything: bool
+) -> set[str]:
+    """Return the awards that differ on the cluster, or of which the stacks' outputs say something else."""
+    known, should = said.tenants.keys(), summary(tenants)
+    differing = {change.award_id for change in changes}
+    differing |= {one for one in known | should.keys() if said.tenants.get(one) != should.get(one)}
+    return differing | known | should.keys() if everything else differing
+
+
+def _over(
+    situation: Situation, there: ObservedCluster, cluster: ProviderCluster, lower: Collection[str]
+) -> dict[str, int]:
+    """Return what tenants hold beyond what is desired. Shrinking ones are counted again once they are lowered."""
+    shrinking = {tenant.namespace for tenant in situation.desired.on(cluster.provider) if tenant.award_id in lower}
+    others = tuple(tenant for tenant in there.tenants if tenant.namespace not in shrinking)
+    seen = ObservedCluster(provider=there.provider, uid=there.uid, tenants=others)
+    over = held_after(situation.plan, situation.desired, seen, cluster)
+    for tenant in situation.desired.on(cluster.provider):
+        over[tenant.pool.model] -= tenant.gpus
+    return {str(model): gpus for model, gpus in over.items() if gpus}
 
 
 def _clean(changes: Sequence[Change], known: Collection[str]) -> bool:
@@ -76,8 +121,8 @@ def _reclaim(change: Change) -> Reclaim:
     return Reclaim(award_id=change.award_id, namespace=change.namespace, model=change.model, gpus=change.before)
 
 
-def carry_out(jobs: Sequence[Job], progress: Progress) -> list[Outcome]:
-    """Run the jobs and return what became of each, in their order. Interrupting it interrupts all of them."""
+def carry_out(jobs: Sequence[Job], progress: Progress) -> dict[str, Outcome]:
+    """Run the jobs and return what became of each provider. Interrupting it interrupts all of them."""
     busy = [job for job in jobs if not job.empty]
     answers = run_all(
         [
@@ -86,7 +131,7 @@ def carry_out(jobs: Sequence[Job], progress: Progress) -> list[Outcome]:
         ]
     )
     done = {job.cluster.provider: _outcome(job, answer) for job, answer in zip(busy, answers, strict=True)}
-    return [done.get(job.cluster.provider, Outcome(provider=job.cluster.provider)) for job in jobs]
+    return {job.cluster.provider: Outcome(provider=job.cluster.provider) for job in jobs} | done
 
 
 def _outcome(job: Job, answer: Answer) -> Outcome:
@@ -94,3 +139,12 @@ def _outcome(job: Job, answer: Answer) -> Outcome:
         return Outcome.model_validate(answer.outcome)
     died = f"its process ended with code {answer.code} and no answer; give the same command again"
     return Outcome(provider=job.cluster.provider, error=died)
+
+
+def merged(rounds: Sequence[Mapping[str, Outcome]]) -> list[Outcome]:
+    """Return what became of each provider over all rounds of a command, in the order in which they first acted."""
+    total: dict[str, Outcome] = {}
+    for outcomes in rounds:
+        for provider, outcome in outcomes.items():
+            total[provider] = total[provider].then(outcome) if provider in total else outcome
+    return list(total.values())

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from gpuprov.cluster import ProviderCluster
+from gpuprov.outputs import Origin
 from gpuprov.tenant import Tenant
 
 
@@ -35,6 +36,11 @@ class Job(Message):
     another stack than they belong to. ``reconnect`` is set where the context's name was changed: a run with targets
     would go on with the old one, so all awards are declared once. ``timeout`` in seconds bounds the waiting for pods,
     and again for the namespaces.
+
+    What the decision rests on is told too, to be compared before anything is done: ``turn`` is how many runs had ended
+    on the cluster, ``files`` are the digests of the files. ``over`` are GPUs by model that tenants hold beyond what
+    ``tenants`` says, apart from the shrinking ones. ``unread`` is why the state could not be read: then the job only
+    takes back. ``purpose`` tells others what we are doing.
     """
 
     root: Path
@@ -43,7 +49,13 @@ class Job(Message):
     cluster_uid: str
     tenants: tuple[Tenant, ...]
     told: dict[str, Any]
+    origin: Origin
     touch: tuple[str, ...]
+    turn: int | None = None
+    files: dict[str, str] = {}
+    over: dict[str, int] = {}
+    unread: str | None = None
+    purpose: str = "gpuprov"
     stacks: tuple[str, ...] = ()
     grow: tuple[str, ...] = ()
     lower: tuple[str, ...] = ()
@@ -56,7 +68,7 @@ class Job(Message):
     @property
     def empty(self) -> bool:
         """True where nothing differs: then no process is started at all."""
-        return not (self.touch or self.reshard or self.reconnect)
+        return not (self.touch or self.reclaim or self.reshard or self.reconnect)
 
 
 class StackDone(Message):
@@ -81,9 +93,10 @@ class Freed(Message):
 class Outcome(Message):
     """What one provider's process did. ``error`` is None where all of it succeeded.
 
-    ``applied`` are the awards that Pulumi brought to what they should be, ``operations`` the Kubernetes objects that
-    it wrote or deleted on the way; ``stuck`` are awards that could not be reclaimed, ``postponed`` those that wait for
-    their GPUs.
+    ``applied`` are the awards that Pulumi brought to what they should be, as read back from the cluster; ``operations``
+    the Kubernetes objects that it wrote or deleted on the way; ``stuck`` are awards that could not be reclaimed,
+    ``postponed`` those that wait for their GPUs. ``stale`` is what has changed since the decision was made: what was
+    not done by then has to be decided again.
     """
 
     provider: str
@@ -93,4 +106,20 @@ class Outcome(Message):
     stuck: dict[str, str] = {}
     postponed: tuple[str, ...] = ()
     seconds: float = 0.0
+    stale: str | None = None
     error: str | None = None
+
+    def then(self, later: Outcome) -> Outcome:
+        """Return what both rounds did together; what went wrong in the first and not in the second is over."""
+        operations = {
+            name: self.operations.get(name, 0) + later.operations.get(name, 0)
+            for name in {**self.operations, **later.operations}
+        }
+        return later.model_copy(
+            update={
+                "applied": tuple(sorted({*self.applied, *later.applied})),
+                "operations": operations,
+                "freed": (*self.freed, *later.freed),
+                "seconds": self.seconds + later.seconds,
+            }
+        )

@@ -11,15 +11,17 @@ from typing import Any
 from gpuprov import guard, naming, outputs, state
 from gpuprov.capacity import Excess, excesses
 from gpuprov.cluster import ProviderCluster, stack_names
-from gpuprov.errors import GpuprovError, InputError, PlanRefused, Problem
+from gpuprov.errors import EngineError, GpuprovError, InputError, PlanRefused, Problem
 from gpuprov.guard import Confirmed
-from gpuprov.ledger import Event, History, histories
+from gpuprov.ledger import Event, History, LedgerMark, histories, lost, mark
 from gpuprov.load import load_awards, load_mapping
 from gpuprov.observe import find, observe
 from gpuprov.observed import ObservedCluster
-from gpuprov.outputs import StackOutputs
-from gpuprov.plan import Plan, make_plan
+from gpuprov.outputs import Origin, StackOutputs
+from gpuprov.plan import Op, Plan, make_plan
 from gpuprov.project import Project, read_ledger
+from gpuprov.reclaim import pods_on
+from gpuprov.run.files import digests
 from gpuprov.tenant import Desired, desired_state
 
 Progress = Callable[[str, str], None]
@@ -28,13 +30,24 @@ Progress = Callable[[str, str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """The award lists with the ledger's events applied. ``warnings`` are worth a look and stop nothing."""
+    """The award lists with the ledger's events applied. ``warnings`` are worth a look and stop nothing.
+
+    ``files`` are the digests of the files that it was read from, taken before they were read.
+    """
 
     project: Project
+    files: Mapping[str, str]
     histories: tuple[History, ...]
     events: tuple[Event, ...]
     excesses: tuple[Excess, ...]
     warnings: tuple[str, ...]
+
+    @property
+    def origin(self) -> Origin:
+        """What a run that rests on this leaves in its stacks' outputs."""
+        return Origin(
+            providers=tuple(cluster.provider for cluster in self.project.clusters), ledger=mark(self.events).to_json()
+        )
 
     def desired(self, at: datetime) -> Desired:
         """Return what should exist at an instant. Raises PlanRefused where a pool is exceeded at any time."""
@@ -45,6 +58,7 @@ class Loaded:
 
 def load(project: Project) -> Loaded:
     """Read the award lists and the ledger. Raises InputError with every problem of every file."""
+    files = digests(project.files)
     problems: list[Problem] = []
     awards = []
     events: tuple[Event, ...] = ()
@@ -69,6 +83,7 @@ def load(project: Project) -> Loaded:
     allocations = [part for one in all_histories for part in one.allocations]
     return Loaded(
         project=project,
+        files=files,
         histories=all_histories,
         events=events,
         excesses=tuple(excesses(allocations, project.clusters)),
@@ -78,18 +93,27 @@ def load(project: Project) -> Loaded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """What should be, what is, and the plan between them. ``failed`` has the providers that did not answer."""
+    """What should be, what is, and the plan between them. ``failed`` has the providers that did not answer.
+
+    ``unread`` are those whose cluster answered and whose state could not be read: there the plan only takes back what
+    is explained. ``files`` and ``origin`` are what it was decided from.
+    """
 
     project: Project
+    files: Mapping[str, str]
+    origin: Origin
+    events: tuple[Event, ...]
     desired: Desired
     observed: tuple[ObservedCluster, ...]
     outputs: Mapping[str, StackOutputs]
     plan: Plan
     failed: Mapping[str, GpuprovError] = field(default_factory=dict)
+    unread: Mapping[str, EngineError] = field(default_factory=dict)
 
 
-def look(project: Project, desired: Desired, providers: Collection[str]) -> Situation:
+def look(loaded: Loaded, desired: Desired, providers: Collection[str]) -> Situation:
     """Observe the providers' clusters and stacks side by side, and plan. A provider that fails is set aside."""
+    project = loaded.project
     clusters = [cluster for cluster in project.clusters if cluster.provider in providers]
     with (
         ThreadPoolExecutor(max_workers=max(1, len(clusters))) as observers,
@@ -100,17 +124,61 @@ def look(project: Project, desired: Desired, providers: Collection[str]) -> Situ
         there: dict[str, ObservedCluster] = {}
         known: dict[str, StackOutputs] = {}
         failed: dict[str, GpuprovError] = {}
+        unread: dict[str, EngineError] = {}
         for cluster in clusters:
+            name = cluster.provider
             try:
-                said = _outputs(project, cluster, stacks[cluster.provider], readers)
-                there[cluster.provider] = _with_unlabelled(seen[cluster.provider].result(), cluster, said, desired)
+                found = seen[name].result()
+                try:
+                    known[name] = _outputs(project, cluster, stacks[name], readers)
+                except EngineError as error:
+                    if cluster.uid is None:  # nothing else tells that it is the right cluster
+                        raise
+                    unread[name], known[name] = error, StackOutputs()
+                there[name] = _with_unlabelled(found, cluster, known[name], desired)
             except GpuprovError as error:
-                failed[cluster.provider] = error
-                continue
-            known[cluster.provider] = said
-    observed = tuple(there.values())
-    plan = make_plan(desired, observed, project.by_provider)
-    return Situation(project=project, desired=desired, observed=observed, outputs=known, plan=plan, failed=failed)
+                failed[name] = error
+    plan = make_plan(desired, tuple(there.values()), project.by_provider)
+    plan = plan.where(lambda change: change.provider not in unread or (change.op is Op.RECLAIM and change.expected))
+    observed = _with_pods(there, plan, project.by_provider, failed)
+    return Situation(
+        project=project,
+        files=loaded.files,
+        origin=loaded.origin,
+        events=loaded.events,
+        desired=desired,
+        observed=observed,
+        outputs=known,
+        plan=plan.where(lambda change: change.provider not in failed),
+        failed=failed,
+        unread=unread,
+    )
+
+
+def _with_pods(
+    there: Mapping[str, ObservedCluster],
+    plan: Plan,
+    clusters: Mapping[str, ProviderCluster],
+    failed: dict[str, GpuprovError],
+) -> tuple[ObservedCluster, ...]:
+    """Add what pods hold, where anything is to be granted: a quota does not charge all of it.
+
+    A cluster that fails meanwhile is set aside.
+    """
+    granting = [name for name in there if any(change.grows for change in plan.on(name))]
+    observed = dict(there)
+    with ThreadPoolExecutor(max_workers=max(1, len(granting))) as pool:
+        reading = {name: pool.submit(pods_on, clusters[name], None) for name in granting}
+    for name, read in reading.items():
+        try:
+            pods = read.result()
+        except GpuprovError as error:
+            failed[name] = error
+            del observed[name]
+            continue
+        tenants = tuple(replace(one, pods=pods.get(one.namespace, {})) for one in there[name].tenants)
+        observed[name] = replace(there[name], tenants=tenants)
+    return tuple(observed.values())
 
 
 _PULUMI_AT_ONCE = 3
@@ -148,16 +216,42 @@ def _with_unlabelled(
 
 
 def check(situation: Situation, confirmed: Confirmed) -> None:
-    """Let the guard look at the plan. Raises PlanRefused; nothing was changed then."""
-    guard.check(
+    """Let the guard look at the plan. Raises PlanRefused with all that it refuses; nothing was changed then."""
+    found = refusals(situation, confirmed)
+    if found:
+        raise PlanRefused(found)
+
+
+def refusals(situation: Situation, confirmed: Confirmed) -> list[str]:
+    """Return what the guard refuses of the plan.
+
+    A plan that only takes back is not held up by a supplier that is gone, nor by a ledger that is shorter than it was.
+    """
+    project, known = situation.project, situation.outputs
+    found = guard.reasons(
         situation.plan,
         situation.desired,
         situation.observed,
-        situation.project.by_provider,
-        {name: one.cluster_uid for name, one in situation.outputs.items() if one.cluster_uid is not None},
+        project.by_provider,
+        {name: one.cluster_uid for name, one in known.items() if one.cluster_uid is not None},
         confirmed,
-        situation.project.programme_end,
+        project.programme_end,
     )
+    uids = {cluster.provider: cluster.uid for cluster in project.clusters if cluster.uid}
+    found += shared_clusters(uids | {there.provider: there.uid for there in situation.observed})
+    if all(change.op is Op.RECLAIM for change in situation.plan.changes):
+        return found
+    providers = {name for one in known.values() for name in one.providers}
+    found += departed(providers, project.by_provider.keys(), project.retired)
+    return found + ([] if confirmed.ledger else lost_events(situation))
+
+
+def lost_events(situation: Situation) -> list[str]:
+    """Return why the ledger cannot be the one that was applied: it has lost events, or has others in their place."""
+    marks = [LedgerMark.from_json(one.ledger) for one in situation.outputs.values() if one.ledger]
+    longest = max(marks, key=lambda mark: mark.count, default=None)
+    reason = None if longest is None else lost(situation.events, longest)
+    return [] if reason is None else [f"{situation.project.ledger.name}: {reason}"]
 
 
 def select(clusters: Sequence[ProviderCluster], providers: Sequence[str]) -> list[str]:

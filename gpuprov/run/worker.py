@@ -1,18 +1,24 @@
 """One provider's process: takes a Job on standard input, answers in JSON lines on standard output.
 
-The order is the point: what is given back is proven free before anything is granted.
+It acts only while it has the turn on the cluster, and only on a decision that nobody's turn has overtaken. The order is
+the point: access goes first, and what is given back is proven free before anything is granted.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from gpuprov import reclaim, state
+from gpuprov.lease import NoLease, Turn, take_turn
 from gpuprov.manifests import quota_hard
+from gpuprov.observe import read_back
 from gpuprov.outputs import summary
 from gpuprov.run.child import Errand, answer, insist_on_parent, listen, run_all
 from gpuprov.run.child import tell as progress
+from gpuprov.run.files import digests
 from gpuprov.run.job import Freed, Job, Outcome, Reclaim, StackDone
 from gpuprov.run.slots import engines
 from gpuprov.shards import move
@@ -20,37 +26,100 @@ from gpuprov.stackrun import StackRun
 
 
 def run(job: Job) -> Outcome:
-    """Release, lower, apply, prove. Raises GpuprovError; what was done before it stays done and can be repeated."""
+    """Take the turn on the cluster, see that the decision still holds, carry it out. Raises GpuprovError; what was done
+    before it stays done and can be repeated.
+    """
+    try:
+        with take_turn(job.cluster, job.purpose, patience=job.timeout, progress=progress) as turn:
+            if job.turn != turn.number - 1:
+                return Outcome(provider=job.cluster.provider, stale=_who(turn))
+            return _carry_out(job, turn)
+    except NoLease:
+        if job.grow:
+            raise
+        progress("nothing keeps other runs away, and GPUs come back all the same")
+        return _carry_out(job, None)
+
+
+def _who(turn: Turn) -> str:
+    return f"{turn.previous or 'somebody'} has acted on this cluster"
+
+
+def _carry_out(job: Job, turn: Turn | None) -> Outcome:
+    """Lower, release, apply, prove: in that order."""
     begun = time.monotonic()
-    if job.reshard:
-        _reshard(job)
     _lower(job)
     released, stuck, held = _release(job)
     insist_on_parent()
     freed = _end(job, released, stuck, begun)
-    postponed = _postpone(job, held)
-    stuck |= _settle(job)
-    failed: list[str] = []
+    stale, error = _changed_files(job), job.unread
+    postponed: set[str] = set()
+    touch: set[str] = set()
     done: list[StackDone] = []
-    touch = set(job.touch) - set(stuck) - postponed
-    if job.reconnect and (stuck or postponed):
-        # Without targets Pulumi would delete what is stuck or waits; with targets it would use the old context.
-        touch = set()
-    else:
-        done = _apply(job, touch, stays=set(stuck), waits=postponed)
-        failed = [one.error for one in done if one.error]
+    if not (stale or job.unread):
+        stuck |= _settle(job)
+        postponed = _postpone(job, held, _kept(job))
+        touch = set(job.touch) - set(stuck) - postponed
+        if job.reconnect and (stuck or postponed):
+            # With targets Pulumi would use the old context; without, the state would lose what is stuck or waits.
+            touch = set()
+        else:
+            if turn is not None:
+                turn.insist()
+            if job.reshard:
+                _reshard(job)
+            done = _apply(job, touch, stays=set(stuck), waits=postponed)
         broken = {one.stack for one in done if one.error}
         touch = {award_id for award_id in touch if job.cluster.stack_of(award_id) not in broken}
+    missing = _not_as_written(job, touch)
+    errors = [error, *(one.error for one in done), *missing.values(), _complaint(stuck, postponed)]
     return Outcome(
         provider=job.cluster.provider,
-        applied=tuple(sorted(touch)),
+        applied=tuple(sorted(touch - missing.keys())),
         operations=_sum(done),
         freed=tuple(freed),
         stuck=stuck,
         postponed=tuple(sorted(postponed)),
         seconds=time.monotonic() - begun,
-        error="\n".join([*failed, *([complaint] if (complaint := _complaint(stuck, postponed)) else [])]) or None,
+        stale=stale,
+        error="\n".join(line for line in errors if line) or None,
     )
+
+
+def _changed_files(job: Job) -> str | None:
+    """Say which files are not any more what was decided on: ending pods may have taken minutes."""
+    now = digests([Path(path) for path in job.files])
+    changed = [Path(path).name for path, digest in job.files.items() if now[path] != digest]
+    return f"{', '.join(changed)} changed meanwhile" if changed else None
+
+
+def _kept(job: Job) -> dict[str, int]:
+    """Return what shrinking tenants hold beyond their new quotas, by model: nothing new starts since they are lower."""
+    tenants = {tenant.namespace: tenant for tenant in job.tenants if tenant.award_id in job.lower}
+    kept: dict[str, int] = {}
+    if not (tenants and job.grow):
+        return kept
+    pods = reclaim.pods_on(job.cluster, tenants.keys())
+    for name, live in read_back(job.cluster, tenants.keys()).items():
+        tenant = tenants[name]
+        resource = tenant.pool.resource
+        more = replace(live, pods=pods.get(name, {})).occupied(resource) - tenant.gpus
+        kept[tenant.pool.model] = kept.get(tenant.pool.model, 0) + max(0, more)
+    return kept
+
+
+def _not_as_written(job: Job, touch: Collection[str]) -> dict[str, str]:
+    """Read back what was granted; return the awards that are not there as they should be, with what is wrong."""
+    tenants = {tenant.namespace: tenant for tenant in job.tenants if tenant.award_id in touch}
+    found = read_back(job.cluster, tenants.keys()) if tenants else {}
+    wrong = {}
+    for name, tenant in tenants.items():
+        live = found.get(name)
+        has = None if live is None or live.terminating else live.hard(tenant.pool.resource)
+        if has != tenant.gpus:
+            said = "its namespace is not there" if has is None else f"its quota grants {has}"
+            wrong[tenant.award_id] = f"{tenant.award_id}: Pulumi reported success, and {said}; rerun the command"
+    return wrong
 
 
 def _reshard(job: Job) -> None:
@@ -146,20 +215,26 @@ def _settle(job: Job) -> dict[str, str]:
     return {awards[name]: f"namespace {name}: {reason}" for name, reason in going.items()}
 
 
-def _postpone(job: Job, held: Mapping[str, int]) -> set[str]:
-    """Return the awards that must wait because pods of reclaimed tenants still hold what they would get.
+def _postpone(job: Job, held: Mapping[str, int], kept: Mapping[str, int]) -> set[str]:
+    """Return the awards that must wait because others still hold what they would get.
 
-    What the pods hold is counted, not what a quota says: that is 0 since the teardown began.
+    ``held`` are the GPUs of pods of reclaimed tenants, whatever their quota says (0, since the teardown began); ``kept``
+    are those that shrinking tenants hold on to.
     """
-    wanted: dict[str, int] = {}
+    taken = {model: job.over.get(model, 0) + held.get(model, 0) + kept.get(model, 0) for model in _models(job)}
+    wanted = dict.fromkeys(taken, 0)
     for tenant in job.tenants:
-        wanted[tenant.pool.model] = wanted.get(tenant.pool.model, 0) + tenant.gpus
+        wanted[tenant.pool.model] += tenant.gpus
     full = {
         pool.model
         for pool in job.cluster.pools
-        if held.get(pool.model) and held[pool.model] + wanted.get(pool.model, 0) > pool.capacity
+        if taken[pool.model] and taken[pool.model] + wanted[pool.model] > pool.capacity
     }
     return {tenant.award_id for tenant in job.tenants if tenant.award_id in job.grow and tenant.pool.model in full}
+
+
+def _models(job: Job) -> list[str]:
+    return [str(pool.model) for pool in job.cluster.pools]
 
 
 def _apply(job: Job, touch: set[str], *, stays: set[str], waits: set[str]) -> list[StackDone]:
@@ -211,6 +286,7 @@ def _stack_run(job: Job, stack: str, touch: set[str], stays: set[str], waits: se
         cluster=job.cluster,
         tenants=tenants,
         cluster_uid=job.cluster_uid,
+        origin=job.origin,
         exists=job.reshard or stack in job.stacks,
         touch=None if everything else tuple(sorted(mine)),
         told=told,
@@ -227,13 +303,15 @@ def _sum(done: Sequence[StackDone]) -> dict[str, int]:
     return total
 
 
-def _complaint(stuck: dict[str, str], postponed: set[str]) -> str | None:
-    if not stuck:
+def _complaint(stuck: Mapping[str, str], postponed: Collection[str]) -> str | None:
+    if not (stuck or postponed):
         return None
     lines = [f"{award_id} is not reclaimed: {reason}" for award_id, reason in sorted(stuck.items())]
     if postponed:
-        lines.append(f"not granted until then: {', '.join(sorted(postponed))}")
-    return "\n".join([*lines, "its GPUs are not credited; when the cause is gone, give the same command again"])
+        lines.append(f"not granted until the GPUs are free that others' pods hold: {', '.join(sorted(postponed))}")
+    if stuck:
+        lines.append("its GPUs are not credited")
+    return "\n".join([*lines, "when the cause is gone, give the same command again"])
 
 
 def main() -> None:

@@ -1,0 +1,278 @@
+"""One at a time on a provider's cluster: a Lease says who acts there, since when and what for.
+
+Every command that changes a cluster, and `pulumi up` by hand, takes the Lease first. Its ``leaseTransitions`` counts
+the turns, so whoever made a plan and then gets a turn knows from one number whether anybody has acted in between.
+
+A turn that was not given back is over when its holder has not renewed it for as long as it promised, by the waiting
+one's own clock (as client-go does, so no clocks are compared), or at once where the holder was a process of this
+user on this machine and has ended: the kernel drops the lock that it held on a file.
+"""
+
+from __future__ import annotations
+
+import getpass
+import secrets
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+from filelock import FileLock, Timeout
+from platformdirs import user_state_path
+
+from gpuprov.cluster import ProviderCluster
+from gpuprov.errors import ClusterError, ClusterUnreachable
+from gpuprov.kube import Answer, KubeApi
+from gpuprov.manifests import MANAGED_BY, MANAGER
+
+NAME = "gpuprov"
+CHART_NAMESPACE = "gpuprov-system"
+HOLDER = "gpuprov.dev/holder"
+"""Annotation: who has or had the turn, and what for, in words."""
+
+SECONDS = 30
+"""How long a turn lasts without being renewed."""
+
+_POLL_SECONDS = 0.5
+_OK, _CREATED, _FORBIDDEN, _NOT_FOUND, _CONFLICT = 200, 201, 403, 404, 409
+
+
+class NoLease(ClusterError):
+    """The cluster has no place for the Lease, or our identity may not write it."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Turn:
+    """A turn that lasts. ``number`` counts the turns on this cluster; ``previous`` is who had the one before."""
+
+    provider: str
+    number: int
+    previous: str
+    _lost: Event = field(default_factory=Event)
+
+    def insist(self) -> None:
+        """Raise ClusterError where the turn was lost: we were so slow to renew it that somebody else took it."""
+        if self._lost.is_set():
+            raise ClusterError(self.provider, "another run has taken over this cluster; rerun the command")
+
+
+def path(cluster: ProviderCluster) -> str:
+    """Return the path of the collection that has the Lease: the chart's namespace, or `default` where it is not asked
+    for.
+    """
+    namespace = CHART_NAMESPACE if cluster.require_chart else "default"
+    return f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+
+
+def turns(cluster: ProviderCluster, api: KubeApi) -> int | None:
+    """Return how many turns have ended on the cluster; None where that cannot be read.
+
+    To be read before anything else that a decision rests on. Raises ClusterUnreachable where the server does not answer.
+    """
+    answer = api.ask("GET", f"{path(cluster)}/{NAME}")
+    if answer.status == _NOT_FOUND:
+        return 0
+    if answer.status != _OK:
+        return None
+    return _number(answer.data) - bool(answer.data.get("spec", {}).get("holderIdentity"))
+
+
+def holder() -> str:
+    """Return who we are, in words: user and machine."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # a container without a name for its user
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"
+
+
+@contextmanager
+def take_turn(
+    cluster: ProviderCluster, purpose: str, *, patience: float, progress: Callable[[str], None]
+) -> Iterator[Turn]:
+    """Wait for the turn, for ``patience`` seconds at most, keep it while the block runs, and give it back.
+
+    ``purpose`` says what for. Raises NoLease, ClusterUnreachable, and ClusterError naming who has the turn where the
+    patience ends.
+    """
+    with ExitStack() as stack:
+        mine = stack.enter_context(_note())
+        api = KubeApi(cluster)
+        lease, turn = _acquire(_Lease(api, cluster, mine, f"{holder()}, {purpose}"), patience, progress)
+        stopped = Event()
+        renewing = Thread(target=_renew, args=(lease, turn, stopped), daemon=True)
+        renewing.start()
+        try:
+            yield turn
+        finally:
+            stopped.set()
+            renewing.join()
+            with suppress(ClusterError):  # it ends by itself then
+                lease.give_back()
+
+
+class _Lease:
+    """The Lease as this process reads and writes it."""
+
+    def __init__(self, api: KubeApi, cluster: ProviderCluster, identity: str, words: str) -> None:
+        self.cluster = cluster
+        self.identity = identity
+        self._api = api
+        self._words = words
+        self._path = path(cluster)
+        self.data: dict[str, Any] = {}
+
+    def read(self) -> bool:
+        """Read it; False where there is none yet."""
+        answer = self._api.ask("GET", f"{self._path}/{NAME}")
+        if answer.status == _NOT_FOUND:
+            return False
+        self._heed(answer)
+        return True
+
+    def create(self) -> bool:
+        """Make it, as ours; False where somebody else was faster."""
+        now = _now()
+        body = {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": NAME, "labels": {MANAGED_BY: MANAGER}, "annotations": {HOLDER: self._words}},
+            "spec": self._spec(1, now, now),
+        }
+        return self._written(self._api.ask("POST", self._path, body=body))
+
+    def take(self) -> bool:
+        """Make it ours; False where somebody else was faster."""
+        now = _now()
+        return self._write(self._spec(_number(self.data) + 1, now, now))
+
+    def renew(self) -> bool:
+        """Say that we are still here; False where it is not ours any more."""
+        return self._write(self.data["spec"] | {"renewTime": _now()})
+
+    def give_back(self) -> None:
+        """Let the next one have it at once."""
+        self._write(self.data["spec"] | {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": _now()})
+
+    @property
+    def held_by(self) -> str:
+        return str(self.data.get("spec", {}).get("holderIdentity") or "")
+
+    @property
+    def words(self) -> str:
+        return str((self.data["metadata"].get("annotations") or {}).get(HOLDER) or self.held_by or "nobody")
+
+    def _spec(self, number: int, acquired: str, renewed: str) -> dict[str, Any]:
+        return {
+            "holderIdentity": self.identity,
+            "leaseDurationSeconds": SECONDS,
+            "acquireTime": acquired,
+            "renewTime": renewed,
+            "leaseTransitions": number,
+        }
+
+    def _write(self, spec: dict[str, Any]) -> bool:
+        """Write it on the condition that nobody has since we read it: its resourceVersion goes along."""
+        about = self.data["metadata"]
+        about = about | {"annotations": {**(about.get("annotations") or {}), HOLDER: self._words}}
+        body = {**self.data, "metadata": about, "spec": spec}
+        return self._written(self._api.ask("PUT", f"{self._path}/{NAME}", body=body))
+
+    def _written(self, answer: Answer) -> bool:
+        if answer.status == _CONFLICT:
+            return False
+        self._heed(answer)
+        return True
+
+    def _heed(self, answer: Answer) -> None:
+        provider = self.cluster.provider
+        if answer.status in (_FORBIDDEN, _NOT_FOUND):
+            raise NoLease(
+                provider,
+                f"the Lease that keeps runs apart cannot be used ({answer.message}); the cluster's administrator "
+                f"installs the present chart with `gpuprov setup --provider {provider}`",
+            )
+        if answer.status not in (_OK, _CREATED):
+            raise ClusterUnreachable(provider, f"the Lease {NAME}: {answer.status} {answer.message}; rerun the command")
+        self.data = answer.data
+
+
+def _acquire(lease: _Lease, patience: float, progress: Callable[[str], None]) -> tuple[_Lease, Turn]:
+    deadline = time.monotonic() + patience
+    seen, since, told = "", time.monotonic(), ""
+    while True:
+        if not lease.read():
+            if lease.create():
+                return lease, Turn(provider=lease.cluster.provider, number=1, previous="")
+            continue
+        version, previous = lease.data["metadata"]["resourceVersion"], lease.words
+        if version != seen:
+            seen, since = version, time.monotonic()
+        limit = int(lease.data["spec"].get("leaseDurationSeconds") or SECONDS)
+        if not lease.held_by or _has_ended(lease.held_by) or time.monotonic() - since >= limit:
+            if lease.take():
+                return lease, Turn(provider=lease.cluster.provider, number=_number(lease.data), previous=previous)
+            continue
+        if time.monotonic() >= deadline:
+            raise ClusterError(
+                lease.cluster.provider, f"{previous} is at work on this cluster; rerun the command when that has ended"
+            )
+        if told != previous:
+            told = previous
+            progress(f"waiting for {previous} to end")
+        time.sleep(_POLL_SECONDS)
+
+
+def _renew(lease: _Lease, turn: Turn, stopped: Event) -> None:
+    """Renew three times as often as needed; one bad answer is no loss, another holder is."""
+    while not stopped.wait(SECONDS / 3):
+        with suppress(ClusterError):
+            if not lease.renew():
+                turn._lost.set()
+                return
+
+
+def _number(lease: dict[str, Any]) -> int:
+    return int(lease.get("spec", {}).get("leaseTransitions") or 0)
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _folder() -> Path:
+    return user_state_path("gpuprov") / "turns"
+
+
+@contextmanager
+def _note() -> Iterator[str]:
+    """Keep a file locked whose name is part of our identity, and remove it at the end.
+
+    Found unlocked, it tells that we were killed.
+    """
+    token = secrets.token_hex(8)
+    _folder().mkdir(parents=True, exist_ok=True)
+    lock = FileLock(_folder() / token)
+    with lock:
+        try:
+            yield f"{holder()}/{token}"
+        finally:
+            Path(lock.lock_file).unlink(missing_ok=True)
+
+
+def _has_ended(identity: str) -> bool:
+    """Tell whether the holder was one of this user's processes on this machine and ended without a word."""
+    note = _folder() / identity.rpartition("/")[2]
+    if not note.is_file():
+        return False
+    try:
+        with FileLock(note).acquire(timeout=0):
+            note.unlink(missing_ok=True)
+            return True
+    except Timeout:
+        return False
