@@ -13,13 +13,14 @@ from gpuprov.capacity import Excess, excesses
 from gpuprov.cluster import ProviderCluster, stack_names
 from gpuprov.errors import GpuprovError, InputError, PlanRefused, Problem
 from gpuprov.guard import Confirmed
-from gpuprov.ledger import Event, History, histories
+from gpuprov.ledger import Event, History, Unlisted, histories, late_extensions, unlisted
+from gpuprov.ledgerfile import LedgerLine, read_lines
 from gpuprov.load import load_awards, load_mapping
 from gpuprov.observe import find, observe
 from gpuprov.observed import ObservedCluster
 from gpuprov.outputs import StackOutputs
 from gpuprov.plan import Plan, make_plan
-from gpuprov.project import Project, read_ledger
+from gpuprov.project import Project
 from gpuprov.tenant import Desired, desired_state
 
 Progress = Callable[[str, str], None]
@@ -28,11 +29,15 @@ Progress = Callable[[str, str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """The award lists with the ledger's events applied. ``warnings`` are worth a look and stop nothing."""
+    """The award lists with the ledger's events applied. ``warnings`` are worth a look and stop nothing.
+
+    ``unlisted`` are awards of the ledger that no list has.
+    """
 
     project: Project
     histories: tuple[History, ...]
     events: tuple[Event, ...]
+    unlisted: tuple[Unlisted, ...]
     excesses: tuple[Excess, ...]
     warnings: tuple[str, ...]
 
@@ -40,37 +45,40 @@ class Loaded:
         """Return what should exist at an instant. Raises PlanRefused where a pool is exceeded at any time."""
         if self.excesses:
             raise PlanRefused([str(excess) for excess in self.excesses])
-        return desired_state(self.histories, self.project.clusters, at)
+        return desired_state(self.histories, self.project.clusters, at, self.unlisted)
 
 
 def load(project: Project) -> Loaded:
     """Read the award lists and the ledger. Raises InputError with every problem of every file."""
     problems: list[Problem] = []
     awards = []
-    events: tuple[Event, ...] = ()
+    lines: tuple[LedgerLine, ...] = ()
     try:
         columns = None if project.columns is None else load_mapping(project.columns)
         awards = list(load_awards(project.awards, project.clusters, columns).awards)
     except InputError as error:
         problems += error.problems
     try:
-        events = read_ledger(project.ledger)
+        lines = read_lines(project.ledger)
     except InputError as error:
         problems += error.problems
     if problems:
         raise InputError(problems)
+    events = tuple(line.event for line in lines)
     known = {award.id for award in awards}
     warnings = [
-        f"{project.ledger}: {event.event} of {event.award}, which no award list has"
-        for event in events
-        if event.award not in known
+        f"{project.ledger}:{line.row}: {line.event.event} of {line.event.award}, which no award list has"
+        for line in lines
+        if line.event.award not in known
     ]
+    warnings += [f"{project.ledger}:{lines[place].row}: {text}" for place, text in late_extensions(awards, events)]
     all_histories = histories(awards, events)
     allocations = [part for one in all_histories for part in one.allocations]
     return Loaded(
         project=project,
         histories=all_histories,
         events=events,
+        unlisted=unlisted(known, events),
         excesses=tuple(excesses(allocations, project.clusters)),
         warnings=tuple(warnings),
     )
