@@ -5,6 +5,7 @@
     GpuprovError
     ├── InputError             files that the operator wrote: every problem at once
     ├── PlanRefused            the guard stopped a plan before anything was changed
+    ├── Stale                  what a decision was made on has changed: decide again
     ├── ClusterError           one provider's cluster; the other clusters go on
     │   ├── ClusterUnreachable no answer, or no rights
     │   └── NotReclaimed       a teardown that could not be proven complete
@@ -61,6 +62,10 @@ class PlanRefused(GpuprovError):
     def __init__(self, reasons: Sequence[str]) -> None:
         self.reasons = tuple(reasons)
         super().__init__("\n".join(self.reasons))
+
+
+class Stale(GpuprovError):
+    """What a decision was made on has changed since; nothing was written. Decide again on what is there now."""
 
 
 class ClusterError(GpuprovError):

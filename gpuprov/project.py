@@ -1,4 +1,4 @@
-"""Opens a gpuprov project: the folder with Pulumi.yaml, its stacks' configuration, award lists and ledger.
+"""Opens a gpuprov project: the folder with Pulumi.yaml, its stacks' configuration, and where lists and ledger are.
 
 The files are read as they are, without Pulumi: the plan of all stacks needs no engine, and the program of one stack
 must know the other providers to tell an unknown supplier from one of another stack.
@@ -6,7 +6,6 @@ must know the other providers to tell an unknown supplier from one of another st
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,13 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from filelock import FileLock
 from pydantic import ValidationError
 
 from gpuprov.award import PROGRAMME_END
 from gpuprov.cluster import ProviderCluster
 from gpuprov.errors import InputError, Problem
-from gpuprov.ledger import EVENT, Event
 
 PROJECT_FILE = "Pulumi.yaml"
 
@@ -180,56 +177,3 @@ def _read_cluster(path: Path, project: str, problems: list[Problem]) -> Provider
             for one in error.errors()
         )
         return None
-
-
-def read_ledger(path: Path) -> tuple[Event, ...]:
-    """Read the events. A ledger that does not exist yet has none. Raises InputError with every bad line."""
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except FileNotFoundError:
-        return ()
-    except OSError as error:
-        raise InputError(
-            [Problem(file=str(path), message=f"cannot be read ({error.strerror})", remedy="check the path")]
-        ) from error
-    events = []
-    problems = []
-    for row, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            events.append(EVENT.validate_json(line))
-        except ValidationError as error:
-            problems.append(_bad_line(path, row, row == len(lines), error))
-    if problems:
-        raise InputError(problems)
-    return tuple(events)
-
-
-def _bad_line(path: Path, row: int, last: bool, error: ValidationError) -> Problem:
-    first = error.errors()[0]
-    column = ".".join(str(part) for part in first["loc"]) or None
-    remedy = "restore the line from git; events are never edited"
-    if last:
-        remedy = "the line was cut off while it was written: remove it and give the command again"
-    return Problem(file=str(path), row=row, column=column, message=first["msg"], remedy=remedy)
-
-
-def append_event(path: Path, event: Event) -> None:
-    """Append one event and return only when it is on the disk. Raises InputError where the file cannot be written.
-
-    A lock beside the file keeps two commands from mixing their lines.
-    """
-    line = EVENT.dump_json(event) + b"\n"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.lock"), path.open("a+b") as file:
-            file.seek(max(0, file.tell() - 1))
-            unfinished = file.read(1) not in (b"", b"\n")  # an editor may have saved it without the last newline
-            file.write(b"\n" + line if unfinished else line)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise InputError(
-            [Problem(file=str(path), message=f"cannot be written ({error.strerror})", remedy="check its rights")]
-        ) from error

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from gpuprov import naming
 from gpuprov.award import SEOUL, Status
 from gpuprov.cluster import GpuPool, ProviderCluster
-from gpuprov.ledger import History
+from gpuprov.ledger import Forfeited, History, Unlisted
 
 
 class Tenant(BaseModel):
@@ -49,9 +49,10 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Absence:
-    """An award of the list that must have no tenant, and why.
+    """An award that must have no tenant, and why.
 
-    ``by_ledger`` is true where an event of the ledger decided it: a forfeiture, or a new end of the term.
+    ``by_ledger`` is true where an event of the ledger decided it: a forfeiture, or a new end of the term. Such an event
+    decides whatever the list says of the award since, also where no list has it any more.
     """
 
     award_id: str
@@ -74,8 +75,13 @@ class Desired:
         return tuple(tenant for tenant in self.tenants if tenant.provider == provider)
 
 
-def desired_state(histories: Sequence[History], clusters: Sequence[ProviderCluster], at: datetime) -> Desired:
-    """Decide for every award whether it has a tenant at ``at``.
+def desired_state(
+    histories: Sequence[History],
+    clusters: Sequence[ProviderCluster],
+    at: datetime,
+    unlisted: Sequence[Unlisted] = (),
+) -> Desired:
+    """Decide for every award whether it has a tenant at ``at``. ``unlisted`` are awards that only the ledger knows.
 
     Awards must have been validated: an award on an unknown provider or model raises KeyError.
     """
@@ -83,41 +89,66 @@ def desired_state(histories: Sequence[History], clusters: Sequence[ProviderClust
     tenants: list[Tenant] = []
     absences: list[Absence] = []
     reduced: set[str] = set()
-    for one in histories:
-        held = one.at(at)
+    for told in histories:
+        held = told.at(at)
         if held is None:
-            absences.append(_absence(one, at))
+            absences.append(_absence(told, at))
             continue
-        if held.gpus < one.award.quantity:
-            reduced.add(one.award.id)
+        if held.gpus < told.award.quantity:
+            reduced.add(told.award.id)
         tenants.append(
             Tenant(
-                award_id=one.award.id,
-                organization=one.award.organization,
+                award_id=told.award.id,
+                organization=told.award.organization,
                 provider=held.provider,
                 pool=pools[held.provider, held.model],
                 gpus=held.gpus,
-                term_start=one.term.start,
-                term_end=one.term.end,
+                term_start=told.term.start,
+                term_end=told.term.end,
             )
         )
+    for gone in unlisted:
+        decided = _by_ledger(gone.forfeited, gone.end, at)
+        if decided is not None:
+            absences.append(_decided(gone.award_id, decided, "in no award list"))
     return Desired(at=at, tenants=tuple(tenants), absences=tuple(absences), reduced=frozenset(reduced))
 
 
-def _absence(one: History, at: datetime) -> Absence:
-    cause, reason = _cause(one, at)
-    new_end = cause is Cause.ENDED and one.term.end != one.award.term.end
-    return Absence(award_id=one.award.id, cause=cause, reason=reason, by_ledger=cause is Cause.FORFEITED or new_end)
+_SAID_BY_LIST = {
+    Status.WAITLISTED: (Cause.WAITLISTED, "waitlisted in the award list"),
+    Status.FORFEITED: (Cause.FORFEITED_IN_LIST, "forfeited in the award list"),
+}
 
 
-def _cause(one: History, at: datetime) -> tuple[Cause, str]:
-    if one.award.status is Status.WAITLISTED:
-        return Cause.WAITLISTED, "waitlisted in the award list"
-    if one.award.status is Status.FORFEITED:
-        return Cause.FORFEITED_IN_LIST, "forfeited in the award list"
-    if one.forfeited is not None and one.forfeited.at <= at:
-        when = one.forfeited.at.astimezone(SEOUL).isoformat(timespec="minutes")
-        return Cause.FORFEITED, f"forfeited at {when} by {one.forfeited.by}: {one.forfeited.reason}"
-    if at < one.term.start:
-        return Cause.NOT_YET, f"term starts at {one.term.start.isoformat(timespec='minutes')}"
-    return Cause.ENDED, f"term ended at {one.term.end.isoformat(timespec='minutes')}"
+def _absence(told: History, at: datetime) -> Absence:
+    award = told.award
+    said = _SAID_BY_LIST.get(award.status)
+    decided = _by_ledger(told.forfeited, None if told.term.end == award.term.end else told.term.end, at)
+    if decided is not None:
+        return _decided(award.id, decided, None if said is None else said[1])
+    if said is not None:
+        cause, reason = said
+    elif at < told.term.start:
+        cause, reason = Cause.NOT_YET, f"term starts at {_minutes(told.term.start)}"
+    else:
+        cause, reason = Cause.ENDED, f"term ended at {_minutes(told.term.end)}"
+    return Absence(award_id=award.id, cause=cause, reason=reason, by_ledger=False)
+
+
+def _decided(award_id: str, decided: tuple[Cause, str], said_by_list: str | None) -> Absence:
+    cause, reason = decided
+    also = "" if said_by_list is None else f"; {said_by_list} now"
+    return Absence(award_id=award_id, cause=cause, reason=reason + also, by_ledger=True)
+
+
+def _by_ledger(forfeited: Forfeited | None, end: datetime | None, at: datetime) -> tuple[Cause, str] | None:
+    """Return what the ledger has decided by ``at``; ``end`` is the term's where an extension gave it another."""
+    if forfeited is not None and forfeited.at <= at:
+        return Cause.FORFEITED, f"forfeited at {_minutes(forfeited.at)} by {forfeited.by}: {forfeited.reason}"
+    if end is not None and end <= at:
+        return Cause.ENDED, f"term ended at {_minutes(end)}"
+    return None
+
+
+def _minutes(at: datetime) -> str:
+    return at.astimezone(SEOUL).isoformat(timespec="minutes")

@@ -14,9 +14,10 @@ from typing import Any
 from gpuprov.cluster import ProviderCluster
 from gpuprov.errors import InputError, Problem
 from gpuprov.ledger import histories
+from gpuprov.ledgerfile import read_ledger
 from gpuprov.load import load_awards, load_mapping
 from gpuprov.manifests import Manifest, tenant_manifests
-from gpuprov.project import Project, open_project, read_ledger
+from gpuprov.project import Project, open_project
 from gpuprov.rules import Bounds
 from gpuprov.tenant import desired_state
 

@@ -36,7 +36,7 @@ def command(
     use_toolchain()
     loaded = load(project)
     warn(loaded.warnings)
-    desired = desired_state(loaded.histories, project.clusters, at or now())
+    desired = desired_state(loaded.histories, project.clusters, at or now(), loaded.unlisted)
     situation = look(project, desired, select(project.clusters, providers))
     plan = situation.plan.where(lambda change: change.op is Op.RECLAIM and change.expected)
     ended = {absence.award_id for absence in desired.absences} & (

@@ -13,13 +13,14 @@ from gpuprov.capacity import Excess, excesses
 from gpuprov.cluster import ProviderCluster, stack_names
 from gpuprov.errors import EngineError, GpuprovError, InputError, PlanRefused, Problem
 from gpuprov.guard import Confirmed
-from gpuprov.ledger import Event, History, LedgerMark, histories, lost, mark
+from gpuprov.ledger import Event, History, LedgerMark, Unlisted, histories, late_extensions, lost, mark, unlisted
+from gpuprov.ledgerfile import LedgerLine, read_lines
 from gpuprov.load import load_awards, load_mapping
 from gpuprov.observe import find, observe
 from gpuprov.observed import ObservedCluster
 from gpuprov.outputs import Origin, StackOutputs
 from gpuprov.plan import Op, Plan, make_plan
-from gpuprov.project import Project, read_ledger
+from gpuprov.project import Project
 from gpuprov.reclaim import pods_on
 from gpuprov.run.files import digests
 from gpuprov.tenant import Desired, desired_state
@@ -32,13 +33,15 @@ Progress = Callable[[str, str], None]
 class Loaded:
     """The award lists with the ledger's events applied. ``warnings`` are worth a look and stop nothing.
 
-    ``files`` are the digests of the files that it was read from, taken before they were read.
+    ``files`` are the digests of the files that it was read from, taken before they were read. ``unlisted`` are awards
+    of the ledger that no list has.
     """
 
     project: Project
     files: Mapping[str, str]
     histories: tuple[History, ...]
     events: tuple[Event, ...]
+    unlisted: tuple[Unlisted, ...]
     excesses: tuple[Excess, ...]
     warnings: tuple[str, ...]
 
@@ -53,7 +56,7 @@ class Loaded:
         """Return what should exist at an instant. Raises PlanRefused where a pool is exceeded at any time."""
         if self.excesses:
             raise PlanRefused([str(excess) for excess in self.excesses])
-        return desired_state(self.histories, self.project.clusters, at)
+        return desired_state(self.histories, self.project.clusters, at, self.unlisted)
 
 
 def load(project: Project) -> Loaded:
@@ -61,24 +64,26 @@ def load(project: Project) -> Loaded:
     files = digests(project.files)
     problems: list[Problem] = []
     awards = []
-    events: tuple[Event, ...] = ()
+    lines: tuple[LedgerLine, ...] = ()
     try:
         columns = None if project.columns is None else load_mapping(project.columns)
         awards = list(load_awards(project.awards, project.clusters, columns).awards)
     except InputError as error:
         problems += error.problems
     try:
-        events = read_ledger(project.ledger)
+        lines = read_lines(project.ledger)
     except InputError as error:
         problems += error.problems
     if problems:
         raise InputError(problems)
+    events = tuple(line.event for line in lines)
     known = {award.id for award in awards}
     warnings = [
-        f"{project.ledger}: {event.event} of {event.award}, which no award list has"
-        for event in events
-        if event.award not in known
+        f"{project.ledger}:{line.row}: {line.event.event} of {line.event.award}, which no award list has"
+        for line in lines
+        if line.event.award not in known
     ]
+    warnings += [f"{project.ledger}:{lines[place].row}: {text}" for place, text in late_extensions(awards, events)]
     all_histories = histories(awards, events)
     allocations = [part for one in all_histories for part in one.allocations]
     return Loaded(
@@ -86,6 +91,7 @@ def load(project: Project) -> Loaded:
         files=files,
         histories=all_histories,
         events=events,
+        unlisted=unlisted(known, events),
         excesses=tuple(excesses(allocations, project.clusters)),
         warnings=tuple(warnings),
     )

@@ -1,16 +1,27 @@
 """The ledger's events, and the allocations that follow from them."""
 
 import itertools
-from datetime import UTC, date, datetime, timedelta
+import json
+from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from strategies import JANUARY, JULY, MARCH, accepted, award, events, extended, forfeited, reduced
 
 from gpuprov.award import SEOUL, Status
-from gpuprov.ledger import EVENT, histories, history
+from gpuprov.ledger import (
+    EVENT,
+    LedgerMark,
+    Unlisted,
+    histories,
+    history,
+    late_extensions,
+    lost,
+    mark,
+    unlisted,
+)
 
 SHORT = award(quantity=16, last_day=date(2026, 1, 7))
 HOUR = timedelta(hours=1)
@@ -229,3 +240,188 @@ def test_a_last_day_that_means_forever_is_refused_or_works():
     except ValidationError:
         return
     assert history(award(), [forever]).at(MARCH).gpus == 8
+
+
+# The mark of what was applied.
+
+LEDGERS = events(("A", "B", "C"))
+
+
+@given(LEDGERS, LEDGERS)
+def test_appending_to_what_was_applied_never_loses_it(applied, more):
+    assert lost([*applied, *more], mark(applied)) is None
+
+
+@given(LEDGERS.filter(bool), LEDGERS, st.data())
+def test_a_removed_line_of_what_was_applied_is_a_loss(applied, more, data):
+    place = data.draw(st.integers(0, len(applied) - 1))
+    there = [*applied[:place], *applied[place + 1 :], *more]
+    assume(there[: len(applied)] != applied)  # it may be that what came since says the same
+    assert lost(there, mark(applied)) is not None
+
+
+@given(LEDGERS.filter(bool), LEDGERS, events(("A", "B", "C", "D")).filter(bool), st.data())
+def test_an_edited_line_of_what_was_applied_is_a_loss(applied, more, others, data):
+    place = data.draw(st.integers(0, len(applied) - 1))
+    changed = data.draw(
+        st.sampled_from(
+            [
+                others[0],
+                applied[place].model_copy(update={"by": "somebody"}),
+                applied[place].model_copy(update={"reason": "as decided "}),
+                applied[place].model_copy(update={"recorded": applied[place].recorded + timedelta(microseconds=1)}),
+                applied[place].model_copy(update={"at": applied[place].at - HOUR}),
+            ]
+        )
+    )
+    assume(changed != applied[place])
+    assert lost([*applied[:place], changed, *applied[place + 1 :], *more], mark(applied)) is not None
+
+
+@given(LEDGERS, LEDGERS, st.randoms())
+def test_lines_in_another_order_are_a_loss_where_they_were_applied(applied, more, random):
+    shuffled = list(applied)
+    random.shuffle(shuffled)
+    assert (lost([*shuffled, *more], mark(applied)) is None) == (shuffled == applied)
+
+
+@given(LEDGERS)
+def test_a_mark_says_what_events_say_and_not_how_they_are_written(happened):
+    elsewhere = [
+        EVENT.validate_python(event.model_dump() | {"at": event.at.astimezone(UTC), "recorded": event.recorded})
+        for event in happened
+    ]
+    read_again = [EVENT.validate_json(EVENT.dump_json(event)) for event in happened]
+    assert mark(elsewhere) == mark(read_again) == mark(happened)
+
+
+@given(LEDGERS)
+def test_a_mark_survives_the_outputs_of_a_stack(happened):
+    made = mark(happened)
+    data = json.loads(json.dumps(made.to_json()))
+    assert data == {"events": len(happened), "sha256": made.sha256}
+    assert LedgerMark.from_json(data) == LedgerMark.from_json(data | {"events": float(len(happened))}) == made
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        None,
+        [],
+        {},
+        {"events": 1},
+        {"sha256": "x"},
+        {"events": "1", "sha256": "x"},
+        {"events": -1, "sha256": "x"},
+        {"events": 1.5, "sha256": "x"},
+        {"events": float("inf"), "sha256": "x"},
+        {"events": 1, "sha256": None},
+    ],
+)
+def test_what_is_no_mark_is_refused(data):
+    with pytest.raises(ValueError, match="is no mark of a ledger"):
+        LedgerMark.from_json(data)
+
+
+def test_a_loss_says_how_much_is_missing_and_what_to_do():
+    applied = mark([accepted("A", MARCH), reduced("A", MARCH, 4), forfeited("A", MARCH)])
+    missing, edited = lost([accepted("A", MARCH)], applied), lost([accepted("A", MARCH)] * 4, applied)
+    assert missing.startswith("the ledger has 1 events where 3 were applied, 2 are missing; ")
+    assert edited.startswith("the ledger does not begin with the 3 events that were applied: lines were changed, ")
+    for text in (missing, edited):
+        assert text.endswith("Restore the file from git; only if it is meant, confirm with `up --accept-ledger`")
+    assert lost([], mark([])) is None
+    assert lost([], applied).startswith("the ledger has 0 events where 3 were applied, 3 are missing")
+
+
+# Extensions that come too late.
+
+SEPTEMBER = date(2026, 9, 30)
+
+
+def late(one, *happened):
+    return dict(late_extensions([one], happened))
+
+
+def test_an_extension_at_the_end_of_the_term_is_told_with_what_to_do():
+    happened = [accepted("HPC-1", MARCH), extended("HPC-1", JULY, SEPTEMBER)]
+    assert late(award(), *happened) == {
+        1: (
+            "extended of HPC-1 to 2026-09-30 takes effect at 2026-07-01T00:00+09:00 and counts for nothing: "
+            "the term ended at 2026-07-01T00:00+09:00; grant a new award, with an id and a row of its own; if it was "
+            "decided before that end, append the line again with that instant as its `at`"
+        )
+    }
+
+
+def test_the_advice_for_a_late_extension_makes_it_count():
+    happened = [extended("HPC-1", JULY, SEPTEMBER), extended("HPC-1", JULY - HOUR, SEPTEMBER)]
+    assert late(award(), *happened) == {}
+    assert history(award(), happened).term.end == datetime(2026, 10, 1, tzinfo=SEOUL)
+
+
+def test_an_extension_after_a_forfeiture_is_told():
+    (text,) = late(award(), forfeited("HPC-1", MARCH), extended("HPC-1", MARCH + HOUR, SEPTEMBER)).values()
+    assert "the award was forfeited at 2026-03-01T12:00+09:00, which is final; grant a new award" in text
+
+
+def test_an_extension_that_a_later_line_forfeits_is_no_mistake():
+    assert late(award(), extended("HPC-1", MARCH + HOUR, SEPTEMBER), forfeited("HPC-1", MARCH)) == {}
+
+
+@given(events(("HPC-1", "OTHER")))
+def test_an_extension_is_told_exactly_if_it_changes_nothing_and_no_later_line_overtook_it(happened):
+    """Its place is that among all events; without it the award's history is the same."""
+    happened = [event for index, event in enumerate(happened) if event not in happened[:index]]
+    told = late(SHORT, *happened)
+    whole = history(SHORT, happened)
+    for place, event in enumerate(happened):
+        if place in told:
+            assert (event.event, event.award) == ("extended", "HPC-1")
+            assert history(SHORT, [*happened[:place], *happened[place + 1 :]]) == whole
+        elif event.event == "extended" and event.award == "HPC-1":
+            since = [one for one in happened[place + 1 :] if one.event == "forfeited" and one.award == "HPC-1"]
+            counted = simulated_end([one for one in happened if one.at <= event.at and one.award == "HPC-1"], event)
+            assert counted or any(one.at <= event.at for one in since)
+
+
+def simulated_end(happened, extension):
+    """True where the extension came before the end that the events before it left."""
+    end = datetime(2026, 1, 8, tzinfo=SEOUL)
+    for event in sorted(happened, key=lambda event: event.at):
+        if event is extension:
+            return event.at < end
+        if event.event == "forfeited":
+            return False
+        if event.event == "extended" and event.at < end:
+            end = max(JANUARY, datetime.combine(event.last_day, time.min, SEOUL) + timedelta(days=1))
+    raise AssertionError("the extension is not among the events")
+
+
+# Awards that only the ledger knows.
+
+
+def test_awards_that_no_list_has_are_told_with_what_the_ledger_decided():
+    end = forfeited("GONE", MARCH)
+    happened = [
+        reduced("REDUCED", MARCH, 3),
+        extended("CUT", MARCH, date(2026, 3, 31)),
+        forfeited("LISTED", MARCH),
+        extended("GONE", MARCH - HOUR, SEPTEMBER),
+        end,
+        extended("GONE", MARCH + HOUR, date(2026, 12, 31)),
+        forfeited("GONE", MARCH + HOUR),
+    ]
+    assert unlisted({"LISTED"}, happened) == (
+        Unlisted(award_id="CUT", forfeited=None, end=datetime(2026, 4, 1, tzinfo=SEOUL)),
+        Unlisted(award_id="GONE", forfeited=end, end=datetime(2026, 10, 1, tzinfo=SEOUL)),
+    )
+
+
+@given(events())
+def test_without_its_row_an_award_is_never_ended_earlier_than_with_it(happened):
+    with_row = history(SHORT, happened)
+    for told in unlisted((), happened):
+        assert told.forfeited == with_row.forfeited
+        if told.end is not None and told.forfeited is None:
+            assert told.end >= with_row.term.end or with_row.term.end == JANUARY

@@ -1,20 +1,13 @@
-"""The project's files: Pulumi.yaml, the stacks, and the ledger."""
+"""The project's files: Pulumi.yaml and the stacks."""
 
-import json
-import os
-import subprocess
-import sys
 from datetime import datetime
 from pathlib import Path
 
 import pytest
-from filelock import FileLock, Timeout
-from strategies import MARCH, accepted, forfeited, reduced
 
 from gpuprov.award import PROGRAMME_END, SEOUL
 from gpuprov.errors import InputError
-from gpuprov.ledger import EVENT
-from gpuprov.project import append_event, find_root, open_project, read_ledger
+from gpuprov.project import find_root, open_project
 
 ROOT = Path(__file__).parents[2]
 MAIN = "name: shop\nruntime: python\nstackConfigDir: stacks\nconfig:\n  awards: {default: [a.csv]}\n"
@@ -178,130 +171,3 @@ def test_the_stack_names_the_provider(tmp_path):
 def test_a_project_without_a_name_is_told_so(tmp_path):
     root = project(tmp_path, MAIN.replace("name: shop\n", ""))
     assert any(Path(one.file).name == "Pulumi.yaml" for one in problems(open_project, root))
-
-
-# The ledger.
-
-EVENTS = [accepted("A", MARCH), reduced("과제-1", MARCH, 4), forfeited("A", MARCH)]
-
-
-def test_a_ledger_that_does_not_exist_yet_is_empty(tmp_path):
-    assert read_ledger(tmp_path / "ledger.jsonl") == ()
-
-
-def test_what_was_appended_is_read_in_order(tmp_path):
-    path = tmp_path / "new/folder/ledger.jsonl"
-    for event in EVENTS:
-        append_event(path, event)
-    assert read_ledger(path) == tuple(EVENTS)
-    lines = path.read_text("utf-8").splitlines()
-    assert [json.loads(line)["event"] for line in lines] == ["accepted", "reduced", "forfeited"]
-    assert "과제-1" in lines[1]
-
-
-def test_appending_leaves_every_byte_before_as_it_was(tmp_path):
-    path = tmp_path / "ledger.jsonl"
-    append_event(path, EVENTS[0])
-    before = path.read_bytes()
-    append_event(path, EVENTS[1])
-    assert path.read_bytes().startswith(before)
-    assert path.read_bytes().endswith(b"}\n")
-
-
-@pytest.mark.parametrize(("ending", "lines"), [(b"\n", 2), (b"", 2), (b"\r\n", 2), (b"\n\n", 3)])
-def test_a_new_event_stands_on_a_line_of_its_own(ending, lines, tmp_path):
-    path = tmp_path / "ledger.jsonl"
-    path.write_bytes(EVENT.dump_json(EVENTS[0]) + ending)
-    append_event(path, EVENTS[1])
-    assert read_ledger(path) == tuple(EVENTS[:2])
-    assert path.read_bytes().count(b"\n") == lines
-
-
-def test_an_empty_file_gets_no_empty_line(tmp_path):
-    path = tmp_path / "ledger.jsonl"
-    path.write_bytes(b"")
-    append_event(path, EVENTS[0])
-    assert path.read_bytes() == EVENT.dump_json(EVENTS[0]) + b"\n"
-
-
-def test_every_bad_line_is_told_with_its_row(tmp_path):
-    path = tmp_path / "ledger.jsonl"
-    good = EVENT.dump_json(EVENTS[1]).decode()
-    path.write_text(
-        "\n".join(
-            [
-                good,
-                "{",
-                "",
-                good.replace('"quantity":4', '"quantity":0'),
-                good.replace("reduced", "doubled"),
-                good.replace('"by"', '"who"'),
-                good.replace("+09:00", "", 1),
-                "\u00ff",
-                "",
-            ]
-        ),
-        encoding="latin-1",
-        errors="xmlcharrefreplace",
-    )
-    found = problems(read_ledger, path)
-    assert [one.row for one in found] == [2, 4, 5, 6, 7, 8]
-    assert [one.column for one in found][1:2] == ["reduced.quantity"]
-    assert {one.remedy for one in found} == {"restore the line from git; events are never edited"}
-
-
-def test_a_line_that_was_cut_off_is_told_as_such(tmp_path):
-    path = tmp_path / "ledger.jsonl"
-    whole = EVENT.dump_json(EVENTS[0]) + b"\n"
-    for length in range(1, len(whole) - 1):
-        path.write_bytes(whole + whole[:length])
-        (problem,) = problems(read_ledger, path)
-        assert problem.row == 2
-        assert problem.remedy.startswith("the line was cut off while it was written: remove it")
-    path.write_bytes(whole + whole[:-1])
-    assert len(read_ledger(path)) == 2
-
-
-def test_a_ledger_that_is_a_folder(tmp_path):
-    assert "cannot be read" in problems(read_ledger, tmp_path)[0].message
-    assert "cannot be written" in problems(append_event, tmp_path, EVENTS[0])[0].message
-
-
-def test_the_lock_is_held_until_the_event_is_on_the_disk(tmp_path, monkeypatch):
-    path = tmp_path / "ledger.jsonl"
-    seen = []
-
-    def fsync(number):
-        with pytest.raises((Timeout, RuntimeError)), FileLock(f"{path}.lock", timeout=0):
-            pass
-        seen.append(path.read_bytes())
-
-    monkeypatch.setattr(os, "fsync", fsync)
-    append_event(path, EVENTS[0])
-    assert seen == [EVENT.dump_json(EVENTS[0]) + b"\n"]
-    with FileLock(f"{path}.lock", timeout=0):
-        assert len(read_ledger(path)) == 1
-
-
-WRITER = """
-import sys
-from datetime import datetime, timezone
-from pathlib import Path
-from gpuprov.ledger import Accepted
-from gpuprov.project import append_event
-
-at = datetime(2026, 3, 1, tzinfo=timezone.utc)
-for number in range(20):
-    event = Accepted(award=f"{sys.argv[2]}-{number}", at=at, by="operator", reason="x" * 5000, recorded=at)
-    append_event(Path(sys.argv[1]), event)
-"""
-
-
-def test_commands_that_write_at_once_do_not_mix_their_lines(tmp_path):
-    path = tmp_path / "ledger.jsonl"
-    writers = [subprocess.Popen([sys.executable, "-c", WRITER, path, str(number)]) for number in range(4)]
-    assert [writer.wait() for writer in writers] == [0] * 4
-    written = [event.award for event in read_ledger(path)]
-    assert len(written) == 80
-    for writer in range(4):
-        assert [one for one in written if one.startswith(f"{writer}-")] == [f"{writer}-{n}" for n in range(20)]

@@ -5,9 +5,23 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import HOURS, JANUARY, JULY, MARCH, award, cluster, desired, events, extended, forfeited, reduced
+from strategies import (
+    HOURS,
+    JANUARY,
+    JULY,
+    MARCH,
+    accepted,
+    award,
+    cluster,
+    desired,
+    events,
+    extended,
+    forfeited,
+    reduced,
+)
 
-from gpuprov.ledger import history
+from gpuprov.award import Status
+from gpuprov.ledger import histories, history, unlisted
 from gpuprov.tenant import Cause, desired_state
 
 CLUSTERS = (cluster("samsung-sds", H100=200, A100=40), cluster("kt-cloud", H200=400))
@@ -143,3 +157,126 @@ def test_what_was_taken_back_stays_taken_back(happened, instants):
     causes = [state.absences[0].cause for state in states if state.absences]
     order = [Cause.NOT_YET, Cause.ENDED, Cause.FORFEITED]
     assert [order.index(cause) for cause in causes] == sorted(order.index(cause) for cause in causes)
+
+
+# What the list says now, and what the ledger says: the ledger decides.
+
+LONG_AGO = datetime.fromisoformat("2026-02-01T00:00+09:00")
+LISTS = {
+    "selected": [award()],
+    "forfeited": [award(status="forfeited")],
+    "waitlisted": [award(status="waitlisted")],
+    "gone": [],
+}
+LEDGERS = {
+    "nothing": [],
+    "accepted": [accepted("HPC-1", LONG_AGO)],
+    "forfeited": [forfeited("HPC-1", LONG_AGO)],
+    "forfeited before the term": [forfeited("HPC-1", JANUARY - TICK)],
+    "to be forfeited": [forfeited("HPC-1", MARCH + TICK)],
+    "reduced": [reduced("HPC-1", LONG_AGO, 3)],
+    "to be reduced": [reduced("HPC-1", MARCH + TICK, 3)],
+    "prolonged": [extended("HPC-1", LONG_AGO, date(2026, 8, 31))],
+    "cut short": [extended("HPC-1", LONG_AGO, date(2026, 2, 28))],
+    "to be cut short": [extended("HPC-1", LONG_AGO, date(2026, 3, 1))],
+    "cut short and forfeited": [
+        extended("HPC-1", LONG_AGO, date(2026, 2, 28)),
+        forfeited("HPC-1", datetime.fromisoformat("2026-02-20T00:00+09:00")),
+    ],
+    "cut short and to be forfeited": [
+        extended("HPC-1", LONG_AGO, date(2026, 2, 28)),
+        forfeited("HPC-1", MARCH + TICK),
+    ],
+    "cut short, and prolonged too late": [
+        extended("HPC-1", LONG_AGO, date(2026, 2, 28)),
+        extended("HPC-1", MARCH - TICK, date(2026, 9, 30)),
+    ],
+}
+BY_LEDGER = {
+    "forfeited": (Cause.FORFEITED, "forfeited at 2026-02-01T00:00+09:00 by operator: as decided"),
+    "forfeited before the term": (Cause.FORFEITED, "forfeited at 2025-12-31T23:59+09:00 by operator: as decided"),
+    "cut short": (Cause.ENDED, "term ended at 2026-03-01T00:00+09:00"),
+    "cut short and forfeited": (Cause.FORFEITED, "forfeited at 2026-02-20T00:00+09:00 by operator: as decided"),
+    "cut short and to be forfeited": (Cause.ENDED, "term ended at 2026-03-01T00:00+09:00"),
+    "cut short, and prolonged too late": (Cause.ENDED, "term ended at 2026-03-01T00:00+09:00"),
+}
+ALSO = {
+    "selected": "",
+    "forfeited": "; forfeited in the award list now",
+    "waitlisted": "; waitlisted in the award list now",
+    "gone": "; in no award list now",
+}
+UNKNOWN_END = ("gone", "cut short, and prolonged too late")
+"""Without a row nobody knows that the second extension came too late, so the ledger ends nothing yet."""
+BY_LIST = {
+    "forfeited": (Cause.FORFEITED_IN_LIST, "forfeited in the award list"),
+    "waitlisted": (Cause.WAITLISTED, "waitlisted in the award list"),
+}
+
+
+def decided(listed, happened, at=MARCH):
+    """Decide as the commands do, with the awards that only the ledger knows."""
+    return desired_state(histories(listed, happened), CLUSTERS, at, unlisted({one.id for one in listed}, happened))
+
+
+@pytest.mark.parametrize("said_by_list", LISTS)
+@pytest.mark.parametrize("said_by_ledger", LEDGERS)
+def test_an_event_of_the_ledger_decides_whatever_the_list_says_now(said_by_list, said_by_ledger):
+    state = decided(LISTS[said_by_list], LEDGERS[said_by_ledger])
+    held = [tenant.gpus for tenant in state.tenants]
+    absences = [(one.award_id, one.cause, one.reason, one.by_ledger) for one in state.absences]
+    if said_by_ledger in BY_LEDGER and (said_by_list, said_by_ledger) != UNKNOWN_END:
+        cause, reason = BY_LEDGER[said_by_ledger]
+        assert (held, absences) == ([], [("HPC-1", cause, reason + ALSO[said_by_list], True)])
+    elif said_by_list in BY_LIST:
+        assert (held, absences) == ([], [("HPC-1", *BY_LIST[said_by_list], False)])
+    elif said_by_list == "gone":
+        assert (held, absences) == ([], [])
+    else:
+        assert (held, absences) == ([3 if said_by_ledger == "reduced" else 8], [])
+
+
+@pytest.mark.parametrize("said_by_list", LISTS)
+@pytest.mark.parametrize(
+    ("happened", "end"),
+    [
+        ([extended("HPC-1", MARCH, date(2026, 7, 31))], datetime.fromisoformat("2026-08-01T00:00+09:00")),
+        ([forfeited("HPC-1", MARCH)], MARCH),
+    ],
+)
+def test_the_ledgers_end_counts_from_its_first_instant_on(said_by_list, happened, end):
+    before, after = (decided(LISTS[said_by_list], happened, at) for at in (end - TICK, end))
+    assert not any(one.by_ledger for one in before.absences)
+    assert [one.by_ledger for one in after.absences] == [True]
+
+
+def test_awards_that_only_the_ledger_knows_come_after_those_of_the_list():
+    happened = [forfeited("B", LONG_AGO), forfeited("A", LONG_AGO), reduced("C", LONG_AGO, 3)]
+    state = decided([award("A"), award("Z", status="waitlisted")], happened)
+    assert [one.award_id for one in state.absences] == ["A", "Z", "B"]
+
+
+@settings(max_examples=200)
+@given(events(), HOURS)
+def test_what_the_ledger_took_back_is_taken_back_whatever_the_list_says_now(happened, at):
+    """A row that was marked, or removed, after a forfeiture or a new end changes nothing about it."""
+    short = award(last_day=date(2026, 1, 7))
+    (listed,) = decided([short], happened, at).absences or (None,)
+    if listed is None or not listed.by_ledger:
+        return
+    for now in ([short.model_copy(update={"status": status})] for status in (Status.WAITLISTED, Status.FORFEITED)):
+        (absence,) = decided(now, happened, at).absences
+        assert (absence.cause, absence.by_ledger) == (listed.cause, True)
+    if listed.cause is Cause.FORFEITED:
+        (absence,) = decided([], happened, at).absences
+        assert (absence.cause, absence.by_ledger) == (Cause.FORFEITED, True)
+
+
+@settings(max_examples=200)
+@given(events(), HOURS)
+def test_a_row_that_is_gone_never_hides_a_tenant_that_the_ledger_leaves_alone(happened, at):
+    """What goes where the ledger alone is known goes with the row as well."""
+    short = award(last_day=date(2026, 1, 7))
+    absences = decided([], happened, at).absences
+    if absences:
+        assert decided([short], happened, at).tenants == ()

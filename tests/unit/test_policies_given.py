@@ -10,8 +10,9 @@ import pytest
 from strategies import JULY, MARCH, cluster, forfeited, reduced, tenant_role
 
 from gpuprov.errors import InputError
+from gpuprov.ledgerfile import append_events
 from gpuprov.manifests import tenant_manifests
-from gpuprov.project import append_event, open_project
+from gpuprov.project import open_project
 from gpuprov.rules import OBJECT_RULES, Rule, violations
 from gpuprov.toolchain.pins import PULUMI_VERSION
 from policies import given
@@ -54,8 +55,7 @@ def test_the_bounds_are_the_providers_awards_at_the_instant(tmp_path):
 
 def test_the_ledger_lowers_the_bounds_and_the_project_says_the_programmes_end(tmp_path):
     root = project(tmp_path, settings='  programmeEnd: "2026-08-01T00:00+09:00"\n')
-    append_event(root / "ledger.jsonl", reduced("A-1", MARCH, 3))
-    append_event(root / "ledger.jsonl", forfeited("A-2", MARCH))
+    append_events(root / "ledger.jsonl", [reduced("A-1", MARCH, 3), forfeited("A-2", MARCH)], known=0)
     read = given.read(root, "samsung-sds", MARCH)
     assert {name: one.gpus for name, one in read.bounds.awards.items()} == {"gpu-a-1": 3}
     assert read.bounds.programme_end == datetime(2026, 7, 31, 15, tzinfo=UTC)
