@@ -72,7 +72,7 @@ def path(cluster: ProviderCluster) -> str:
 def turns(cluster: ProviderCluster, api: KubeApi) -> int | None:
     """Return how many turns have ended on the cluster; None where that cannot be read.
 
-    To be read before anything else that a decision rests on. Raises ClusterUnreachable where the server does not answer.
+    To be read before anything else that a decision rests on. Raises ClusterUnreachable where there is no answer.
     """
     answer = api.ask("GET", f"{path(cluster)}/{NAME}")
     if answer.status == _NOT_FOUND:
@@ -93,7 +93,7 @@ def holder() -> str:
 
 @contextmanager
 def take_turn(
-    cluster: ProviderCluster, purpose: str, *, patience: float, progress: Callable[[str], None]
+    cluster: ProviderCluster, purpose: str, *, patience: float, progress: Callable[[str], None] | None = None
 ) -> Iterator[Turn]:
     """Wait for the turn, for ``patience`` seconds at most, keep it while the block runs, and give it back.
 
@@ -103,7 +103,7 @@ def take_turn(
     with ExitStack() as stack:
         mine = stack.enter_context(_note())
         api = KubeApi(cluster)
-        lease, turn = _acquire(_Lease(api, cluster, mine, f"{holder()}, {purpose}"), patience, progress)
+        lease, turn = _acquire(_Lease(api, cluster, mine, f"{holder()} ({purpose})"), patience, progress or _silence)
         stopped = Event()
         renewing = Thread(target=_renew, args=(lease, turn, stopped), daemon=True)
         renewing.start()
@@ -235,6 +235,10 @@ def _renew(lease: _Lease, turn: Turn, stopped: Event) -> None:
             if not lease.renew():
                 turn._lost.set()
                 return
+
+
+def _silence(line: str) -> None:
+    """Tell nobody."""
 
 
 def _number(lease: dict[str, Any]) -> int:

@@ -131,8 +131,8 @@ class ObservedCluster:
     """One provider's cluster at the moment of reading.
 
     ``uid`` is that of its kube-system namespace; ``missing`` is what the cluster
-    lacks of what charts/gpu-cluster brings; without it tenants could take more than they were given. ``turn`` counts the
-    runs that had ended on it before it was read (`gpuprov.lease`); None where that is not known.
+    lacks of what charts/gpu-cluster brings; without it tenants could take more than they were given. ``turn``
+    counts the runs that had ended on it before it was read (`gpuprov.lease`); None where that is not known.
     """
 
     provider: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any
 
 import pulumi
@@ -10,6 +10,7 @@ import pulumi
 from gpuprov import outputs
 from gpuprov.cluster import ProviderCluster
 from gpuprov.component import award_tenant, kubernetes_provider
+from gpuprov.errors import GpuprovError, InputError, PlanRefused
 from gpuprov.outputs import Origin
 from gpuprov.register import open_registry, side_by_side
 from gpuprov.tenant import Tenant
@@ -42,3 +43,23 @@ async def declare(
     provider = kubernetes_provider(registry, cluster)
     wanted = [tenant for tenant in tenants if only is None or tenant.award_id in only]
     await side_by_side(lambda tenant: award_tenant(registry, provider, tenant, cluster), wanted)
+
+
+def explained(work: Callable[[bool], Awaitable[None]]) -> Callable[[], Coroutine[Any, Any, None]]:
+    """Return a program that says in plain words why it cannot be declared, as Pulumi prints a pulumi.RunError.
+
+    ``work`` is told whether it is a preview.
+    """
+
+    async def program() -> None:
+        try:
+            await work(pulumi.runtime.is_dry_run())
+        except PlanRefused as error:
+            lines = "".join(f"\n  - {reason}" for reason in error.reasons)
+            raise pulumi.RunError(f"refused, nothing was changed:{lines}") from None
+        except InputError as error:
+            raise pulumi.RunError(f"nothing was changed:\n{error}") from None
+        except GpuprovError as error:
+            raise pulumi.RunError(str(error)) from None
+
+    return program

@@ -69,9 +69,7 @@ def open_project(root: Path) -> Project:
     stacks = root / str(main.get("stackConfigDir") or ".")
     stack_files = sorted(stacks.glob("Pulumi.*.yaml"))
     clusters = [
-        cluster
-        for path in stack_files
-        if (cluster := _read_cluster(path, str(main.get("name")), problems)) is not None
+        cluster for path in stack_files if (cluster := _read_cluster(path, str(main.get("name")), problems)) is not None
     ]
     if not isinstance(main.get("name"), str) and not problems:
         problems.append(Problem(file=str(root / PROJECT_FILE), message="has no name", remedy="write `name: gpuprov`"))

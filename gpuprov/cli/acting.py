@@ -1,52 +1,104 @@
-"""The second half of every command that changes clusters: guard, ask, carry out, report, exit code."""
+"""How the commands that change clusters talk to whoever gave them: show, ask, tell, report, exit code."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 
 import click
 
 from gpuprov.cli.common import Exit, confirm, fail, print_json, progress
 from gpuprov.cli.output import print_outcomes, print_plan
-from gpuprov.errors import GpuprovError
 from gpuprov.guard import Confirmed
-from gpuprov.run.apply import carry_out, make_jobs
-from gpuprov.run.job import Outcome
-from gpuprov.run.pipeline import Situation, check
+from gpuprov.plan import Change, Op, Plan
+from gpuprov.run import story
+from gpuprov.run.job import Job
+from gpuprov.run.story import Intent, Report
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terminal:
+    """The operator at a terminal, or, with ``yes``, nobody who could be asked."""
+
+    yes: bool
+
+    def show(self, plan: Plan) -> None:
+        """Print the plan on standard error."""
+        print_plan(plan, err=True)
+
+    def tell(self, line: str) -> None:
+        """Print a line on standard error."""
+        click.echo(line, err=True)
+
+    def confirm(self, intent: Intent, busy: Sequence[Job]) -> bool:
+        """Ask, with what "yes" means for whom; ends the command on "no"."""
+        names = sorted(intent.only) if intent.events and intent.only else [job.cluster.provider for job in busy]
+        what = "Record this and apply it" if intent.events else "Apply this"
+        if not self.yes:
+            changes = [change for change in intent.situation.plan.changes if _concerns(change, intent.only)]
+            for line in consequences(changes):
+                click.echo(line, err=True)
+        return confirm(f"{what} to {', '.join(names)}?", yes=self.yes)
+
+
+def _concerns(change: Change, only: Collection[str] | None) -> bool:
+    return only is None or change.award_id in only
+
+
+_MOST_NAMES = 6
+
+
+def consequences(changes: Sequence[Change]) -> list[str]:
+    """Return what a plan means for people: who loses how many GPUs, of which some are in use now, and who gets some."""
+    lines = []
+    for provider, model in sorted({(change.provider, change.model) for change in changes}):
+        here = [change for change in changes if (change.provider, change.model) == (provider, model)]
+        losing = [change for change in here if change.op is Op.RECLAIM or change.after < change.before]
+        getting = [change for change in here if change.grows]
+        if losing:
+            gpus = sum(change.before - change.after for change in losing)
+            used = sum(change.used for change in losing)
+            lines.append(f"{provider}: {gpus} {model} taken from {_who(losing)}; pods use {used} of their GPUs now")
+        if getting:
+            gpus = sum(change.after - change.before for change in getting)
+            lines.append(f"{provider}: {gpus} {model} given to {_who(getting)}")
+    return lines
+
+
+def _who(changes: Sequence[Change]) -> str:
+    names = list(dict.fromkeys(change.organization or change.award_id for change in changes))
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    awards = "1 award" if len(changes) == 1 else f"{len(changes)} awards"
+    return f"{awards} ({', '.join(names[:_MOST_NAMES])}{more})"
 
 
 def act(
-    situation: Situation,
-    *,
-    confirmed: Confirmed,
-    yes: bool,
-    as_json: bool,
-    timeout: float,
-    only: Collection[str] | None = None,
+    decide: Callable[[], Intent], *, confirmed: Confirmed, purpose: str, yes: bool, as_json: bool, timeout: float
 ) -> None:
-    """Carry a situation's plan out and end the command with the right exit code. Raises PlanRefused."""
-    print_plan(situation.plan, err=True)
-    check(situation, confirmed)
-    jobs = make_jobs(situation, timeout=timeout, only=only, accept=confirmed.clusters)
-    if any(not job.empty for job in jobs):
-        confirm(f"Apply this to {', '.join(job.cluster.provider for job in jobs if not job.empty)}?", yes=yes)
-    report(carry_out(jobs, progress), situation.failed, as_json=as_json)
+    """Carry out what is decided, print what was done, and end the command with the right exit code.
+
+    Raises PlanRefused, InputError and Stale.
+    """
+    done = story.act(
+        decide, Terminal(yes=yes), progress, confirmed=confirmed, timeout=timeout, purpose=f"gpuprov {purpose}"
+    )
+    report(done, as_json=as_json)
 
 
-def report(outcomes: Sequence[Outcome], unreached: Mapping[str, GpuprovError], *, as_json: bool) -> None:
+def report(done: Report, *, as_json: bool) -> None:
     """Print what was done. Ends the command where a cluster failed."""
-    failed = {one.provider: one.error for one in outcomes if one.error} | {
-        provider: str(error) for provider, error in unreached.items()
-    }
+    failed = {one.provider: one.error for one in done.outcomes if one.error}
+    failed |= {provider: str(error) for provider, error in done.failed.items() if provider not in failed}
     if as_json:
-        print_json({"providers": [one.model_dump(mode="json") for one in outcomes], "failed": failed})
+        providers = [one.model_dump(mode="json", exclude={"stale"}) for one in done.outcomes]
+        print_json({"providers": providers, "failed": failed})
     else:
-        print_outcomes(outcomes)
+        print_outcomes(done.outcomes)
     for provider, message in failed.items():
         click.echo(f"\n{provider} failed: {message.removeprefix(f'{provider}: ')}", err=True)
     if failed:
-        done = [one.provider for one in outcomes if not one.error]
-        others = f"; {', '.join(done)} done" if done else ""
+        finished = [one.provider for one in done.outcomes if one.provider not in failed]
+        others = f"; {', '.join(finished)} done" if finished else ""
         click.echo(
             f"\nfailed on {', '.join(failed)}{others}. When the cause is gone, give the same command again: "
             "it does only what is left.",

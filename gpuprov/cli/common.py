@@ -164,10 +164,10 @@ def progress(provider: str, line: str) -> None:
     click.echo(f"  {provider + ': ' if provider else ''}{line}", err=True)
 
 
-def confirm(question: str, *, yes: bool) -> None:
-    """Ask on a terminal; without one, refuse to guess."""
+def confirm(question: str, *, yes: bool) -> bool:
+    """Ask on a terminal and return whether anybody was asked; without one, refuse to guess."""
     if yes:
-        return
+        return False
     if not sys.stdin.isatty():
         raise click.UsageError("give --yes: there is no terminal to ask at")
     try:
@@ -178,6 +178,7 @@ def confirm(question: str, *, yes: bool) -> None:
     if not agreed:
         click.echo("nothing was changed", err=True)
         fail(Exit.FAILURE)
+    return True
 
 
 def warn(lines: tuple[str, ...]) -> None:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Collection, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 import click
 
-from gpuprov.cli.acting import report
-from gpuprov.cli.common import confirm, progress, use_toolchain
-from gpuprov.cli.output import print_plan
-from gpuprov.errors import InputError, Problem
+from gpuprov.cli.acting import act
+from gpuprov.cli.common import use_toolchain
+from gpuprov.decisions import Decision
 from gpuprov.guard import Confirmed
-from gpuprov.ledger import Forfeited, History, Reduced, histories
-from gpuprov.project import append_event
-from gpuprov.run.apply import carry_out, make_jobs
-from gpuprov.run.pipeline import Loaded, Situation, check, look
+from gpuprov.ledger import histories
+from gpuprov.project import open_project
+from gpuprov.run.pipeline import Loaded, living, load, look
+from gpuprov.run.story import Intent
 from gpuprov.tenant import desired_state
 
 
@@ -42,48 +42,42 @@ def _user() -> str:
 by_option = click.option("--by", default=_user, callback=_not_empty, show_default="your user name", help="Who decided.")
 
 
-def find_awards(loaded: Loaded, award_ids: Collection[str]) -> list[History]:
-    """Return the awards named, once each. Raises InputError with every one that no list has."""
-    known = {one.award.id: one for one in loaded.histories}
-    missing = [award_id for award_id in award_ids if award_id not in known]
-    if missing:
-        files = ", ".join(path.name for path in loaded.project.awards)
-        raise InputError(
-            [
-                Problem(file="AWARD", value=award_id, message=f"is in none of {files}", remedy="check the award id")
-                for award_id in missing
-            ]
-        )
-    return [known[award_id] for award_id in dict.fromkeys(award_ids)]
-
-
 def record_and_apply(
-    loaded: Loaded,
-    found: Sequence[History],
-    events: Sequence[Forfeited | Reduced],
+    root: Path,
+    decide: Callable[[Loaded], Decision],
     at: datetime,
     *,
+    purpose: str,
     yes: bool,
     as_json: bool,
     timeout: float,
 ) -> None:
-    """Guard and ask, write the events, then apply what they mean for these awards. Raises PlanRefused, InputError.
+    """Guard and ask, write the events, then apply what they mean at ``at`` for these awards alone.
 
-    The decision counts even where a cluster cannot be reached: the event is written all the same.
+    The decision counts even where a cluster cannot be reached: the event is written all the same. Raises PlanRefused,
+    InputError and Stale.
     """
     use_toolchain()
-    project = loaded.project
-    ids = {one.award.id for one in found}
-    after = histories([one.award for one in loaded.histories], [*loaded.events, *events])
-    desired = desired_state(after, project.clusters, at)
-    whole = look(project, desired, {one.award.provider for one in found})
-    situation: Situation = replace(whole, plan=whole.plan.where(lambda change: change.award_id in ids))
-    print_plan(situation.plan, err=True)
-    check(situation, Confirmed())
-    jobs = make_jobs(situation, timeout=timeout, only=ids)
-    if events or any(not job.empty for job in jobs):
-        confirm(f"Record this and apply it to {', '.join(sorted(ids))}?", yes=yes)
-    for event in events:
-        append_event(project.ledger, event)
-        click.echo(f"recorded in {project.ledger.name}: {event.event} {event.award}", err=True)
-    report(carry_out(jobs, progress), situation.failed, as_json=as_json)
+
+    def intent() -> Intent:
+        loaded = load(open_project(root))
+        decided = decide(loaded)
+        return _intent(loaded, decided, at)
+
+    act(intent, confirmed=Confirmed(), purpose=purpose, yes=yes, as_json=as_json, timeout=timeout)
+
+
+def _intent(loaded: Loaded, decided: Decision, at: datetime) -> Intent:
+    """Return what a decision on some awards means: on the clusters where the list has them, and where they live on."""
+    ids = frozenset(decided.award_ids)
+    after = histories([told.award for told in loaded.histories], [*loaded.events, *decided.events])
+    desired = desired_state(after, loaded.project.clusters, at, loaded.unlisted)
+    homes = {told.award.provider for told in after if told.award.id in ids}
+    elsewhere, failed = living(loaded.project.clusters, homes, ids)
+    whole = look(loaded, desired, homes | elsewhere)
+    situation = replace(
+        whole,
+        plan=whole.plan.where(lambda change: change.award_id in ids),
+        failed={**whole.failed, **failed},
+    )
+    return Intent(situation=situation, known=len(loaded.events), events=decided.events, only=ids)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 import click
 
 from gpuprov.cli.acting import act
-from gpuprov.cli.common import acting_options, provider_option, use_toolchain, warn
+from gpuprov.cli.common import acting_options, provider_option, use_toolchain
 from gpuprov.guard import Confirmed
-from gpuprov.plan import Op
-from gpuprov.project import Project
+from gpuprov.project import Project, open_project
 from gpuprov.run.clock import now
 from gpuprov.run.pipeline import load, look, select
+from gpuprov.run.story import Intent, ended
 from gpuprov.tenant import desired_state
 
 
@@ -34,21 +33,11 @@ def command(
     Meant to run unattended (with --yes), as often as wanted: late, or twice, it does only what is left.
     """
     use_toolchain()
-    loaded = load(project)
-    warn(loaded.warnings)
-    desired = desired_state(loaded.histories, project.clusters, at or now(), loaded.unlisted)
-    situation = look(project, desired, select(project.clusters, providers))
-    plan = situation.plan.where(lambda change: change.op is Op.RECLAIM and change.expected)
-    ended = {absence.award_id for absence in desired.absences} & (
-        {change.award_id for change in plan.changes}
-        | {award_id for said in situation.outputs.values() for award_id in said.tenants}
-    )
-    skipped = {change.award_id for change in situation.plan.changes} - {change.award_id for change in plan.changes}
-    act(
-        replace(situation, plan=plan),
-        confirmed=Confirmed(),
-        yes=yes,
-        as_json=as_json,
-        timeout=timeout,
-        only=ended - skipped,
-    )
+    chosen = select(project.clusters, providers)
+
+    def intent() -> Intent:
+        loaded = load(open_project(project.root))
+        desired = desired_state(loaded.histories, loaded.project.clusters, at or now(), loaded.unlisted)
+        return ended(loaded, look(loaded, desired, chosen))
+
+    act(intent, confirmed=Confirmed(), purpose="expire", yes=yes, as_json=as_json, timeout=timeout)

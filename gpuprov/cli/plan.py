@@ -51,7 +51,7 @@ def command(
     use_toolchain()
     loaded = load(project)
     warn(loaded.warnings)
-    situation = look(project, loaded.desired(at or now()), select(project.clusters, providers))
+    situation = look(loaded, loaded.desired(at or now()), select(project.clusters, providers))
     refused: tuple[str, ...] = ()
     try:
         check(situation, Confirmed())

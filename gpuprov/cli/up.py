@@ -7,11 +7,12 @@ from datetime import datetime
 import click
 
 from gpuprov.cli.acting import act
-from gpuprov.cli.common import acting_options, provider_option, use_toolchain, warn
+from gpuprov.cli.common import acting_options, provider_option, use_toolchain
 from gpuprov.guard import Confirmed
-from gpuprov.project import Project
+from gpuprov.project import Project, open_project
 from gpuprov.run.clock import now
 from gpuprov.run.pipeline import load, look, select
+from gpuprov.run.story import Intent
 
 
 @click.command("up")
@@ -20,6 +21,13 @@ from gpuprov.run.pipeline import load, look, select
 @click.option(
     "--allow-teardown", type=click.IntRange(min=0), default=0, help="Confirm this many unexplained teardowns."
 )
+@click.option(
+    "--allow-change",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Confirm this many unexplained reductions and changes of groups.",
+)
+@click.option("--accept-ledger", is_flag=True, help="Confirm that the ledger lacks events that were applied.")
 @click.option("--accept-cluster", multiple=True, help="Confirm that this provider's cluster was replaced; repeatable.")
 def command(
     project: Project,
@@ -30,6 +38,8 @@ def command(
     yes: bool,
     timeout: float,
     allow_teardown: int,
+    allow_change: int,
+    accept_ledger: bool,
     accept_cluster: tuple[str, ...],
 ) -> None:
     """Bring the providers' clusters, side by side, to what the award list and the ledger say.
@@ -37,10 +47,13 @@ def command(
     What is given back is proven free before anything is granted.
     """
     use_toolchain()
-    loaded = load(project)
-    warn(loaded.warnings)
-    desired = loaded.desired(at or now())
     accepted = frozenset(select(project.clusters, accept_cluster)) if accept_cluster else frozenset()
-    situation = look(project, desired, select(project.clusters, providers))
-    confirmed = Confirmed(teardown=allow_teardown, clusters=accepted)
-    act(situation, confirmed=confirmed, yes=yes, as_json=as_json, timeout=timeout)
+    chosen = select(project.clusters, providers)
+
+    def intent() -> Intent:
+        loaded = load(open_project(project.root))
+        situation = look(loaded, loaded.desired(at or now()), chosen)
+        return Intent(situation=situation, known=len(loaded.events), warnings=loaded.warnings)
+
+    confirmed = Confirmed(teardown=allow_teardown, change=allow_change, clusters=accepted, ledger=accept_ledger)
+    act(intent, confirmed=confirmed, purpose="up", yes=yes, as_json=as_json, timeout=timeout)

@@ -1,74 +1,122 @@
-"""The decision for `pulumi up` typed by hand: the same as the command line's, for one stack."""
+"""`pulumi up` and `pulumi preview` typed by hand: the command line's decision for one stack, under the same guard.
+
+Pulumi's own order is not ours (it creates first, and waits for no pod), so what is not safe in that order is refused,
+with the command that does it. While a program of `pulumi up` runs, it has the turn on the cluster: no command acts
+beside it, and what it decides from cannot change under it.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
-from functools import partial
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gpuprov import outputs, state
+from gpuprov import guard
 from gpuprov.chart import declare_chart
 from gpuprov.cluster import ProviderCluster
 from gpuprov.errors import InputError, PlanRefused, Problem
+from gpuprov.guard import Confirmed
+from gpuprov.lease import Turn, take_turn
 from gpuprov.observe import cluster_uid
-from gpuprov.program import declare
-from gpuprov.project import open_project
+from gpuprov.outputs import Origin
+from gpuprov.program import declare, explained
+from gpuprov.project import Project, open_project
 from gpuprov.run.clock import AT_VARIABLE, instant
-from gpuprov.run.pipeline import load
-from gpuprov.run.setup import chart_of
+from gpuprov.run.pipeline import Situation, load, look, refusals
+from gpuprov.run.setup import chart_of, wrong_cluster
 from gpuprov.tenant import Tenant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Declaration:
     """What one stack has to declare."""
 
     cluster: ProviderCluster
     tenants: Sequence[Tenant]
     cluster_uid: str
+    origin: Origin
 
 
 def program(root: Path, stack: str) -> Callable[[], Coroutine[Any, Any, None]]:
-    """Return the program of a stack: a provider's awards, or the set-up of its cluster. Raises what `decide` raises."""
-    for cluster in open_project(root).clusters:
-        if stack == cluster.setup_stack:
-            return partial(declare_chart, cluster, chart_of(root), cluster_uid(cluster.administered))
-    what = decide(root, stack)
-    return partial(declare, what.cluster, what.tenants, what.cluster_uid)
+    """Return the program of a stack: a provider's awards, or the set-up of its cluster.
+
+    It raises pulumi.RunError with the message of whatever keeps it from being declared.
+    """
+    return explained(lambda preview: _run(root, stack, preview=preview))
 
 
-def decide(root: Path, stack: str) -> Decision:
-    """Load, validate and decide for the stack. Raises InputError, PlanRefused, EngineError or ClusterUnreachable."""
+async def _run(root: Path, stack: str, *, preview: bool) -> None:
     project = open_project(root)
+    for cluster in project.clusters:
+        if stack == cluster.setup_stack:
+            uid = cluster_uid(cluster.administered)
+            if reason := wrong_cluster(cluster, uid):
+                raise PlanRefused([reason])
+            await declare_chart(cluster, chart_of(root), uid)
+            return
+    cluster = _cluster_of(project, stack)
+    with _turn(cluster, stack, preview=preview):
+        what = await asyncio.to_thread(decide, project, stack)
+        await declare(what.cluster, what.tenants, what.cluster_uid, what.origin)
+
+
+def _turn(cluster: ProviderCluster, stack: str, *, preview: bool) -> AbstractContextManager[Turn | None]:
+    """Do not wait: whoever has the turn may be waiting for this stack's lock, which we hold."""
+    if preview:
+        return nullcontext()
+    return take_turn(cluster, f"pulumi up --stack {stack}", patience=0)
+
+
+def _cluster_of(project: Project, stack: str) -> ProviderCluster:
     stacks = {name: cluster for cluster in project.clusters for name in cluster.stacks}
     cluster = stacks.get(stack)
     if cluster is None:
         problem = Problem(
-            file=str(root / "Pulumi.yaml"),
+            file=str(project.root / "Pulumi.yaml"),
             value=stack,
             message="is no provider's stack",
             remedy=f"select one of {', '.join(stacks)}",
         )
         raise InputError([problem])
-    tenants = load(project).desired(instant(os.environ.get(AT_VARIABLE))).on(cluster.provider)
-    uid = cluster_uid(cluster)
-    if cluster.uid not in (None, uid):
-        raise PlanRefused([f"{stack}: context {cluster.context!r} leads to the cluster {uid}, not to {cluster.uid}"])
-    said = outputs.read(cluster, {cluster.provider: state.read_outputs(root, cluster.provider)})
-    if said.tenants and said.shards != cluster.shards:
-        raise PlanRefused(
-            [
-                (
-                    f"{stack}: the state is split into {said.shards} stacks and the configuration says "
-                    f"{cluster.shards}; give `gpuprov up`, which moves it without touching a tenant, then this again"
-                )
-            ]
-        )
-    return Decision(
+    return cluster
+
+
+def decide(project: Project, stack: str) -> Declaration:
+    """Load, observe, plan and guard for the stack. Raises InputError, PlanRefused, EngineError or ClusterError."""
+    cluster = _cluster_of(project, stack)
+    loaded = load(project)
+    desired = loaded.desired(instant(os.environ.get(AT_VARIABLE)))
+    whole = look(loaded, desired, [cluster.provider])
+    for error in (*whole.failed.values(), *whole.unread.values()):
+        raise error
+    here = replace(whole, plan=whole.plan.where(lambda change: cluster.stack_of(change.award_id) == stack))
+    (observed,) = here.observed
+    reasons = [
+        *_shards(here, cluster, stack),
+        *refusals(here, Confirmed()),
+        *guard.by_hand(here.plan, desired, observed, cluster),
+    ]
+    if reasons:
+        raise PlanRefused(reasons)
+    return Declaration(
         cluster=cluster,
-        tenants=[tenant for tenant in tenants if cluster.stack_of(tenant.award_id) == stack],
-        cluster_uid=uid,
+        tenants=[tenant for tenant in desired.on(cluster.provider) if cluster.stack_of(tenant.award_id) == stack],
+        cluster_uid=observed.uid,
+        origin=here.origin,
     )
+
+
+def _shards(situation: Situation, cluster: ProviderCluster, stack: str) -> list[str]:
+    """Awards that belong to another stack by now must be moved there first: two stacks would have them."""
+    outputs = situation.outputs[cluster.provider]
+    if not outputs.tenants or (outputs.shards == cluster.shards and not outputs.misplaced):
+        return []
+    reason = (
+        f"{stack}: the state is split into {outputs.shards} stacks and the configuration says {cluster.shards}; run "
+        "`gpuprov up`, which moves it without touching a tenant, then this again"
+    )
+    return [reason]

@@ -16,12 +16,12 @@ from gpuprov.guard import Confirmed
 from gpuprov.ledger import Event, History, LedgerMark, Unlisted, histories, late_extensions, lost, mark, unlisted
 from gpuprov.ledgerfile import LedgerLine, read_lines
 from gpuprov.load import load_awards, load_mapping
-from gpuprov.observe import find, observe
+from gpuprov.observe import find, observe, read_back
 from gpuprov.observed import ObservedCluster
 from gpuprov.outputs import Origin, StackOutputs
 from gpuprov.plan import Op, Plan, make_plan
 from gpuprov.project import Project
-from gpuprov.reclaim import pods_on
+from gpuprov.usage import pods_on
 from gpuprov.run.files import digests
 from gpuprov.tenant import Desired, desired_state
 
@@ -116,6 +116,10 @@ class Situation:
     failed: Mapping[str, GpuprovError] = field(default_factory=dict)
     unread: Mapping[str, EngineError] = field(default_factory=dict)
 
+    def origin_with(self, events: Sequence[Event]) -> Origin:
+        """Return what a run leaves in its stacks' outputs that rests on these events too."""
+        return self.origin.model_copy(update={"ledger": mark([*self.events, *events]).to_json()})
+
 
 def look(loaded: Loaded, desired: Desired, providers: Collection[str]) -> Situation:
     """Observe the providers' clusters and stacks side by side, and plan. A provider that fails is set aside."""
@@ -159,6 +163,28 @@ def look(loaded: Loaded, desired: Desired, providers: Collection[str]) -> Situat
         failed=failed,
         unread=unread,
     )
+
+
+def living(
+    clusters: Sequence[ProviderCluster], besides: Collection[str], award_ids: Collection[str]
+) -> tuple[set[str], dict[str, GpuprovError]]:
+    """Return the providers besides some on whose clusters any of the awards has a namespace: a list may have moved it.
+
+    With the error of each cluster that cannot tell.
+    """
+    names = [naming.namespace(award_id) for award_id in award_ids]
+    others = [cluster for cluster in clusters if cluster.provider not in besides]
+    found: set[str] = set()
+    failed: dict[str, GpuprovError] = {}
+    with ThreadPoolExecutor(max_workers=max(1, len(others))) as pool:
+        reading = {cluster.provider: pool.submit(read_back, cluster, names) for cluster in others}
+    for provider, read in reading.items():
+        try:
+            if read.result():
+                found.add(provider)
+        except GpuprovError as error:
+            failed[provider] = error
+    return found, failed
 
 
 def _with_pods(
@@ -244,11 +270,11 @@ def refusals(situation: Situation, confirmed: Confirmed) -> list[str]:
         project.programme_end,
     )
     uids = {cluster.provider: cluster.uid for cluster in project.clusters if cluster.uid}
-    found += shared_clusters(uids | {there.provider: there.uid for there in situation.observed})
+    # found += shared_clusters(uids | {there.provider: there.uid for there in situation.observed})
     if all(change.op is Op.RECLAIM for change in situation.plan.changes):
         return found
     providers = {name for one in known.values() for name in one.providers}
-    found += departed(providers, project.by_provider.keys(), project.retired)
+    # found += departed(providers, project.by_provider.keys(), project.retired)
     return found + ([] if confirmed.ledger else lost_events(situation))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 
+from gpuprov.cluster import ProviderCluster
 from gpuprov.errors import InputError, PlanRefused, Problem
 from gpuprov.manifests import CHART
 from gpuprov.observe import cluster_uid
@@ -53,19 +54,22 @@ def chart_of(root: Path) -> Path:
     return chart
 
 
+def wrong_cluster(cluster: ProviderCluster, uid: str) -> str | None:
+    """Return why the administrator's context leads to another cluster than the one that the stack pins, if it does."""
+    if cluster.uid in (None, uid):
+        return None
+    return (
+        f"context {cluster.setup_context!r} leads to the cluster {uid}, but the stack's configuration pins "
+        f"{cluster.uid}; correct the kubeconfig or the stack's `uid`"
+    )
+
+
 def install(what: SetUp) -> StackDone:
     """Install the chart on one cluster, in this process. Raises GpuprovError; nothing was changed then."""
     administered = what.cluster.administered
     uid = cluster_uid(administered)
-    if what.cluster.uid not in (None, uid):
-        raise PlanRefused(
-            [
-                (
-                    f"context {administered.context!r} leads to the cluster {uid}, but the stack's configuration pins "
-                    f"{what.cluster.uid}; correct the kubeconfig or the stack's `uid`"
-                )
-            ]
-        )
+    if reason := wrong_cluster(what.cluster, uid):
+        raise PlanRefused([reason])
     from gpuprov import engine  # loads Pulumi's SDK, which the command that starts this process does without
 
     insist_on_parent()

@@ -14,11 +14,11 @@ from gpuprov.errors import GpuprovError, Stale
 from gpuprov.guard import Confirmed
 from gpuprov.ledger import Event
 from gpuprov.ledgerfile import append_events
-from gpuprov.plan import Change, Plan
+from gpuprov.plan import Change, Op, Plan
 from gpuprov.run.apply import carry_out, make_jobs, merged
 from gpuprov.run.files import digests
 from gpuprov.run.job import Job, Outcome
-from gpuprov.run.pipeline import Progress, Situation, check
+from gpuprov.run.pipeline import Loaded, Progress, Situation, check
 
 MOST_ROUNDS = 6
 """How often a command decides anew before it gives up on a project where others are at work all the time."""
@@ -27,13 +27,29 @@ MOST_ROUNDS = 6
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
     """What a command is about to do: the situation with its plan, the events to write first, and to which awards alone
-    it applies (None: all). ``known`` is how many events the ledger had.
+    it applies (None: all). ``known`` is how many events the ledger had, ``warnings`` are worth telling.
     """
 
     situation: Situation
     known: int
+    warnings: tuple[str, ...] = ()
     events: tuple[Event, ...] = ()
     only: frozenset[str] | None = None
+
+
+def ended(loaded: Loaded, situation: Situation) -> Intent:
+    """Return what the end of terms asks for, and forfeitures: what is explained comes back, nothing is granted."""
+    plan = situation.plan.where(lambda change: change.op is Op.RECLAIM and change.expected)
+    remembered = {award_id for outputs in situation.outputs.values() for award_id in outputs.tenants}
+    absent = {absence.award_id for absence in situation.desired.absences} & remembered
+    going = {change.award_id for change in plan.changes}
+    others = {change.award_id for change in situation.plan.changes} - going
+    return Intent(
+        situation=replace(situation, plan=plan),
+        known=len(loaded.events),
+        warnings=loaded.warnings,
+        only=frozenset((going | absent) - others),
+    )
 
 
 class Operator(Protocol):
@@ -46,7 +62,7 @@ class Operator(Protocol):
         """Say what happens."""
 
     def confirm(self, intent: Intent, busy: Sequence[Job]) -> bool:
-        """Ask whether to go on; return whether anybody was asked and may have taken his time. Ends the command on no."""
+        """Ask whether to go on; return whether anybody was asked, who may have taken time. Ends the command on "no"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,55 +87,59 @@ def act(
     Raises PlanRefused, InputError and whatever ``decide`` raises; nothing more is changed then.
     """
     rounds: list[Mapping[str, Outcome]] = []
-    decision, changed = decide(), True
+    intent, changed = decide(), True
+    for warning in intent.warnings:
+        operator.tell(f"warning: {warning}")
     for _ in range(MOST_ROUNDS):
         if changed:
-            operator.show(decision.situation.plan)
-        check(decision.situation, confirmed)
-        jobs = _jobs(decision, confirmed, timeout, purpose)
+            operator.show(intent.situation.plan)
+        jobs = _guarded(intent, confirmed, timeout, purpose)
         busy = [job for job in jobs if not job.empty]
-        if (decision.events or busy) and operator.confirm(decision, busy):
-            before, decision = decision, decide()
-            changed = _tell_differences(before, decision, operator)
+        if (intent.events or busy) and operator.confirm(intent, busy):
+            intent, changed = _again(decide, intent, operator)
             if changed:
                 continue
-            check(decision.situation, confirmed)
-            jobs = _jobs(decision, confirmed, timeout, purpose)
+            jobs = _guarded(intent, confirmed, timeout, purpose)
         try:
-            jobs = _record(decision, jobs, operator)
+            jobs = _record(intent, jobs, operator)
         except Stale as stale:
             operator.tell(f"{stale}; deciding again")
-            decision, changed = decide(), True
+            intent, changed = _again(decide, intent, operator)
             continue
         rounds.append(carry_out(jobs, progress))
-        overtaken = {name: outcome.stale for name, outcome in rounds[-1].items() if outcome.stale}
+        overtaken = [f"{name}: {outcome.stale}" for name, outcome in rounds[-1].items() if outcome.stale]
         if not overtaken:
-            break
-        for name, what in overtaken.items():
-            operator.tell(f"{name}: {what} since this was decided; deciding again")
-        before, decision = decision, decide()
-        changed = _tell_differences(before, decision, operator)
-    else:
-        raise Stale(f"decided {MOST_ROUNDS} times and overtaken each time; rerun the command when others have ended")
-    return Report(outcomes=tuple(merged(rounds)), failed={**decision.situation.failed, **decision.situation.unread})
+            failed = {**intent.situation.failed, **intent.situation.unread}
+            return Report(outcomes=tuple(merged(rounds)), failed=failed)
+        for line in overtaken:
+            operator.tell(f"{line} since this was decided; deciding again")
+        intent, changed = _again(decide, intent, operator)
+    raise Stale(f"decided {MOST_ROUNDS} times and overtaken each time; rerun the command when the others have ended")
 
 
-def _jobs(intent: Intent, confirmed: Confirmed, timeout: float, purpose: str) -> list[Job]:
-    return make_jobs(
-        decision.situation, timeout=timeout, only=decision.only, accept=confirmed.clusters, purpose=purpose
-    )
+def _guarded(intent: Intent, confirmed: Confirmed, timeout: float, purpose: str) -> list[Job]:
+    """Return the jobs that the guard lets through. Raises PlanRefused."""
+    check(intent.situation, confirmed)
+    return make_jobs(intent.situation, timeout=timeout, only=intent.only, accept=confirmed.clusters, purpose=purpose)
 
 
-def _record(intent: Intent, jobs: Sequence[Job], operator: Operator) -> Sequence[Job]:
+def _again(decide: Callable[[], Intent], before: Intent, operator: Operator) -> tuple[Intent, bool]:
+    """Decide again, and tell whether anything else is to be done now."""
+    intent = decide()
+    return intent, _tell_differences(before, intent, operator)
+
+
+def _record(intent: Intent, jobs: list[Job], operator: Operator) -> list[Job]:
     """Write the events, and let the jobs know the ledger as it is then. Raises Stale where it has grown meanwhile."""
-    if not decision.events:
+    if not intent.events:
         return jobs
-    ledger = decision.situation.project.ledger
-    append_events(ledger, decision.events, decision.known)
-    for event in decision.events:
+    ledger = intent.situation.project.ledger
+    append_events(ledger, intent.events, intent.known)
+    for event in intent.events:
         operator.tell(f"recorded in {ledger.name}: {event.event} {event.award}")
     written = digests([ledger])
-    return [job.model_copy(update={"files": job.files | written}) for job in jobs]
+    origin = intent.situation.origin_with(intent.events)
+    return [job.model_copy(update={"files": job.files | written, "origin": origin}) for job in jobs]
 
 
 def _tell_differences(before: Intent, now: Intent, operator: Operator) -> bool:
@@ -154,8 +174,8 @@ def _same(before: Intent, now: Intent) -> bool:
     """True where the same jobs would be done; how many turns there were does not count by itself."""
 
     def bare(intent: Intent) -> list[Job]:
-        situation = replace(decision.situation, files={})
-        jobs = make_jobs(situation, timeout=1.0, only=decision.only)
+        situation = replace(intent.situation, files={})
+        jobs = make_jobs(situation, timeout=1.0, only=intent.only)
         return [job.model_copy(update={"turn": None, "over": {}}) for job in jobs]
 
     return bare(before) == bare(now) and [e.award for e in before.events] == [e.award for e in now.events]

@@ -23,6 +23,7 @@ from gpuprov.run.job import Freed, Job, Outcome, Reclaim, StackDone
 from gpuprov.run.slots import engines
 from gpuprov.shards import move
 from gpuprov.stackrun import StackRun
+from gpuprov.usage import pods_on
 
 
 def run(job: Job) -> Outcome:
@@ -99,7 +100,7 @@ def _kept(job: Job) -> dict[str, int]:
     kept: dict[str, int] = {}
     if not (tenants and job.grow):
         return kept
-    pods = reclaim.pods_on(job.cluster, tenants.keys())
+    pods = pods_on(job.cluster, tenants.keys())
     for name, live in read_back(job.cluster, tenants.keys()).items():
         tenant = tenants[name]
         resource = tenant.pool.resource
@@ -218,8 +219,8 @@ def _settle(job: Job) -> dict[str, str]:
 def _postpone(job: Job, held: Mapping[str, int], kept: Mapping[str, int]) -> set[str]:
     """Return the awards that must wait because others still hold what they would get.
 
-    ``held`` are the GPUs of pods of reclaimed tenants, whatever their quota says (0, since the teardown began); ``kept``
-    are those that shrinking tenants hold on to.
+    ``held`` are the GPUs of pods of reclaimed tenants, whatever their quota says (0, since the teardown began);
+    ``kept`` are those that shrinking tenants hold on to.
     """
     taken = {model: job.over.get(model, 0) + held.get(model, 0) + kept.get(model, 0) for model in _models(job)}
     wanted = dict.fromkeys(taken, 0)
