@@ -60,7 +60,7 @@ def check(  # noqa: PLR0917 (each is a part of the decision, and all are named a
         reasons += _wrong_cluster(there, cluster, known_uids.get(there.provider), confirmed)
         reasons += _over_capacity(plan, desired, cluster)
         reasons += _not_set_up(plan, there, cluster)
-        reasons += _broken_rules(plan, Bounds.of(cluster, desired.tenants, programme_end))
+        reasons += _broken_rules(plan, Bounds.of(cluster, desired.tenants, desired.at, programme_end))
     reasons += _mass_teardown(plan, observed, confirmed)
     if reasons:
         raise PlanRefused(reasons)
@@ -111,12 +111,13 @@ def _over_capacity(plan: Plan, desired: Desired, cluster: ProviderCluster) -> li
     for tenant in desired.on(cluster.provider):
         gpus = max(tenant.gpus, still.get(tenant.award_id, 0))
         held[tenant.pool.model] = held.get(tenant.pool.model, 0) + gpus
+    capacity = {pool.model: pool.capacity_at(desired.at) for pool in cluster.pools}
     return [
-        f"{cluster.provider} {pool.model}: {held[pool.model]} GPUs granted or still held by pods, "
-        f"{held[pool.model] - pool.capacity} more than the capacity of {pool.capacity}; "
+        f"{cluster.provider} {model}: {held[model]} GPUs granted or still held by pods, "
+        f"{held[model] - gpus} more than the capacity of {gpus}; "
         "forfeit or reduce awards, or wait for the pods to end"
-        for pool in cluster.pools
-        if held.get(pool.model, 0) > pool.capacity
+        for model, gpus in capacity.items()
+        if held.get(model, 0) > gpus
     ]
 
 

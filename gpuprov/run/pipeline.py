@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from gpuprov import guard, naming, outputs, state
-from gpuprov.capacity import Excess, excesses
+from gpuprov.capacity import Excess, excesses, lines, not_over
 from gpuprov.cluster import ProviderCluster, stack_names
 from gpuprov.errors import GpuprovError, InputError, PlanRefused, Problem
 from gpuprov.guard import Confirmed
@@ -37,9 +37,9 @@ class Loaded:
     warnings: tuple[str, ...]
 
     def desired(self, at: datetime) -> Desired:
-        """Return what should exist at an instant. Raises PlanRefused where a pool is exceeded at any time."""
-        if self.excesses:
-            raise PlanRefused([str(excess) for excess in self.excesses])
+        """Return what should exist at an instant. Raises PlanRefused where a pool is exceeded then or later."""
+        if exceeded := not_over(self.excesses, at):
+            raise PlanRefused(lines(exceeded))
         return desired_state(self.histories, self.project.clusters, at)
 
 

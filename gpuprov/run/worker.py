@@ -157,7 +157,7 @@ def _postpone(job: Job, held: Mapping[str, int]) -> set[str]:
     full = {
         pool.model
         for pool in job.cluster.pools
-        if held.get(pool.model) and held[pool.model] + wanted.get(pool.model, 0) > pool.capacity
+        if held.get(pool.model) and held[pool.model] + wanted.get(pool.model, 0) > pool.capacity_at(job.at)
     }
     return {tenant.award_id for tenant in job.tenants if tenant.award_id in job.grow and tenant.pool.model in full}
 
