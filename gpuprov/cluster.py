@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime
 from functools import lru_cache
 from hashlib import sha256
+from itertools import pairwise
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from gpuprov.award import SEOUL, midnight
 from gpuprov.gpu import GpuModel
 
 ProviderName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?$")]
@@ -74,16 +90,107 @@ class ContainerDefaults(_Config):
     )
 
 
+_WRITE_INSTANT = "write 2026-03-15T10:00+09:00, or 2026-03-15 for its midnight in Korea"
+
+
+def _instant(value: object) -> datetime | None:
+    """Return an instant in Korean time, of a day its midnight. YAML reads some texts as dates by itself."""
+    if value is None:
+        return None
+    try:
+        at = _as_written(value)
+        if at is not None and at.tzinfo is not None:
+            return at.astimezone(SEOUL)
+    except (ValueError, OverflowError):  # OverflowError: the calendar's first or last day, in another time zone
+        pass
+    raise PydanticCustomError("instant", f"is neither an instant with an offset nor a day: {_WRITE_INSTANT}")
+
+
+def _as_written(value: object) -> datetime | None:
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, date):
+        return midnight(value)
+    if not isinstance(value, str):
+        return None
+    try:
+        return midnight(date.fromisoformat(value))
+    except ValueError:
+        return datetime.fromisoformat(value)
+
+
+class CapacityStep(_Config):
+    """How many GPUs a pool has from an instant on. A pool's first step has no instant: it holds since ever."""
+
+    gpus: int = Field(ge=0, strict=True, description="GPUs of this model in this cluster")
+    start: Annotated[datetime | None, BeforeValidator(_instant)] = Field(
+        default=None, alias="from", description="the first instant at which the pool has so many"
+    )
+
+
+_COUNT: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=0, strict=True)])
+_STEPS: TypeAdapter[tuple[CapacityStep, ...]] = TypeAdapter(tuple[CapacityStep, ...])
+
+
+def _capacity(value: object, _: ValidatorFunctionWrapHandler) -> object:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return _COUNT.validate_python(value)
+    if not isinstance(value, (list, tuple)) or not value:
+        raise PydanticCustomError("capacity", "is neither a whole number of GPUs, 0 or more, nor a list of steps")
+    steps = _STEPS.validate_python(value)
+    if wrong := list(_out_of_order(steps)):
+        raise ValidationError.from_exception_data("capacity", wrong)
+    return steps
+
+
+def _out_of_order(steps: Sequence[CapacityStep]) -> Iterator[InitErrorDetails]:
+    def wrong(number: int, message: str) -> InitErrorDetails:
+        error = PydanticCustomError("steps", "{message}", {"message": message})
+        return InitErrorDetails(type=error, loc=(number, "from"), input=steps[number].start)
+
+    if steps[0].start is not None:
+        yield wrong(0, "the first step holds since ever: remove its `from`, or put a step without one before it")
+    for number, (before, step) in enumerate(pairwise(steps), start=1):
+        if step.start is None:
+            yield wrong(number, f"a step after the first needs a `from`: {_WRITE_INSTANT}")
+        elif before.start is not None and step.start <= before.start:
+            yield wrong(number, "is not later than the step before: write the steps in order of time")
+
+
+Capacity = Annotated[int | tuple[CapacityStep, ...], WrapValidator(_capacity)]
+"""GPUs of a pool: one number that holds always, or steps in order of time."""
+
+
 class GpuPool(_Config):
-    """The GPUs of one model in one cluster."""
+    """The GPUs of one model in one cluster.
+
+    ``capacity`` is as it was written; ask `capacity_at` how many GPUs there are.
+    """
 
     model: GpuModel
-    capacity: int = Field(ge=0, strict=True, description="GPUs of this model in this cluster")
+    capacity: Capacity = Field(description="GPUs of this model in this cluster, or steps of them")
     resource: Resource = Field(default="nvidia.com/gpu", description="the device plugin's resource name")
     node_label: dict[str, str] = Field(
         alias="nodeLabel", min_length=1, max_length=1, description="the label that tells this model's nodes"
     )
     per_gpu: PerGpu = Field(default=PerGpu(), alias="perGpu")
+
+    @property
+    def steps(self) -> tuple[CapacityStep, ...]:
+        """The capacity over time, in order; the first step has no start. A plain number is one step."""
+        return (CapacityStep(gpus=self.capacity),) if isinstance(self.capacity, int) else self.capacity
+
+    def capacity_at(self, at: datetime) -> int:
+        """Return how many GPUs the pool has at an (aware) instant."""
+        return self.steps[self._step_at(at)].gpus
+
+    def span_at(self, at: datetime) -> tuple[datetime | None, datetime | None]:
+        """Return the half-open span around an instant in which one step holds; None where it has no bound."""
+        steps, number = self.steps, self._step_at(at)
+        return steps[number].start, steps[number + 1].start if number + 1 < len(steps) else None
+
+    def _step_at(self, at: datetime) -> int:
+        return sum(step.start is not None and step.start <= at for step in self.steps)
 
 
 class ProviderCluster(_Config):
@@ -117,6 +224,10 @@ class ProviderCluster(_Config):
         if len(set(models)) != len(models):
             raise ValueError("each GPU model needs exactly one pool; add up the capacities")
         return self
+
+    def capacity_at(self, at: datetime) -> dict[GpuModel, int]:
+        """Return how many GPUs each pool has at an (aware) instant."""
+        return {pool.model: pool.capacity_at(at) for pool in self.pools}
 
     def pool(self, model: GpuModel) -> GpuPool | None:
         """Return the pool of ``model``, or None where this cluster has none."""

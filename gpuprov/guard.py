@@ -82,7 +82,7 @@ def reasons(  # noqa: PLR0917 (as `check`)
         found += _wrong_cluster(there, cluster, known_uids.get(there.provider), confirmed)
         found += _over_capacity(plan, desired, there, cluster)
         found += _not_set_up(plan, there, cluster)
-        found += _broken_rules(plan, Bounds.of(cluster, desired.tenants, programme_end))
+        found += _broken_rules(plan, Bounds.of(cluster, desired.tenants, desired.at, programme_end))
     return found + _mass_changes(plan, observed, confirmed)
 
 
@@ -104,11 +104,10 @@ def by_hand(plan: Plan, desired: Desired, observed: ObservedCluster, cluster: Pr
         return found
     held = held_after(plan, desired, observed, cluster, lowered_first=False)
     return found + [
-        f"{cluster.provider} {pool.model}: what is granted would rest on GPUs that the same run frees "
-        f"({held[pool.model]} of {pool.capacity} until then); run `gpuprov up --provider {cluster.provider}`, "
-        "which frees them first"
-        for pool in cluster.pools
-        if held[pool.model] > pool.capacity
+        f"{cluster.provider} {model}: what is granted would rest on GPUs that the same run frees ({held[model]} of "
+        f"{gpus} until then); run `gpuprov up --provider {cluster.provider}`, which frees them first"
+        for model, gpus in cluster.capacity_at(desired.at).items()
+        if held[model] > gpus
     ]
 
 
@@ -151,11 +150,11 @@ def _over_capacity(plan: Plan, desired: Desired, there: ObservedCluster, cluster
         return []
     held = held_after(plan, desired, there, cluster)
     return [
-        f"{cluster.provider} {pool.model}: {held[pool.model]} GPUs granted or still held by pods, "
-        f"{held[pool.model] - pool.capacity} more than the capacity of {pool.capacity}; "
+        f"{cluster.provider} {model}: {held[model]} GPUs granted or still held by pods, "
+        f"{held[model] - gpus} more than the capacity of {gpus}; "
         "forfeit or reduce awards, or wait for the pods to end"
-        for pool in cluster.pools
-        if held[pool.model] > pool.capacity
+        for model, gpus in cluster.capacity_at(desired.at).items()
+        if held[model] > gpus
     ]
 
 

@@ -6,7 +6,7 @@ must know the other providers to tell an unknown supplier from one of another st
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -135,7 +135,7 @@ def _read_yaml(path: Path, problems: list[Problem]) -> Mapping[str, Any]:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         problems.append(Problem(file=str(path), message=f"cannot be read ({error.strerror})", remedy="check the path"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8, or a date that the calendar does not have
         problems.append(Problem(file=str(path), message=f"is no valid YAML ({error})", remedy="correct the file"))
     else:
         if isinstance(data, dict):
@@ -164,6 +164,7 @@ def _read_cluster(path: Path, project: str, problems: list[Problem]) -> Provider
     try:
         return ProviderCluster.model_validate({"provider": provider, **_mapping(value)})
     except ValidationError as error:
+        errors = error.errors()
         problems.extend(
             Problem(
                 file=str(path),
@@ -172,6 +173,12 @@ def _read_cluster(path: Path, project: str, problems: list[Problem]) -> Provider
                 message=one["msg"],
                 remedy="see docs/configuration.md",
             )
-            for one in error.errors()
+            for one in errors
+            if not _follows(one["loc"], [other["loc"] for other in errors])
         )
         return None
+
+
+def _follows(place: tuple[int | str, ...], places: Sequence[tuple[int | str, ...]]) -> bool:
+    """Tell whether something in the same list or mapping is wrong: without it, pydantic calls a list too short."""
+    return any(len(other) > len(place) and other[: len(place)] == place for other in places)

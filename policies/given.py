@@ -43,7 +43,7 @@ def read(root: Path, stack: str, at: datetime) -> Given:
     tenants = desired_state(histories(awards, read_ledger(project.ledger)), project.clusters, at).on(cluster.provider)
     others = (tenant for tenant in tenants if cluster.stack_of(tenant.award_id) != stack)
     return Given(
-        bounds=Bounds.of(cluster, tenants, project.programme_end),
+        bounds=Bounds.of(cluster, tenants, at, project.programme_end),
         elsewhere=[one for tenant in others for one in tenant_manifests(tenant, cluster)],
     )
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import datetime
 
 import click
 
 from gpuprov.cli.common import (
     Exit,
+    at_option,
     fail,
     json_option,
     print_json,
@@ -21,6 +23,7 @@ from gpuprov.cli.output import table
 from gpuprov.errors import ToolchainError
 from gpuprov.preflight import Result
 from gpuprov.project import Project
+from gpuprov.run.clock import now
 from gpuprov.run.pipeline import load, select
 from gpuprov.run.preflight import run_preflight
 
@@ -28,9 +31,10 @@ from gpuprov.run.preflight import run_preflight
 @click.command("preflight")
 @reports_errors
 @project_option
+@at_option
 @provider_option
 @json_option
-def command(project: Project, providers: tuple[str, ...], *, as_json: bool) -> None:
+def command(project: Project, at: datetime | None, providers: tuple[str, ...], *, as_json: bool) -> None:
     """Check providers' clusters before awards are put on them; say what to do about each failing line.
 
     Changes nothing: what it asks a server to write is a dry run. Ends with 1 where a check failed, warnings do not
@@ -39,7 +43,7 @@ def command(project: Project, providers: tuple[str, ...], *, as_json: bool) -> N
     chosen = select(project.clusters, providers)
     loaded = load(project)
     warn(loaded.warnings)
-    reports, unreached = run_preflight(loaded, chosen, pulumi=_no_pulumi())
+    reports, unreached = run_preflight(loaded, chosen, at or now(), pulumi=_no_pulumi())
     lines = [(report.provider, finding) for report in reports for finding in report.findings]
     if as_json:
         findings = [{"provider": provider} | asdict(finding) for provider, finding in lines]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import click
 
 from gpuprov.cli.common import (
     Exit,
+    at_option,
     fail,
     json_option,
     print_json,
@@ -17,6 +19,7 @@ from gpuprov.cli.common import (
 )
 from gpuprov.cli.output import table
 from gpuprov.project import Project
+from gpuprov.run.clock import now
 from gpuprov.run.pipeline import select
 from gpuprov.run.status import PoolStatus, read_status
 
@@ -24,14 +27,15 @@ from gpuprov.run.status import PoolStatus, read_status
 @click.command("status")
 @reports_errors
 @project_option
+@at_option
 @provider_option
 @json_option
-def command(project: Project, providers: tuple[str, ...], *, as_json: bool) -> None:
+def command(project: Project, at: datetime | None, providers: tuple[str, ...], *, as_json: bool) -> None:
     """Show what each pool has, what quotas grant of it, what pods hold, and what is free.
 
     In GPUs of the model and in H100-equivalents; spare A100 that make no whole H100 count as none.
     """
-    pools, failed = read_status(project, select(project.clusters, providers))
+    pools, failed = read_status(project, select(project.clusters, providers), at or now())
     if as_json:
         rows: list[dict[str, Any]] = [pool.to_json() for pool in pools]
         print_json({"pools": rows, "failed": {name: str(error) for name, error in failed.items()}})

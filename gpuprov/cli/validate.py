@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from gpuprov.award import Status
-from gpuprov.capacity import peak
-from gpuprov.cli.common import json_option, print_json, project_option, reports_errors, warn
+from gpuprov.capacity import MOST_LINES, Excess, lines, not_over, peak
+from gpuprov.cli.common import (
+    Exit,
+    at_option,
+    error_json,
+    error_text,
+    fail,
+    json_option,
+    print_json,
+    project_option,
+    reports_errors,
+    warn,
+)
 from gpuprov.cli.output import table
 from gpuprov.errors import PlanRefused
 from gpuprov.load import json_schema
 from gpuprov.project import Project
+from gpuprov.run.clock import now
 from gpuprov.run.pipeline import Loaded, load
 
 
@@ -28,6 +42,7 @@ def _print_schema(ctx: click.Context, param: click.Parameter, value: bool) -> No
 @reports_errors
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @project_option
+@at_option
 @json_option
 @click.option(
     "--schema",
@@ -37,17 +52,19 @@ def _print_schema(ctx: click.Context, param: click.Parameter, value: bool) -> No
     callback=_print_schema,
     help="Print the JSON schema of an award list and stop.",
 )
-def command(project: Project, files: tuple[Path, ...], *, as_json: bool) -> None:
+def command(project: Project, at: datetime | None, files: tuple[Path, ...], *, as_json: bool) -> None:
     """Check award lists (those of the project, or FILES instead) with the ledger. Touches no cluster.
 
     Every problem is reported at once, with file, row, column, value and remedy. Exits with 4 where a provider's
-    capacity is exceeded at any instant.
+    capacity is exceeded now or later; what is over is a warning.
     """
+    at = at or now()
     loaded = load(replace(project, awards=files) if files else project)
-    warn(loaded.warnings)
-    if loaded.excesses:
-        raise PlanRefused([str(excess) for excess in loaded.excesses])
-    peaks = _peaks(loaded)
+    exceeded = not_over(loaded.excesses, at)
+    warn((*loaded.warnings, *_past([excess for excess in loaded.excesses if excess.end <= at])))
+    if exceeded:
+        _refuse(exceeded, as_json=as_json)
+    peaks = _peaks(loaded, at)
     selected = sum(one.award.status is Status.SELECTED for one in loaded.histories)
     forfeited = sum(one.forfeited is not None for one in loaded.histories)
     if as_json:
@@ -58,14 +75,32 @@ def command(project: Project, files: tuple[Path, ...], *, as_json: bool) -> None
     table(["provider", "model", "capacity", "highest allocation"], [tuple(peak.values()) for peak in peaks])
 
 
-def _peaks(loaded: Loaded) -> list[dict[str, Any]]:
+def _past(over: Sequence[Excess]) -> list[str]:
+    remedy = "it is over and stops nothing; if the pool had more GPUs then, write its capacity as steps"
+    told = [f"{excess.fact}; {remedy}" for excess in over[:MOST_LINES]]
+    return [*told, f"and {len(over) - MOST_LINES} more that are over"] if len(over) > MOST_LINES else told
+
+
+def _refuse(exceeded: Sequence[Excess], *, as_json: bool) -> NoReturn:
+    """End as PlanRefused does, with every interval in the document and with as many as one can read in the text."""
+    if as_json:
+        print_json(error_json(PlanRefused([str(excess) for excess in exceeded])))
+    click.echo(error_text(PlanRefused(lines(exceeded))), err=True)
+    fail(Exit.REFUSED)
+
+
+def _peaks(loaded: Loaded, at: datetime) -> list[dict[str, Any]]:
+    """Each pool's capacity at the instant, and its highest allocation while that capacity holds."""
     allocations = [part for one in loaded.histories for part in one.allocations]
     return [
         {
             "provider": cluster.provider,
             "model": str(pool.model),
-            "capacity": pool.capacity,
-            "peak": peak(part for part in allocations if (part.provider, part.model) == (cluster.provider, pool.model)),
+            "capacity": pool.capacity_at(at),
+            "peak": peak(
+                (part for part in allocations if (part.provider, part.model) == (cluster.provider, pool.model)),
+                *pool.span_at(at),
+            ),
         }
         for cluster in loaded.project.clusters
         for pool in cluster.pools

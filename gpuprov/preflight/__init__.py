@@ -6,6 +6,7 @@ Reads nothing and knows no clock: `gpuprov.survey` reads the facts. Each module 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from gpuprov.cluster import ProviderCluster
 from gpuprov.preflight import admission, clock, identity, names, nodes, plugin, policies, rights, role, version
@@ -19,13 +20,15 @@ def examine(
     cluster: ProviderCluster,
     facts: Facts,
     *,
+    at: datetime,
     peaks: Mapping[str, int],
     known: str | Unread | None = None,
     chart: str | None = None,
 ) -> list[Finding]:
     """Return every finding on a cluster, in the order of the table.
 
-    ``peaks`` are the GPUs that the award lists need at most, by model; ``known`` is the cluster's UID according to
+    ``at`` is the instant whose capacity counts; ``peaks`` are the GPUs that the award lists need at most while it
+    holds, by model; ``known`` is the cluster's UID according to
     the stack's last run; ``chart`` the version of the chart that the project has.
     """
     findings = [*version.check(facts.version), *clock.check(facts.clock), *_identity(cluster, facts, known)]
@@ -36,7 +39,7 @@ def examine(
         findings += rights.check(facts.who, facts.rights)
     return [
         *findings,
-        *_nodes(cluster, facts, peaks),
+        *_nodes(cluster, facts, peaks, at),
         *admission.check(facts),
         *policies.check(facts.policies, facts.bindings, chart),
         *role.check(facts.tenant_role),
@@ -50,13 +53,13 @@ def _identity(cluster: ProviderCluster, facts: Facts, known: str | Unread | None
     return identity.check(cluster, facts.uid, known)
 
 
-def _nodes(cluster: ProviderCluster, facts: Facts, peaks: Mapping[str, int]) -> list[Finding]:
+def _nodes(cluster: ProviderCluster, facts: Facts, peaks: Mapping[str, int], at: datetime) -> list[Finding]:
     """What needs the nodes cannot be judged without them: a cluster whose GPUs nobody has seen is not fit."""
     if isinstance(facts.nodes, Unread):
         seen = f"the nodes cannot be seen: {facts.nodes.reason}"
         return [failed(nodes.CHECK, seen, "let the identity list nodes: capacity and resource names are not checked")]
     there = nodes.read(facts.nodes)
-    findings = [*nodes.check(cluster, there), *nodes.capacity(cluster, there, peaks)]
+    findings = [*nodes.check(cluster, there), *nodes.capacity(cluster, there, peaks, at)]
     return [
         *findings,
         *names.check(cluster, there, facts.device_classes, facts.resource_slices),

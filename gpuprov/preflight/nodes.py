@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from gpuprov.award import SEOUL
 from gpuprov.cluster import GpuPool, ProviderCluster
 from gpuprov.preflight.finding import Finding, counted, failed, ok, some, warning
 from gpuprov.quantity import whole
@@ -79,37 +81,44 @@ def check(cluster: ProviderCluster, nodes: Sequence[Node]) -> list[Finding]:
     return findings
 
 
-def capacity(cluster: ProviderCluster, nodes: Sequence[Node], peaks: Mapping[str, int]) -> list[Finding]:
+def capacity(cluster: ProviderCluster, nodes: Sequence[Node], peaks: Mapping[str, int], at: datetime) -> list[Finding]:
     """Compare the GPUs that can be scheduled with the configured capacity and the award lists' highest demand.
 
-    ``peaks`` are GPUs by the model's name. A GPU counts where it is allocatable on a ready, schedulable node of the
-    pool.
+    ``peaks`` are GPUs by the model's name, ``at`` is the instant whose capacity counts. A GPU counts where it is
+    allocatable on a ready, schedulable node of the pool.
     """
     return [
-        _capacity(pool, [node for node in nodes if node.of(pool)], peaks.get(pool.model, 0)) for pool in cluster.pools
+        _capacity(pool, [node for node in nodes if node.of(pool)], peaks.get(pool.model, 0), at)
+        for pool in cluster.pools
     ]
 
 
-def _capacity(pool: GpuPool, nodes: Sequence[Node], peak: int) -> Finding:
+def _capacity(pool: GpuPool, nodes: Sequence[Node], peak: int, at: datetime) -> Finding:
+    configured = pool.capacity_at(at)
     usable = [node for node in nodes if not node.obstacle]
     there = sum(node.offers.get(pool.resource, 0) for node in usable)
     seen = (
         f"{pool.model}: {there} {pool.resource} on {counted(len(usable), 'node')}; "
-        f"configured {pool.capacity}, awarded at most {peak}"
+        f"configured {configured}, awarded at most {peak}"
     )
     out = [f"{node.name} ({node.obstacle})" for node in nodes if node.obstacle]
     if out:
         seen += f"; not counted: {some(out)}"
-    if there < max(peak, pool.capacity):
+    if there < max(peak, configured):
         back = "bring the nodes back" if out else "find the nodes or GPUs that are missing"
-        less = f"set the pool's capacity to {there}"
+        less = _from_now_on(there, at)
         if there < peak:
             less += " and take awards from it: forfeit or reduce them, or move them to another provider"
         return failed(CAPACITY, seen, f"{back}, or {less}")
-    if there > pool.capacity:
-        remedy = f"set the pool's capacity to {there}, if all of them are for awards"
-        return warning(CAPACITY, seen, remedy)
+    if there > configured:
+        return warning(CAPACITY, seen, f"{_from_now_on(there, at)}, if all of them are for awards")
     return ok(CAPACITY, seen)
+
+
+def _from_now_on(gpus: int, at: datetime) -> str:
+    """Advise a step and not another number: that would speak of the past too, which awards cannot be taken from."""
+    start = at.astimezone(SEOUL).isoformat(timespec="minutes")
+    return f"set the pool's capacity to {gpus} from now on with a step `{{gpus: {gpus}, from: {start}}}`"
 
 
 def _node(metadata: Mapping[str, Any], spec: Mapping[str, Any], status: Mapping[str, Any]) -> Node:

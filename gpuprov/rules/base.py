@@ -28,17 +28,19 @@ class Rule(StrEnum):
 class Bounds:
     """What was given, and no program may exceed.
 
-    ``awards`` are the tenants of the provider's cluster by their namespaces. ``gpu_keys`` are the keys of a quota that
+    ``at`` is the instant for which the tenants were decided; the pools' capacity of that instant counts. ``awards`` are
+    the tenants of the provider's cluster by their namespaces. ``gpu_keys`` are the keys of a quota that
     lead to a GPU there. ``programme_end`` is the first instant that no term may reach into.
     """
 
     cluster: ProviderCluster
+    at: datetime
     awards: Mapping[str, Tenant]
     gpu_keys: Sequence[str]
     programme_end: datetime
 
     @classmethod
-    def of(cls, cluster: ProviderCluster, tenants: Iterable[Tenant], programme_end: datetime) -> Bounds:
+    def of(cls, cluster: ProviderCluster, tenants: Iterable[Tenant], at: datetime, programme_end: datetime) -> Bounds:
         """Return the bounds of one provider's cluster. ``tenants`` may be those of all clusters."""
         here = {one.namespace: one for one in tenants if one.provider == cluster.provider}
         names = {*cluster.other_gpu_resources, *(pool.resource for pool in cluster.pools)}
@@ -48,7 +50,7 @@ class Bounds:
                 f"{device_class}.deviceclass.resource.k8s.io/devices",
                 f"requests.deviceclass.resource.kubernetes.io/{device_class}",
             }
-        return cls(cluster=cluster, awards=here, gpu_keys=sorted(keys), programme_end=programme_end)
+        return cls(cluster=cluster, at=at, awards=here, gpu_keys=sorted(keys), programme_end=programme_end)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

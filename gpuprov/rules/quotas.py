@@ -26,12 +26,13 @@ def within_capacity(objects: Sequence[Manifest], bounds: Bounds) -> Iterator[Vio
             for pool in _pools(namespaces.get(home(one), {}), bounds.cluster):
                 granted[pool.model] += gpus_of(hard, pool.resource) or 0
     for pool in bounds.cluster.pools:
-        over = granted[pool.model] - pool.capacity
+        capacity = pool.capacity_at(bounds.at)
+        over = granted[pool.model] - capacity
         if over > 0:
             yield Violation(
                 rule=Rule.CAPACITY,
                 where=str(pool.model),
-                message=f"quotas grant {granted[pool.model]} GPUs, {over} more than the capacity of {pool.capacity}",
+                message=f"quotas grant {granted[pool.model]} GPUs, {over} more than the capacity of {capacity}",
                 remedy="forfeit or reduce awards, or correct the capacity in the stack's configuration",
             )
 

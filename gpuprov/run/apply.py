@@ -63,6 +63,7 @@ def _job(
     return Job(
         root=situation.project.root,
         project=situation.project.name,
+        at=situation.desired.at,
         cluster=cluster,
         cluster_uid=there.uid,
         tenants=tenants,

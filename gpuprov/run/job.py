@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from gpuprov.cluster import ProviderCluster
 from gpuprov.outputs import Origin
@@ -30,12 +30,12 @@ class Reclaim(Message):
 class Job(Message):
     """One provider's part of a plan. The process decides nothing: the tenants were decided and guarded before.
 
-    ``touch`` are the awards that differ and may be changed; ``grow`` those among them that get GPUs which others may
-    have to give back first; ``lower`` the shrinking ones. ``told`` is what the outputs of all the provider's stacks
-    said of its tenants after their last runs, ``stacks`` the ones that exist. ``reshard`` is set where awards are in
-    another stack than they belong to. ``reconnect`` is set where the context's name was changed: a run with targets
-    would go on with the old one, so all awards are declared once. ``timeout`` in seconds bounds the waiting for pods,
-    and again for the namespaces.
+    ``at`` is the instant for which it was decided. ``touch`` are the awards that differ and may be changed; ``grow``
+    those among them that get GPUs which others may have to give back first; ``lower`` the shrinking ones. ``told`` is
+    what the outputs of all the provider's stacks said of its tenants after their last runs, ``stacks`` the ones that
+    exist. ``reshard`` is set where awards are in another stack than they belong to. ``reconnect`` is set where the
+    context's name was changed: a run with targets would go on with the old one, so all awards are declared once.
+    ``timeout`` in seconds bounds the waiting for pods, and again for the namespaces.
 
     What the decision rests on is told too, to be compared before anything is done: ``turn`` is how many runs had ended
     on the cluster, ``files`` are the digests of the files. ``over`` are GPUs by model that tenants hold beyond what
@@ -45,6 +45,7 @@ class Job(Message):
 
     root: Path
     project: str
+    at: AwareDatetime
     cluster: ProviderCluster
     cluster_uid: str
     tenants: tuple[Tenant, ...]

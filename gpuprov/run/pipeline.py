@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from gpuprov import guard, naming, outputs, state
-from gpuprov.capacity import Excess, excesses
+from gpuprov.capacity import Excess, excesses, lines, not_over
 from gpuprov.cluster import ProviderCluster, stack_names
 from gpuprov.errors import EngineError, GpuprovError, InputError, PlanRefused, Problem
 from gpuprov.guard import Confirmed
@@ -21,9 +21,9 @@ from gpuprov.observed import ObservedCluster
 from gpuprov.outputs import Origin, StackOutputs
 from gpuprov.plan import Op, Plan, make_plan
 from gpuprov.project import Project
-from gpuprov.usage import pods_on
 from gpuprov.run.files import digests
 from gpuprov.tenant import Desired, desired_state
+from gpuprov.usage import pods_on
 
 Progress = Callable[[str, str], None]
 """Called with a provider's name (or an empty text) and a line about what is going on."""
@@ -53,9 +53,9 @@ class Loaded:
         )
 
     def desired(self, at: datetime) -> Desired:
-        """Return what should exist at an instant. Raises PlanRefused where a pool is exceeded at any time."""
-        if self.excesses:
-            raise PlanRefused([str(excess) for excess in self.excesses])
+        """Return what should exist at an instant. Raises PlanRefused where a pool is exceeded then or later."""
+        if exceeded := not_over(self.excesses, at):
+            raise PlanRefused(lines(exceeded))
         return desired_state(self.histories, self.project.clusters, at, self.unlisted)
 
 

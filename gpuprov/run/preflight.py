@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 
 import yaml
 
@@ -28,11 +29,12 @@ class Report:
 
 
 def run_preflight(
-    loaded: Loaded, providers: Collection[str], *, pulumi: str = ""
+    loaded: Loaded, providers: Collection[str], at: datetime, *, pulumi: str = ""
 ) -> tuple[list[Report], dict[str, ClusterError]]:
     """Check the providers' clusters; return what was found, and the error of each that could not be reached.
 
-    ``pulumi`` says why the stacks' outputs cannot be read; empty where they can.
+    ``at`` is the instant whose capacity counts. ``pulumi`` says why the stacks' outputs cannot be read; empty where
+    they can.
     """
     clusters = [cluster for cluster in loaded.project.clusters if cluster.provider in providers]
     chart = _chart_version(loaded.project)
@@ -40,7 +42,7 @@ def run_preflight(
     def one(cluster: ProviderCluster) -> Report:
         known = Unread(pulumi) if pulumi else _known(loaded.project, cluster)
         facts = survey(cluster)
-        findings = examine(cluster, facts, peaks=_peaks(loaded, cluster), known=known, chart=chart)
+        findings = examine(cluster, facts, at=at, peaks=_peaks(loaded, cluster, at), known=known, chart=chart)
         return Report(provider=cluster.provider, findings=tuple(findings))
 
     reports: list[Report] = []
@@ -56,9 +58,13 @@ def run_preflight(
     return reports, failed
 
 
-def _peaks(loaded: Loaded, cluster: ProviderCluster) -> Mapping[str, int]:
+def _peaks(loaded: Loaded, cluster: ProviderCluster, at: datetime) -> Mapping[str, int]:
+    """What was held before is over, and what a later step of the capacity is for has later nodes."""
     allocations = [part for one in loaded.histories for part in one.allocations if part.provider == cluster.provider]
-    return {pool.model: peak(part for part in allocations if part.model is pool.model) for pool in cluster.pools}
+    return {
+        pool.model: peak((part for part in allocations if part.model is pool.model), at, pool.span_at(at)[1])
+        for pool in cluster.pools
+    }
 
 
 def _known(project: Project, cluster: ProviderCluster) -> str | Unread | None:

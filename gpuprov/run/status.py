@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 from gpuprov.cluster import GpuPool, ProviderCluster
@@ -43,8 +44,13 @@ class PoolStatus:
         return asdict(self) | {"free": self.free, "h100": equivalents | {"free": convert(max(0, self.free))}}
 
 
-def read_status(project: Project, providers: Collection[str]) -> tuple[list[PoolStatus], dict[str, ClusterError]]:
-    """Read the providers' clusters side by side; return their pools, and the error of each that failed."""
+def read_status(
+    project: Project, providers: Collection[str], at: datetime
+) -> tuple[list[PoolStatus], dict[str, ClusterError]]:
+    """Read the providers' clusters side by side; return their pools, and the error of each that failed.
+
+    What is allocated and used is read now; ``at`` is the instant whose capacity it is compared with.
+    """
     clusters = [cluster for cluster in project.clusters if cluster.provider in providers]
     pools: list[PoolStatus] = []
     failed: dict[str, ClusterError] = {}
@@ -55,11 +61,11 @@ def read_status(project: Project, providers: Collection[str]) -> tuple[list[Pool
         if isinstance(error, ClusterError):
             failed[cluster.provider] = error
         else:
-            pools += [_status(cluster, pool, reading.result()) for pool in cluster.pools]
+            pools += [_status(cluster, pool, reading.result(), at) for pool in cluster.pools]
     return pools, failed
 
 
-def _status(cluster: ProviderCluster, pool: GpuPool, there: ObservedCluster) -> PoolStatus:
+def _status(cluster: ProviderCluster, pool: GpuPool, there: ObservedCluster, at: datetime) -> PoolStatus:
     mine = [tenant for tenant in there.tenants if pool in tenant.pools(cluster)]
     hard = [tenant.hard(pool.resource) for tenant in mine]
     held = [tenant.held(pool.resource) for tenant in mine]
@@ -67,7 +73,7 @@ def _status(cluster: ProviderCluster, pool: GpuPool, there: ObservedCluster) -> 
         provider=cluster.provider,
         model=pool.model,
         awards=len(mine),
-        capacity=pool.capacity,
+        capacity=pool.capacity_at(at),
         allocated=sum(hard),
         used=sum(tenant.used(pool.resource) for tenant in mine),
         over=sum(held) - sum(hard),

@@ -229,7 +229,7 @@ def _postpone(job: Job, held: Mapping[str, int], kept: Mapping[str, int]) -> set
     full = {
         pool.model
         for pool in job.cluster.pools
-        if taken[pool.model] and taken[pool.model] + wanted[pool.model] > pool.capacity
+        if taken[pool.model] and taken[pool.model] + wanted[pool.model] > pool.capacity_at(job.at)
     }
     return {tenant.award_id for tenant in job.tenants if tenant.award_id in job.grow and tenant.pool.model in full}
 

@@ -144,6 +144,26 @@ def test_a_failing_line_is_1(world: World, server: Server) -> None:
     assert world.run("preflight", "--provider", "samsung-sds").code == 0
 
 
+def test_the_step_that_preflight_advises_mends_it_and_refuses_nothing_of_the_past(world: World, server: Server) -> None:
+    """A server breaks on 1 April. January to March had its GPUs, and one award of 32 is given back in time."""
+    allow_everything(server)
+    server.fewer.add("samsung-sds")
+    april = "2026-04-01T00:00+09:00"
+    event = {"award": "HPC-2026-1-018", "at": april, "by": "kim", "reason": "broken server", "recorded": april}
+    world.ledger.write_text(json.dumps(event | {"event": "forfeited"}) + "\n", encoding="utf-8")
+    broken = world.run("preflight", "--provider", "samsung-sds", "--json", at=april)
+    (bad,) = [one for one in broken.data["findings"] if one["result"] == "failed"]
+    assert "192 nvidia.com/gpu on 24 nodes; configured 200, awarded at most 168" in bad["seen"]
+    step = bad["remedy"].split("`")[1]
+    path = world.root / "stacks" / "Pulumi.samsung-sds.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("capacity: 200", f"capacity: [{{gpus: 200}}, {step}]"), encoding="utf-8")
+    assert world.run("preflight", "--provider", "samsung-sds", at=april).code == 0
+    for at in ("2026-02-01", april):
+        valid = world.run("validate", at=at)
+        assert (valid.code, valid.err) == (0, "")
+
+
 def test_the_rights_that_are_missing_are_named(world: World, server: Server) -> None:
     ran = world.run("preflight", "--json", "--provider", "kt-cloud")
     assert ran.code == 1

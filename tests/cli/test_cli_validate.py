@@ -2,11 +2,17 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from cli_project import files, run
 from projects import REPOSITORY
+
+from gpuprov.errors import PlanRefused
+from gpuprov.project import open_project
+from gpuprov.run.pipeline import load
 
 FIRST = "examples/awards-2026-h1.csv"
 EXTRA = "examples/awards-2026-extra-cp949.csv"
@@ -22,6 +28,7 @@ EXCESSES = [
         "to another provider"
     ),
 ]
+AT = "2026-03-15T10:00:00+09:00"
 BROKEN = """과제번호,기관명,유형,신청수량(H100),공급사,배정GPU,배정수량,시작일,종료일
 X-1,가나대학교,1,1,삼성SDS,H100,8대,2026-06-31,2026-06-30
 X-2,가나대학교,1,3,엘리스클라우드,A100,4,2026-01-01,2026-06-30
@@ -78,23 +85,86 @@ def test_each_sample_list_is_valid_alone(
 
 def test_both_lists_together_are_refused_with_the_exact_excess(root: Path) -> None:
     before = files(root)
-    result = run("validate", FIRST, EXTRA)
+    result = run("validate", FIRST, EXTRA, "--at", AT)
     assert (result.exit_code, result.stdout) == (4, "")
     assert result.stderr.splitlines() == ["refused, nothing was changed:", *(f"  - {line}" for line in EXCESSES)]
     assert files(root) == before
 
 
 def test_both_lists_together_are_refused_in_json(root: Path) -> None:
-    result = run("validate", FIRST, EXTRA, "--json")
+    result = run("validate", FIRST, EXTRA, "--json", "--at", AT)
     assert result.exit_code == 4
     assert json.loads(result.stdout) == {"error": "PlanRefused", "message": "\n".join(EXCESSES), "reasons": EXCESSES}
+
+
+def stack_with(root: Path, provider: str, old: str, new: str) -> None:
+    path = root / "stacks" / f"Pulumi.{provider}.yaml"
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+@pytest.mark.parametrize(("at", "code"), [("2026-02-01", 4), ("2026-06-30T23:59:59+09:00", 4), ("2026-07-01", 0)])
+def test_what_is_over_is_a_warning_and_what_is_not_refuses(root: Path, at: str, code: int) -> None:
+    result = run("validate", FIRST, EXTRA, "--at", at)
+    assert result.exit_code == code
+    assert result.stderr.count("too many") == 2
+    if code == 0:
+        first, second = result.stderr.splitlines()
+        assert first.startswith(f"warning: {EXCESSES[0].partition(';')[0]}; it is over and stops nothing")
+        assert second.startswith(f"warning: {EXCESSES[1].partition(';')[0]}; it is over and stops nothing")
+
+
+@pytest.mark.parametrize("at", ["2026-01-01T00:00+09:00", "2026-06-30T23:59:59+09:00"])
+def test_an_excess_refuses_every_decision_until_it_is_over(root: Path, at: str) -> None:
+    loaded = load(replace(open_project(root), awards=(root / FIRST, root / EXTRA)))
+    with pytest.raises(PlanRefused) as refused:
+        loaded.desired(datetime.fromisoformat(at))
+    assert list(refused.value.reasons) == EXCESSES
+    assert loaded.desired(datetime.fromisoformat("2026-07-01T00:00+09:00")).tenants == ()
+
+
+def test_a_capacity_with_a_history_is_exceeded_only_where_it_is(root: Path) -> None:
+    stack_with(root, "samsung-sds", "capacity: 200", "capacity: [{gpus: 200}, {gpus: 192, from: 2026-03-15}]")
+    ledger = root / "examples" / "ledger.jsonl"
+    ledger.write_text(forfeitures(["HPC-2026-1-018"]).replace("2026-01-20T00:00", "2026-03-15T00:00"))
+    result = run("validate", "--json", "--at", "2026-03-15T10:00+09:00")
+    pools = {f"{one['provider']} {one['model']}": one for one in json.loads(result.stdout)["pools"]}
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert (pools["samsung-sds H100"]["capacity"], pools["samsung-sds H100"]["peak"]) == (192, 168)
+    before = json.loads(run("validate", "--json", "--at", "2026-03-14").stdout)["pools"]
+    assert {"provider": "samsung-sds", "model": "H100", "capacity": 200, "peak": 200} in before
+    ledger.unlink()
+    late = run("validate", "--at", "2026-03-01")
+    assert late.exit_code == 4
+    assert "samsung-sds H100: 200 GPUs allocated of 192, 8 too many" in late.stderr
+    assert "from 2026-03-15T00:00:00+09:00 to 2026-07-01T00:00:00+09:00" in late.stderr
+
+
+def test_a_long_list_of_excesses_is_cut_for_people_and_whole_in_json(root: Path) -> None:
+    """Every day of March has another number of awards."""
+    header = BROKEN.splitlines()[0]
+    rows = [f"Z-{day},가나대학교,2,8,삼성SDS,H100,8,2026-03-{day:02},2026-06-30" for day in range(1, 32)]
+    (root / "many.csv").write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    stack_with(root, "samsung-sds", "capacity: 200", "capacity: 8")
+    text = run("validate", "many.csv", "--at", "2026-03-15")
+    data = run("validate", "many.csv", "--at", "2026-03-15", "--json")
+    assert (text.exit_code, data.exit_code, data.stderr) == (4, 4, text.stderr)
+    warnings, _, refused = text.stderr.partition("refused, nothing was changed:\n")
+    assert len(warnings.splitlines()) == 10 + 1
+    assert warnings.splitlines()[-1] == "warning: and 3 more that are over"
+    assert len(refused.splitlines()) == 10 + 1
+    more = "and 7 more intervals, of samsung-sds H100 (`gpuprov validate --json` has all)"
+    assert refused.splitlines()[-1] == f"  - {more}"
+    document = json.loads(data.stdout)
+    assert (document["error"], len(document["reasons"])) == ("PlanRefused", 17)
 
 
 def test_forfeitures_in_the_ledger_make_room(root: Path) -> None:
     ledger = root / "examples" / "ledger.jsonl"
     enough = ["HPC-2026-1-018", "HPC-2026-1-021", "HPC-2026-1-006"]  # 32 at samsung-sds, 32 and 8 at elice-cloud
     ledger.write_text(forfeitures(enough[:2]))
-    short = run("validate", FIRST, EXTRA)
+    short = run("validate", FIRST, EXTRA, "--at", AT)
     assert short.exit_code == 4
     assert "elice-cloud H100: 402 GPUs allocated of 400, 2 too many" in short.stderr
     assert "samsung-sds" not in short.stderr

@@ -9,7 +9,7 @@ import yaml
 from documents import CLI, CONFIGURATION, MARKDOWN, blocks, section_of, sections
 
 from gpuprov import errors
-from gpuprov.cluster import ProviderCluster
+from gpuprov.cluster import GpuPool, ProviderCluster
 from gpuprov.gpu import GpuModel
 from gpuprov.ledger import EVENT, Accepted, Extended, Forfeited, Reduced
 from gpuprov.plan import Change, Plan
@@ -94,7 +94,10 @@ def test_the_ledgers_lines_are_events_of_every_kind() -> None:
 
 
 def test_the_example_of_a_stack_is_a_cluster() -> None:
-    texts = blocks(CONFIGURATION, "yaml")
-    found = [yaml.safe_load(text)["config"].get("gpuprov:cluster") for text in texts]
-    (value,) = [one for one in found if one is not None]
-    assert ProviderCluster.model_validate({"provider": "kt-cloud", **value}).pools[0].capacity == 400
+    texts = [yaml.safe_load(text) for text in blocks(CONFIGURATION, "yaml")]
+    (value,) = [text["config"]["gpuprov:cluster"] for text in texts if "gpuprov:cluster" in text.get("config", {})]
+    (history,) = [text["capacity"] for text in texts if "capacity" in text]
+    made = ProviderCluster.model_validate({"provider": "kt-cloud", **value})
+    assert made.pools[0].capacity == 400
+    stepwise = GpuPool.model_validate(made.pools[0].model_dump() | {"capacity": history})
+    assert [step.gpus for step in stepwise.steps] == [400, 392, 480]

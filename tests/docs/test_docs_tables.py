@@ -8,7 +8,7 @@ from documents import CONFIGURATION, DOCS, blocks, sections
 from pydantic import BaseModel
 
 from bench.report import Results, markdown
-from gpuprov.cluster import ContainerDefaults, GpuPool, PerGpu, ProviderCluster
+from gpuprov.cluster import CapacityStep, ContainerDefaults, GpuPool, PerGpu, ProviderCluster
 from gpuprov.rules import Rule
 
 
@@ -24,6 +24,7 @@ def rows(heading: str) -> dict[str, list[str]]:
 MODELS = {
     "`gpuprov:cluster`": ProviderCluster,
     "`pools`": GpuPool,
+    "`capacity`": CapacityStep,
     "`perGpu`": PerGpu,
     "`containerDefaults`": ContainerDefaults,
 }

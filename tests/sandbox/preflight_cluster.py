@@ -17,6 +17,7 @@ from gpuprov.sandbox import Sandbox
 from gpuprov.sandbox.api import Api
 
 HEADER = "award_id,organization,track,applied_h100,provider,model,quantity,first_day,last_day\n"
+MARCH = "2026-03-01T09:00:00+09:00"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 STACK: dict[str, Any] = {
     "context": "alpha",
@@ -72,6 +73,7 @@ class Project:
             "HOME": str(self.root),
             "XDG_CACHE_HOME": str(self.root / "cache"),
             "KUBECONFIG": str(kubeconfig),
+            "GPUPROV_AT": MARCH,
             "PYTHONPATH": str(REPOSITORY),
         }
         return run_command([sys.executable, "-m", "gpuprov", "preflight", *options], self.root, environment)

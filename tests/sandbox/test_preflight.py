@@ -149,7 +149,9 @@ def test_fewer_gpus_than_configured_and_awarded(project: Project, operator: Path
     assert bad["seen"] == (
         "H100: 8 nvidia.com/gpu on 1 node; configured 16, awarded at most 16; not counted: alpha-h100-00 (cordoned)"
     )
-    assert bad["remedy"].startswith("bring the nodes back, or set the pool's capacity to 8 and take awards from it")
+    step = "from now on with a step `{gpus: 8, from: 2026-03-01T09:00+09:00}`"
+    advice = f"bring the nodes back, or set the pool's capacity to 8 {step} and take awards from it"
+    assert bad["remedy"].startswith(advice)
 
 
 def test_a_capacity_lower_than_the_nodes_is_a_warning(project: Project, operator: Path) -> None:
@@ -157,7 +159,8 @@ def test_a_capacity_lower_than_the_nodes_is_a_warning(project: Project, operator
     found = project.preflight(operator)
     assert found.code == 0
     (line,) = found.of("capacity", "warning")
-    assert line["remedy"] == "set the pool's capacity to 16, if all of them are for awards"
+    step = "from now on with a step `{gpus: 16, from: 2026-03-01T09:00+09:00}`"
+    assert line["remedy"] == f"set the pool's capacity to 16 {step}, if all of them are for awards"
 
 
 def test_a_label_that_no_node_has(project: Project, operator: Path) -> None:

@@ -2,7 +2,7 @@
 
 from copy import deepcopy
 
-from strategies import JULY, cluster, tenant
+from strategies import JULY, MARCH, cluster, tenant
 
 from gpuprov.manifests import tenant_manifests
 from gpuprov.rules import Bounds, violations
@@ -13,7 +13,7 @@ KINDS = ("Namespace", "ResourceQuota", "LimitRange", "NetworkPolicy", "RoleBindi
 
 
 def bounds(*tenants, where=SDS, end=JULY):
-    return Bounds.of(where, tenants, end)
+    return Bounds.of(where, tenants, MARCH, end)
 
 
 def written(*tenants, where=SDS):

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from strategies import JANUARY, award, cluster, forfeited, reduced
 
-from gpuprov.capacity import allocated_over_time, excesses
+from gpuprov.capacity import MOST_LINES, allocated_over_time, excesses, lines, not_over, peak
 from gpuprov.gpu import GpuModel
 from gpuprov.ledger import Allocation, histories
 from gpuprov.load import load_awards
@@ -45,6 +45,18 @@ PARTS = st.lists(
     max_size=12,
 )
 CLUSTERS = (cluster("samsung-sds", H100=10, A100=5), cluster("kt-cloud", H100=0))
+WITH_HISTORY = st.one_of(
+    st.integers(0, 20),
+    st.tuples(
+        st.integers(0, 20),
+        st.dictionaries(st.integers(-2, 45).map(lambda half: at(half / 2)), st.integers(0, 20), max_size=4),
+    ).map(
+        lambda drawn: [
+            {"gpus": drawn[0]},
+            *({"gpus": drawn[1][start], "from": start.isoformat()} for start in sorted(drawn[1])),
+        ]
+    ),
+)
 CAPACITY = {("samsung-sds", "H100"): 10, ("samsung-sds", "A100"): 5}
 HALF_HOURS = [at(half / 2) for half in range(-2, 90)]
 
@@ -87,6 +99,73 @@ def test_excesses_are_ordered_joined_and_name_only_awards_that_take_part(parts):
             and any(a.start <= instant < a.end and one.start <= instant < one.end for instant in HALF_HOURS)
         }
         assert one.award_ids == tuple(sorted(there))
+
+
+def capacity_by_hand(written, instant):
+    """What a capacity as it is written in a stack's file says of an instant."""
+    if isinstance(written, int):
+        return written
+    steps = [step for step in written if "from" not in step or datetime.fromisoformat(step["from"]) <= instant]
+    return steps[-1]["gpus"]
+
+
+@settings(max_examples=300)
+@given(PARTS, WITH_HISTORY, WITH_HISTORY)
+@example([part("A", 8, 0, 10)], [{"gpus": 8}, {"gpus": 7, "from": at(5).isoformat()}], 0)
+@example([part("A", 8, 0, 10)], [{"gpus": 7}, {"gpus": 8, "from": at(5).isoformat()}], 0)
+@example([part("A", 8, 0, 10)], [{"gpus": 8}, {"gpus": 7, "from": at(10).isoformat()}], 0)
+@example([part("A", 8, 0, 10)], [{"gpus": 9}, {"gpus": 7, "from": at(0).isoformat()}], 0)
+@example([part("A", 9, 0, 10)], [{"gpus": 7}, {"gpus": 7, "from": at(5).isoformat()}], 0)
+def test_a_capacity_with_a_history_is_compared_at_every_instant(parts, h100, a100):
+    clusters = [cluster("samsung-sds", H100=h100, A100=a100)]
+    found = excesses(parts, clusters)
+    for model, written in ((GpuModel.H100, h100), (GpuModel.A100, a100)):
+        pool = [one for one in parts if (one.provider, one.model) == ("samsung-sds", model)]
+        here = [one for one in found if (one.provider, one.model) == ("samsung-sds", model)]
+        for instant in HALF_HOURS:
+            total = sum(one.gpus for one in pool if one.start <= instant < one.end)
+            capacity = capacity_by_hand(written, instant)
+            over = [(one.allocated, one.capacity) for one in here if one.start <= instant < one.end]
+            assert over == ([(total, capacity)] if total > capacity else [])
+        for one, other in pairwise(here):
+            assert one.end <= other.start
+            assert (one.end, one.allocated, one.capacity) != (other.start, other.allocated, other.capacity)
+
+
+@given(PARTS, st.integers(-2, 45), st.integers(-2, 45))
+def test_the_peak_of_a_span_is_the_highest_sum_within_it(parts, since, until):
+    inside = [instant for instant in HALF_HOURS if at(since) <= instant < at(until)]
+    sums = [sum(one.gpus for one in parts if one.start <= instant < one.end) for instant in inside]
+    assert peak(parts, at(since), at(until)) == max(sums, default=0)
+    assert peak(parts) == peak(parts, None, at(90)) == peak(parts, at(-2), None)
+
+
+def test_a_server_that_breaks_concerns_only_what_comes_after():
+    holding = [part("A", 400, 0, 10, provider="kt-cloud"), part("B", 390, 10, 20, provider="kt-cloud")]
+    broken = [{"gpus": 400}, {"gpus": 392, "from": at(10).isoformat()}]
+    assert excesses(holding, [cluster("kt-cloud", H100=broken)]) == []
+    (found,) = excesses(holding, [cluster("kt-cloud", H100=392)])
+    assert (found.start, found.end, found.excess) == (at(0), at(10), 8)
+
+
+def test_only_an_excess_that_is_not_over_yet_counts_against_a_decision():
+    (found,) = excesses([part("A", 9, 2, 4)], [cluster(H100=8)])
+    for hour in (0, 2, 3.5):
+        assert not_over([found], at(hour)) == [found]
+    for hour in (4, 5):
+        assert not_over([found], at(hour)) == []
+
+
+def test_a_long_list_of_excesses_is_cut_and_says_of_which_pools_the_rest_is():
+    many = [part("A", 9, 2 * hour, 2 * hour + 1) for hour in range(MOST_LINES)]
+    found = excesses(many, [cluster(H100=8)])
+    assert lines(found) == [str(one) for one in found]
+    more = [*many, part("B", 1, 0, 1, provider="zeta"), part("C", 1, 0, 1, provider="zeta", model=GpuModel.A100)]
+    found = excesses(more, [cluster(H100=8)])
+    assert lines(found) == [
+        *(str(one) for one in found[:MOST_LINES]),
+        "and 2 more intervals, of zeta A100 and zeta H100 (`gpuprov validate --json` has all)",
+    ]
 
 
 @given(PARTS, st.randoms())

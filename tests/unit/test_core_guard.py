@@ -102,6 +102,16 @@ def test_each_model_has_its_own_room():
     assert [reason.split(":")[0] for reason in found] == ["samsung-sds H100", "samsung-sds A100"]
 
 
+def test_the_capacity_of_the_instant_counts():
+    broken = [{"gpus": 16}, {"gpus": 8, "from": MARCH.isoformat()}]
+    later = [{"gpus": 16}, {"gpus": 8, "from": (MARCH + timedelta(microseconds=1)).isoformat()}]
+    for capacity, over in ((broken, ["8 more than the capacity of 8"]), (later, [])):
+        where = cluster("samsung-sds", H100=capacity)
+        found = refusals([award("A", 16)], seen(where), clusters=(where,))
+        assert len(found) == len(over)
+        assert all(expected in reason for expected, reason in zip(over, found, strict=True))
+
+
 def test_nothing_overrides_the_capacity():
     (reason,) = refusals([award("A", 24)], seen(SDS), confirmed=EVERYTHING)
     assert "8 more than the capacity of 16" in reason

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from kubernetes.utils.quantity import parse_quantity
-from strategies import AWARD_IDS, award, cluster, desired, live, tenant
+from strategies import AWARD_IDS, MARCH, award, cluster, desired, live, tenant
 
 from gpuprov.cluster import DEVICE_CLASSES, OTHER_GPU_RESOURCES, ContainerDefaults, GpuPool, PerGpu
 from gpuprov.gpu import GpuModel
@@ -185,6 +185,7 @@ def test_a_tenant_that_crossed_a_process_boundary_gives_the_same_objects():
     job = Job(
         root=Path("project"),
         project="gpuprov",
+        at=MARCH,
         cluster=where,
         cluster_uid="uid",
         tenants=(tenant(where=where, model="A100"),),

@@ -21,7 +21,9 @@ from gpuprov.toolchain.pins import KUBERNETES_VERSION
 
 def judged(facts: Facts, **more: Any) -> dict[str, list[Finding]]:
     found: dict[str, list[Finding]] = {}
-    for one in examine(more.pop("where", cluster(uid="u-1")), facts, peaks=more.pop("peaks", {"H100": 200}), **more):
+    for one in examine(
+        more.pop("where", cluster(uid="u-1")), facts, at=NOON, peaks=more.pop("peaks", {"H100": 200}), **more
+    ):
         found.setdefault(one.check, []).append(one)
     return found
 

@@ -1,11 +1,12 @@
 """The preflight on what nodes offer: the capacity of each pool, and resources that no quota would bound."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from preflight_facts import node, only, results
+from preflight_facts import NOON, node, only, results
 from strategies import cluster
 
 from gpuprov.preflight import Result, names, nodes
@@ -28,7 +29,7 @@ def test_capacity_counts_ready_schedulable_nodes_exactly(
         for index, (gpus, how) in enumerate(servers)
     ]
     there = sum(gpus for gpus, how in servers if how == "good")
-    line = only(nodes.capacity(cluster(H100=capacity), nodes.read(live), {"H100": peak}))
+    line = only(nodes.capacity(cluster(H100=capacity), nodes.read(live), {"H100": peak}, NOON))
     if there < capacity or there < peak:
         assert line.result is Result.FAILED
     else:
@@ -38,14 +39,29 @@ def test_capacity_counts_ready_schedulable_nodes_exactly(
     assert [how for _, how in servers if how != "good"][:1] == [] or "not counted" in line.seen
 
 
+def test_the_capacity_of_the_instant_counts_and_the_advice_is_a_step_from_then_on() -> None:
+    broken = cluster(H100=[{"gpus": 16}, {"gpus": 8, "from": NOON.isoformat()}, {"gpus": 24, "from": "2026-05-01"}])
+    live = nodes.read([node("a")])
+    assert only(nodes.capacity(broken, live, {"H100": 8}, NOON)).result is Result.OK
+    before = only(nodes.capacity(broken, live, {"H100": 8}, NOON - timedelta(seconds=1)))
+    assert (before.result, "configured 16" in before.seen) == (Result.FAILED, True)
+    step = "set the pool's capacity to 8 from now on with a step `{gpus: 8, from: 2026-03-01T11:59+09:00}`"
+    assert before.remedy == f"find the nodes or GPUs that are missing, or {step}"
+    more = only(nodes.capacity(broken, nodes.read([node("a"), node("b")]), {}, NOON))
+    assert more.remedy == (
+        "set the pool's capacity to 16 from now on with a step `{gpus: 16, from: 2026-03-01T12:00+09:00}`, "
+        "if all of them are for awards"
+    )
+
+
 def test_quantities_of_any_legal_form_are_whole_numbers() -> None:
-    line = only(nodes.capacity(cluster(H100=2024), nodes.read([node("a", "2k"), node("b", "24")]), {}))
+    line = only(nodes.capacity(cluster(H100=2024), nodes.read([node("a", "2k"), node("b", "24")]), {}, NOON))
     assert line.result is Result.OK
 
 
 def test_only_the_pools_own_nodes_count() -> None:
     other = node("other", labels={"nvidia.com/gpu.product": "NVIDIA-A100"})
-    line = only(nodes.capacity(cluster(H100=16), nodes.read([node("a"), other]), {}))
+    line = only(nodes.capacity(cluster(H100=16), nodes.read([node("a"), other]), {}, NOON))
     assert (line.result, "H100: 8 " in line.seen) == (Result.FAILED, True)
 
 
@@ -57,7 +73,7 @@ def test_a_node_of_two_pools_and_a_taint() -> None:
     findings = nodes.check(shared, nodes.read([node(spec=taint)]))
     assert results(findings) == ["ok", "warning", "ok", "warning", "failed"]
     assert "ExtendedResourceToleration" in findings[1].remedy
-    assert results(nodes.capacity(cluster(H100=8), nodes.read([node(spec=taint)]), {})) == ["ok"]
+    assert results(nodes.capacity(cluster(H100=8), nodes.read([node(spec=taint)]), {}, NOON)) == ["ok"]
 
 
 # ---- resource names

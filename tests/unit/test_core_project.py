@@ -1,11 +1,16 @@
 """The project's files: Pulumi.yaml and the stacks."""
 
-from datetime import datetime
+import json
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import MARCH, cluster
 
 from gpuprov.award import PROGRAMME_END, SEOUL
+from gpuprov.cluster import ProviderCluster
 from gpuprov.errors import InputError
 from gpuprov.project import find_root, open_project
 
@@ -81,6 +86,33 @@ def test_the_project_is_found_from_below(tmp_path):
         ("context: there\n", "kontext: there\n", "shop:cluster.context"),
         ("capacity: 8", "capacity: -1", "shop:cluster.pools.0.capacity"),
         ("capacity: 8", "capacity: '8'", "shop:cluster.pools.0.capacity"),
+        ("capacity: 8", "capacity: true", "shop:cluster.pools.0.capacity"),
+        ("capacity: 8", "capacity: {gpus: 8}", "shop:cluster.pools.0.capacity"),
+        ("capacity: 8", "capacity: []", "shop:cluster.pools.0.capacity"),
+        ("capacity: 8", "capacity: [8]", "shop:cluster.pools.0.capacity.0"),
+        ("capacity: 8", "capacity: [{gpus: -1}]", "shop:cluster.pools.0.capacity.0.gpus"),
+        ("capacity: 8", "capacity: [{gpus: '8'}]", "shop:cluster.pools.0.capacity.0.gpus"),
+        ("capacity: 8", "capacity: [{from: 2026-03-15}]", "shop:cluster.pools.0.capacity.0.gpus"),
+        ("capacity: 8", "capacity: [{gpus: 8, until: 2026-03-15}]", "shop:cluster.pools.0.capacity.0.until"),
+        ("capacity: 8", "capacity: [{gpus: 8, from: 2026-03-15}]", "shop:cluster.pools.0.capacity.0.from"),
+        ("capacity: 8", "capacity: [{gpus: 8}, {gpus: 7}]", "shop:cluster.pools.0.capacity.1.from"),
+        ("capacity: 8", "capacity: [{gpus: 8}, {gpus: 7, from: soon}]", "shop:cluster.pools.0.capacity.1.from"),
+        ("capacity: 8", "capacity: [{gpus: 8}, {gpus: 7, from: 20}]", "shop:cluster.pools.0.capacity.1.from"),
+        (
+            "capacity: 8",
+            "capacity: [{gpus: 8}, {gpus: 7, from: 2026-03-15T10:00:00}]",
+            "shop:cluster.pools.0.capacity.1.from",
+        ),
+        (
+            "capacity: 8",
+            "capacity: [{gpus: 8}, {gpus: 7, from: 2026-03-15}, {gpus: 8, from: 2026-03-14T15:00Z}]",
+            "shop:cluster.pools.0.capacity.2.from",
+        ),
+        (
+            "capacity: 8",
+            "capacity: [{gpus: 8}, {gpus: 7, from: 9999-12-31T23:00:00Z}]",
+            "shop:cluster.pools.0.capacity.1.from",
+        ),
         ("model: H100", "model: B200", "shop:cluster.pools.0.model"),
         ("{gpu: h100}", "{gpu: h100, disk: ssd}", "shop:cluster.pools.0.nodeLabel"),
         ("{gpu: h100}", "{}", "shop:cluster.pools.0.nodeLabel"),
@@ -94,6 +126,72 @@ def test_a_wrong_setting_of_a_stack_is_told_by_its_place(old, new, column, tmp_p
     assert column in [one.column for one in found]
     assert {Path(one.file).name for one in found} == {"Pulumi.sds.yaml"}
     assert all(one.message and one.remedy for one in found)
+
+
+@pytest.mark.parametrize(
+    ("written", "start"),
+    [
+        ("2026-03-15T10:00+09:00", "2026-03-15T10:00:00+09:00"),
+        ("2026-03-15T10:00:00+09:00", "2026-03-15T10:00:00+09:00"),
+        ('"2026-03-15T01:00:00Z"', "2026-03-15T10:00:00+09:00"),
+        ("2026-03-15 01:00:00 Z", "2026-03-15T10:00:00+09:00"),
+        ("2026-03-15", "2026-03-15T00:00:00+09:00"),
+        ('"2026-03-15"', "2026-03-15T00:00:00+09:00"),
+    ],
+)
+def test_a_capacity_may_have_a_history(written, start, tmp_path):
+    steps = f"capacity: [{{gpus: 8}}, {{gpus: 7, from: {written}}}, {{gpus: 9, from: 2026-05-01}}]"
+    (pool,) = open_project(project(tmp_path, sds=STACK.replace("capacity: 8", steps))).clusters[0].pools
+    begins = datetime.fromisoformat(start)
+    assert [(step.gpus, step.start) for step in pool.steps] == [
+        (8, None),
+        (7, begins),
+        (9, datetime(2026, 5, 1, tzinfo=SEOUL)),
+    ]
+    just_before = begins - timedelta(microseconds=1)
+    assert [pool.capacity_at(at) for at in (just_before, begins, datetime(2026, 5, 1, tzinfo=SEOUL))] == [8, 7, 9]
+    assert pool.span_at(just_before) == (None, begins)
+    assert pool.span_at(begins) == (begins, datetime(2026, 5, 1, tzinfo=SEOUL))
+    assert pool.span_at(MARCH.replace(year=2030)) == (datetime(2026, 5, 1, tzinfo=SEOUL), None)
+
+
+def test_a_plain_capacity_holds_at_every_instant(tmp_path):
+    (pool,) = open_project(project(tmp_path)).clusters[0].pools
+    assert (pool.capacity, pool.capacity_at(MARCH), pool.span_at(MARCH)) == (8, 8, (None, None))
+    assert [(step.gpus, step.start) for step in pool.steps] == [(8, None)]
+
+
+def test_every_wrong_step_of_a_capacity_is_told_at_once(tmp_path):
+    steps = (
+        "capacity: [{gpus: 8, from: 2026-01-01}, {gpus: 7}, {gpus: 6, from: 2026-03-15}, {gpus: 5, from: 2026-03-15}]"
+    )
+    found = problems(open_project, project(tmp_path, sds=STACK.replace("capacity: 8", steps)))
+    assert [one.column.rpartition("capacity.")[2] for one in found] == ["0.from", "1.from", "3.from"]
+    assert "since ever" in found[0].message
+    assert "2026-03-15T10:00+09:00" in found[1].message
+    assert "later than the step before" in found[2].message
+
+
+INSTANTS = st.integers(0, 10**9).map(lambda seconds: MARCH + timedelta(seconds=seconds, microseconds=seconds % 7))
+
+
+@given(st.one_of(st.integers(0, 10**6), st.tuples(st.integers(0, 999), st.dictionaries(INSTANTS, st.integers(0, 999)))))
+def test_a_capacity_crosses_a_process_boundary_as_it_is(drawn):
+    written = drawn
+    if not isinstance(drawn, int):
+        written = [{"gpus": drawn[0]}, *({"gpus": drawn[1][at], "from": at} for at in sorted(drawn[1]))]
+    there = cluster(H100=written)
+    read = ProviderCluster.model_validate_json(there.model_dump_json(by_alias=True))
+    assert read == there
+    assert read.pools[0].steps == there.pools[0].steps
+    assert isinstance(json.loads(there.model_dump_json(by_alias=True))["pools"][0]["capacity"], type(written))
+
+
+def test_a_day_that_the_calendar_does_not_have_is_a_problem_of_its_file(tmp_path):
+    steps = "capacity: [{gpus: 8}, {gpus: 7, from: 2026-02-30}]"
+    (problem,) = problems(open_project, project(tmp_path, sds=STACK.replace("capacity: 8", steps)))
+    assert Path(problem.file).name == "Pulumi.sds.yaml"
+    assert "is no valid YAML" in problem.message
 
 
 def test_a_model_has_one_pool_only(tmp_path):

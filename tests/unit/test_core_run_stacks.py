@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from strategies import cluster, tenant
+from strategies import MARCH, cluster, tenant
 
 from gpuprov.run import worker
 from gpuprov.run.job import Job, Reclaim
@@ -20,6 +20,7 @@ def split_job(tenants, *, reclaim=(), told=None, **fields):
     return Job(
         root=Path("project"),
         project="gpuprov",
+        at=MARCH,
         cluster=SPLIT,
         cluster_uid="uid",
         tenants=tuple(tenant(name, 1, SPLIT) for name in tenants),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import cluster, tenant
+from strategies import MARCH, cluster, tenant
 
 from gpuprov.manifests import quota_hard
 from gpuprov.reclaim import Release
@@ -22,6 +22,7 @@ def plain(tenants, *, grow=(), reclaim=(), told=None, lower=(), reconnect=False)
     return Job(
         root=Path("project"),
         project="gpuprov",
+        at=MARCH,
         cluster=where,
         cluster_uid="uid",
         tenants=tuple(tenant(name, gpus, where, *model) for name, gpus, *model in tenants),
@@ -63,6 +64,14 @@ def test_awards_wait_for_gpus_that_a_stuck_tenant_still_holds(tenants, reclaim, 
 def test_what_pods_hold_counts_and_not_what_the_quota_said(held, postponed, monkeypatch):
     made = plain([("B", 8)], grow=("B",), reclaim=[("X", 1)])
     assert run(made, monkeypatch, stuck={"gpu-x": (("pod",), held)})[0].postponed == postponed
+
+
+@pytest.mark.parametrize(("capacity", "postponed"), [(16, set()), (15, {"B"})])
+def test_the_capacity_of_the_jobs_instant_counts(capacity, postponed):
+    where = cluster("samsung-sds", H100=[{"gpus": 16}, {"gpus": capacity, "from": MARCH.isoformat()}])
+    made = plain([("B", 8)], grow=("B",), reclaim=[("X", 8)]).model_copy(update={"cluster": where})
+    made = Job.model_validate_json(made.model_dump_json(by_alias=True))
+    assert worker._postpone(made, {"H100": 8}) == postponed
 
 
 @settings(max_examples=200)

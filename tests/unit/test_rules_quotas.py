@@ -1,10 +1,12 @@
 """The rules of quotas: none is above its award, and there is no other way to a GPU."""
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rule_objects import FIRST, SDS, SECOND, annotated, bounds, broken, spec
-from strategies import tenant
+from rule_objects import FIRST, SDS, SECOND, annotated, bounds, broken, said, spec, written
+from strategies import MARCH, cluster, tenant
 
 from gpuprov.rules import Rule
 
@@ -77,3 +79,13 @@ def test_a_name_that_nobody_listed_may_not_be_granted(key):
 def test_a_quota_for_some_pods_bounds_nothing(field):
     found = broken(spec("ResourceQuota", **field))
     assert [(rule, "it has scopes" in text) for rule, text in found] == [(Rule.AWARD, True)]
+
+
+@pytest.mark.parametrize(("later", "over"), [(0, True), (1, False)])
+def test_quotas_are_within_the_capacity_of_the_instant(later, over):
+    begins = (MARCH + timedelta(seconds=later)).isoformat()
+    where = cluster("samsung-sds", H100=[{"gpus": 8}, {"gpus": 7, "from": begins}])
+    one = tenant("HPC-1", 8, where)
+    found = said(written(one, where=where), bounds(one, where=where))
+    expected = "H100: quotas grant 8 GPUs, 1 more than the capacity of 7"
+    assert [(rule, text.startswith(expected)) for rule, text in found] == ([(Rule.CAPACITY, True)] if over else [])
