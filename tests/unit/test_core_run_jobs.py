@@ -7,7 +7,7 @@ import pytest
 from strategies import MARCH, award, cluster, desired, forfeited, live, reduced, seen, tenant
 
 from gpuprov.errors import InputError
-from gpuprov.outputs import StackOutputs, summary
+from gpuprov.outputs import Origin, StackOutputs, summary
 from gpuprov.plan import make_plan
 from gpuprov.project import Project
 from gpuprov.run.apply import make_jobs
@@ -20,6 +20,7 @@ PROJECT = Project(
     root=Path("project"), name="gpuprov", clusters=(SDS, KT), awards=(), ledger=Path("ledger"), columns=None
 )
 SAME = object()
+ORIGIN = Origin(providers=("kt-cloud", "samsung-sds"), ledger={"events": 0, "sha256": ""})
 
 
 def situation(awards, there, *, said=SAME, events=(), before=(), context="samsung-sds"):
@@ -38,6 +39,9 @@ def situation(awards, there, *, said=SAME, events=(), before=(), context="samsun
     )
     return Situation(
         project=PROJECT,
+        files={},
+        origin=ORIGIN,
+        events=tuple(events),
         desired=state,
         observed=observed,
         outputs={"samsung-sds": outputs},
@@ -184,6 +188,9 @@ def test_each_observed_provider_gets_a_job_of_its_own():
     observed = (seen(KT), seen(SDS))
     whole = Situation(
         project=PROJECT,
+        files={},
+        origin=ORIGIN,
+        events=(),
         desired=state,
         observed=observed,
         outputs={"samsung-sds": StackOutputs(), "kt-cloud": StackOutputs()},

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from strategies import MARCH, cluster, tenant
 
+from gpuprov.outputs import Origin
 from gpuprov.run import worker
 from gpuprov.run.job import Job, Reclaim
 
@@ -23,6 +24,7 @@ def split_job(tenants, *, reclaim=(), told=None, **fields):
         at=MARCH,
         cluster=SPLIT,
         cluster_uid="uid",
+        origin=Origin(providers=("samsung-sds",), ledger={"events": 0, "sha256": ""}),
         tenants=tuple(tenant(name, 1, SPLIT) for name in tenants),
         told={name: {} for name in (told or ())},
         touch=tuple(touch),

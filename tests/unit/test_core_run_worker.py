@@ -1,19 +1,25 @@
 """The order in which one provider's process works, and who waits for what it could not take back."""
 
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import MARCH, cluster, tenant
+from strategies import MARCH, cluster, live, tenant
 
+from gpuprov.lease import NoLease, Turn
 from gpuprov.manifests import quota_hard
+from gpuprov.outputs import Origin
 from gpuprov.reclaim import Release
 from gpuprov.run import stack as stack_process
 from gpuprov.run import worker
-from gpuprov.run.job import Job, Reclaim, StackDone
+from gpuprov.run.files import digests
+from gpuprov.run.job import Job, Outcome, Reclaim, StackDone
+
+ORIGIN = Origin(providers=("samsung-sds",), ledger={"events": 0, "sha256": ""})
 
 
 def plain(tenants, *, grow=(), reclaim=(), told=None, lower=(), reconnect=False):
@@ -25,6 +31,8 @@ def plain(tenants, *, grow=(), reclaim=(), told=None, lower=(), reconnect=False)
         at=MARCH,
         cluster=where,
         cluster_uid="uid",
+        origin=ORIGIN,
+        turn=6,
         tenants=tuple(tenant(name, gpus, where, *model) for name, gpus, *model in tenants),
         told=told or {},
         touch=tuple(sorted({*grow, *lower, *(one[0] for one in reclaim)})),
@@ -71,7 +79,7 @@ def test_the_capacity_of_the_jobs_instant_counts(capacity, postponed):
     where = cluster("samsung-sds", H100=[{"gpus": 16}, {"gpus": capacity, "from": MARCH.isoformat()}])
     made = plain([("B", 8)], grow=("B",), reclaim=[("X", 8)]).model_copy(update={"cluster": where})
     made = Job.model_validate_json(made.model_dump_json(by_alias=True))
-    assert worker._postpone(made, {"H100": 8}) == postponed
+    assert worker._postpone(made, {"H100": 8}, {}) == postponed
 
 
 @settings(max_examples=200)
@@ -80,7 +88,7 @@ def test_what_is_granted_and_what_is_stuck_never_exceed_the_pool(tenants, stuck)
     named = [(f"T{number}", gpus) for number, (gpus, _) in enumerate(tenants)]
     grow = tuple(f"T{number}" for number, (_, grows) in enumerate(tenants) if grows)
     held = [(f"X{number}", gpus) for number, gpus in enumerate(stuck)]
-    waits = worker._postpone(plain(named, grow=grow, reclaim=held), {"H100": sum(stuck)} if stuck else {})
+    waits = worker._postpone(plain(named, grow=grow, reclaim=held), {"H100": sum(stuck)} if stuck else {}, {})
     assert waits <= set(grow)
     if set(grow) - waits and held:
         cards = [*range(16)]
@@ -95,21 +103,28 @@ def test_what_is_granted_and_what_is_stuck_never_exceed_the_pool(tenants, stuck)
     ("stuck", "postponed", "complaint"),
     [
         ({}, set(), None),
-        ({}, {"B"}, None),
+        (
+            {},
+            {"B"},
+            (
+                "not granted until the GPUs are free that others' pods hold: B\n"
+                "when the cause is gone, give the same command again"
+            ),
+        ),
         (
             {"X": "pod a ends slowly", "W": "namespace"},
             set(),
             (
                 "W is not reclaimed: namespace\nX is not reclaimed: pod a ends slowly\n"
-                "its GPUs are not credited; when the cause is gone, give the same command again"
+                "its GPUs are not credited\nwhen the cause is gone, give the same command again"
             ),
         ),
         (
             {"X": "pod a"},
             {"C", "B"},
             (
-                "X is not reclaimed: pod a\nnot granted until then: B, C\n"
-                "its GPUs are not credited; when the cause is gone, give the same command again"
+                "X is not reclaimed: pod a\nnot granted until the GPUs are free that others' pods hold: B, C\n"
+                "its GPUs are not credited\nwhen the cause is gone, give the same command again"
             ),
         ),
     ],
@@ -127,6 +142,27 @@ class Cluster:
     going: set = field(default_factory=set)
     asked: list = field(default_factory=list)
     declared: set = field(default_factory=set)
+    turn: int = 7
+    pods: dict = field(default_factory=dict)
+    written: dict = field(default_factory=dict)
+    without_lease: bool = False
+
+    @contextmanager
+    def take_turn(self, where, purpose, *, patience, progress):
+        if self.without_lease:
+            raise NoLease(where.provider, "forbidden")
+        yield Turn(provider=where.provider, number=self.turn, previous="kim@office (gpuprov up)")
+
+    def read_back(self, where, namespaces):
+        """Every namespace is as it was declared, unless the test says what its quota grants instead."""
+        return {
+            name: live(tenant(name.removeprefix("gpu-").upper(), gpus, where), where)
+            for name in namespaces
+            if (gpus := self.written.get(name, self.gpus[name])) is not None
+        }
+
+    def pods_on(self, where, namespaces):
+        return {name: {"nvidia.com/gpu": gpus} for name, gpus in self.pods.items() if name in namespaces}
 
     def lower(self, where, hard):
         self.asked.append(("lower", hard))
@@ -155,8 +191,11 @@ class Cluster:
 
 def run(made, monkeypatch, fake=None, **there):
     fake = fake or Cluster(**there)
+    fake.gpus = {one.namespace: one.gpus for one in made.tenants}
     for name in ("lower", "release", "delete", "settle", "prove_gone"):
         monkeypatch.setattr(worker.reclaim, name, getattr(fake, name))
+    for name in ("take_turn", "read_back", "pods_on"):
+        monkeypatch.setattr(worker, name, getattr(fake, name))
     monkeypatch.setattr(stack_process, "run", fake.up)
     return worker.run(made), fake.asked
 
@@ -247,3 +286,89 @@ def test_a_renamed_context_destroys_nothing_that_is_stuck_or_waits(award_id, mon
     applied = [one for one in asked if one[0] == "up"]
     assert all(touch is not None or award_id in fake.declared for _, touch, _, _ in applied)
     assert all(touch is None or award_id not in touch for _, touch, _, _ in applied)
+
+
+# What the decision rests on is compared before anything is done
+
+
+def test_whoever_was_overtaken_while_waiting_for_the_turn_does_nothing(monkeypatch):
+    made = plain([("A", 8)], grow=("A",), reclaim=[("X", 8)], told={"X": {}})
+    outcome, asked = run(made, monkeypatch, turn=8)
+    assert asked == []
+    assert outcome.stale == "kim@office (gpuprov up) has acted on this cluster"
+    assert (outcome.applied, outcome.freed, outcome.error) == ((), (), None)
+
+
+def test_files_that_changed_while_pods_ended_stop_what_would_be_granted(monkeypatch, tmp_path):
+    path = tmp_path / "awards.csv"
+    path.write_text("a new list")
+    made = plain([("A", 8)], grow=("A",), reclaim=[("X", 8)], told={"X": {}})
+    made = made.model_copy(update={"files": {str(path): "the digest of the old one"}})
+    outcome, asked = run(made, monkeypatch)
+    assert [one[0] for one in asked] == ["release", "delete", "prove"]
+    assert outcome.stale == "awards.csv changed meanwhile"
+    assert [one.award_id for one in outcome.freed] == ["X"]
+    assert outcome.applied == ()
+    same = made.model_copy(update={"files": digests([path])})
+    assert run(same, monkeypatch)[0].stale is None
+
+
+def test_a_lease_that_cannot_be_had_stops_what_grants_and_no_teardown(monkeypatch):
+    outcome, _ = run(plain([], reclaim=[("X", 8)], told={"X": {}}), monkeypatch, without_lease=True)
+    assert [one.award_id for one in outcome.freed] == ["X"]
+    with pytest.raises(NoLease):
+        run(plain([("A", 8)], grow=("A",)), monkeypatch, without_lease=True)
+
+
+def test_where_the_state_cannot_be_read_gpus_come_back_all_the_same(monkeypatch):
+    made = plain([("A", 8)], reclaim=[("X", 8)]).model_copy(update={"unread": "the backend is down", "touch": ()})
+    assert not made.empty
+    outcome, asked = run(made, monkeypatch)
+    assert [one[0] for one in asked] == ["release", "delete", "prove"]
+    assert [one.award_id for one in outcome.freed] == ["X"]
+    assert outcome.error == "the backend is down"
+
+
+def test_state_is_moved_only_when_gpus_are_free(monkeypatch):
+    fake = Cluster()
+    monkeypatch.setattr(worker, "_reshard", lambda job: fake.asked.append(("reshard",)))
+    made = plain([("A", 8)], grow=("A",), lower=(), reclaim=[("X", 8)], told={"X": {}, "Z": {}})
+    run(made.model_copy(update={"reshard": True}), monkeypatch, fake)
+    assert [one[0] for one in fake.asked] == ["release", "delete", "prove", "reshard", "up"]
+
+
+# GPUs are counted as held
+
+
+@pytest.mark.parametrize(("pods", "postponed"), [(8, ()), (9, ("A",))])
+def test_what_pods_of_a_shrinking_award_hold_once_it_is_lowered_is_not_granted(pods, postponed, monkeypatch):
+    """B goes from 16 to 8 GPUs, A wants the other 8 of the pool's 16."""
+    made = plain([("A", 8), ("B", 8)], grow=("A",), lower=("B",), told={"B": {}})
+    outcome, _ = run(made, monkeypatch, pods={"gpu-b": pods})
+    assert outcome.postponed == postponed
+    assert bool(outcome.error) == bool(postponed)
+
+
+@pytest.mark.parametrize(("over", "postponed"), [(8, ()), (9, ("A",))])
+def test_what_others_hold_beyond_their_awards_is_not_granted(over, postponed, monkeypatch):
+    made = plain([("A", 8)], grow=("A",)).model_copy(update={"over": {"H100": over}})
+    assert run(made, monkeypatch)[0].postponed == postponed
+
+
+# What is reported as applied was read back
+
+
+@pytest.mark.parametrize(("gpus", "said"), [(None, "its namespace is not there"), (4, "its quota grants 4")])
+def test_what_is_not_as_it_was_written_is_not_reported_as_applied(gpus, said, monkeypatch):
+    made = plain([("A", 8), ("B", 8)], grow=("A", "B"))
+    outcome, _ = run(made, monkeypatch, written={"gpu-b": gpus})
+    assert outcome.applied == ("A",)
+    assert outcome.error == f"B: Pulumi reported success, and {said}; rerun the command"
+
+
+def test_two_rounds_of_one_command_are_reported_together():
+    first = Outcome(provider="a", applied=("A",), operations={"create": 6}, seconds=1.0, stale="somebody", error="one")
+    second = Outcome(provider="a", applied=("B",), operations={"create": 6, "same": 1}, seconds=2.0)
+    both = first.then(second)
+    assert (both.applied, both.operations, both.seconds) == (("A", "B"), {"create": 12, "same": 1}, 3.0)
+    assert (both.stale, both.error) == (None, None)
