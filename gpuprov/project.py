@@ -6,27 +6,33 @@ must know the other providers to tell an unknown supplier from one of another st
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from gpuprov.award import PROGRAMME_END
-from gpuprov.cluster import ProviderCluster
+from gpuprov.cluster import ProviderCluster, ProviderName
 from gpuprov.errors import InputError, Problem
 
 PROJECT_FILE = "Pulumi.yaml"
+
+_COPIED = "gpuprov:cluster"
+"""What a stack file has that was copied from gpuprov's repository."""
+
+_NAMES: TypeAdapter[list[ProviderName]] = TypeAdapter(list[ProviderName])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
     """Where everything is, the provider clusters of all stacks in order of their names, and the end of the programme.
 
-    No term may reach into ``programme_end``. ``settings`` are the files that all this was read from.
+    No term may reach into ``programme_end``. ``retired`` are providers whose stack files are gone by intent.
+    ``settings`` are the files that all this was read from.
     """
 
     root: Path
@@ -36,6 +42,7 @@ class Project:
     ledger: Path
     columns: Path | None
     programme_end: datetime = PROGRAMME_END
+    retired: frozenset[str] = frozenset()
     settings: tuple[Path, ...] = ()
 
     @property
@@ -64,66 +71,83 @@ def find_root(start: Path) -> Path:
 def open_project(root: Path) -> Project:
     """Read the project's settings. Raises InputError with every problem of every file."""
     problems: list[Problem] = []
-    main = _read_yaml(root / PROJECT_FILE, problems)
-    config = _mapping(main.get("config"))
+    file = root / PROJECT_FILE
+    main = _read_yaml(file, problems)
+    name = main.get("name")
+    if not isinstance(name, str) and not problems:
+        problems.append(Problem(file=str(file), message="has no name", remedy="write `name:` and the project's name"))
     stacks = root / str(main.get("stackConfigDir") or ".")
-    stack_files = sorted(stacks.glob("Pulumi.*.yaml"))
-    clusters = [
-        cluster for path in stack_files if (cluster := _read_cluster(path, str(main.get("name")), problems)) is not None
-    ]
-    if not isinstance(main.get("name"), str) and not problems:
-        problems.append(Problem(file=str(root / PROJECT_FILE), message="has no name", remedy="write `name: gpuprov`"))
-    if not clusters and not problems:
-        problems.append(
-            Problem(file=str(stacks), message="no stack has a gpuprov:cluster", remedy="add Pulumi.<provider>.yaml")
-        )
-    awards = _setting(config, "awards", [])
-    if not isinstance(awards, list) or not awards or not all(isinstance(one, str) for one in awards):
-        problems.append(
-            Problem(file=str(root / PROJECT_FILE), message="config awards is no list of files", remedy="name the lists")
-        )
-    programme_end = _programme_end(_setting(config, "programmeEnd", PROGRAMME_END), root / PROJECT_FILE, problems)
+    clusters = _read_clusters(stacks, name, problems) if isinstance(name, str) else ()
+    settings = _Settings(file=file, project=str(name), config=_mapping(main.get("config")), problems=problems)
+    read = Project(
+        root=root,
+        name=str(name),
+        clusters=clusters,
+        awards=settings.awards(),
+        ledger=root / str(settings.value("ledger", "ledger.jsonl")),
+        columns=None if (columns := settings.value("columns", None)) is None else root / str(columns),
+        programme_end=settings.programme_end(),
+        retired=settings.retired(stacks, {cluster.provider for cluster in clusters}),
+        settings=(file, *sorted(stacks.glob("Pulumi.*.yaml"))),
+    )
     if problems:
         raise InputError(problems)
-    columns = _setting(config, "columns", None)
-    return Project(
-        root=root,
-        name=str(main["name"]),
-        clusters=tuple(clusters),
-        awards=tuple(root / path for path in awards),
-        ledger=root / str(_setting(config, "ledger", "ledger.jsonl")),
-        columns=None if columns is None else root / str(columns),
-        programme_end=programme_end,
-        settings=(root / PROJECT_FILE, *stack_files),
-    )
+    return read
 
 
-def _programme_end(value: object, path: Path, problems: list[Problem]) -> datetime:
-    """Return the aware instant that the setting says. YAML reads some forms of it as an instant by itself."""
-    try:
-        end = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-    except ValueError:
-        end = None
-    if end is not None and end.tzinfo is not None:
-        return end
-    problems.append(
-        Problem(
-            file=str(path),
-            column="programmeEnd",
-            value=str(value),
-            message="is no instant with an offset",
-            remedy='write the first instant after the last day, as "2026-07-01T00:00+09:00"',
-        )
-    )
-    return PROGRAMME_END
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Settings:
+    """What Pulumi.yaml has under `config`. What is wrong there is added to ``problems``."""
 
+    file: Path
+    project: str
+    config: Mapping[str, Any]
+    problems: list[Problem]
 
-def _setting(config: Mapping[str, Any], key: str, default: Any) -> Any:  # noqa: ANN401 (YAML)
-    """Return a project-level setting: Pulumi lets it be a bare value, or a declaration with value or default."""
-    found = config.get(key, config.get(f"gpuprov:{key}", default))
-    if isinstance(found, dict):
-        return found.get("value", found.get("default", default))
-    return found
+    def value(self, key: str, default: Any) -> Any:  # noqa: ANN401 (YAML)
+        """Return a setting: Pulumi lets it be a bare value, or a declaration with value or default."""
+        names = (key, f"{self.project}:{key}", f"gpuprov:{key}")
+        found = next((self.config[name] for name in names if name in self.config), default)
+        return found.get("value", found.get("default", default)) if isinstance(found, dict) else found
+
+    def awards(self) -> tuple[Path, ...]:
+        """Return the award lists."""
+        awards = self.value("awards", [])
+        if not isinstance(awards, list) or not awards or not all(isinstance(path, str) for path in awards):
+            self._wrong(None, None, "config awards is no list of files", "name the lists")
+            return ()
+        return tuple(self.file.parent / path for path in awards)
+
+    def programme_end(self) -> datetime:
+        """Return the aware instant that the setting says. YAML reads some forms of it as an instant by itself."""
+        value = self.value("programmeEnd", PROGRAMME_END)
+        try:
+            end = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+        except ValueError:
+            end = None
+        if end is not None and end.tzinfo is not None:
+            return end
+        remedy = 'write the first instant after the last day, as "2026-07-01T00:00+09:00"'
+        self._wrong("programmeEnd", str(value), "is no instant with an offset", remedy)
+        return PROGRAMME_END
+
+    def retired(self, stacks: Path, providers: Collection[str]) -> frozenset[str]:
+        """Return the suppliers that were taken out. ``providers`` are those that have a stack file."""
+        value = self.value("retired", [])
+        try:
+            names = _NAMES.validate_python(value)
+        except ValidationError:
+            remedy = "list the names of suppliers that were taken out, as [kt-cloud]"
+            self._wrong("retired", str(value), "is no list of suppliers' names", remedy)
+            return frozenset()
+        for name in sorted({*names} & {*providers}):
+            message = f"has left and still has a stack file ({stacks / f'Pulumi.{name}.yaml'})"
+            remedy = "take one of the two away (docs/configuration.md, Taking a supplier out)"
+            self._wrong("retired", name, message, remedy)
+        return frozenset(names)
+
+    def _wrong(self, column: str | None, value: str | None, message: str, remedy: str) -> None:
+        self.problems.append(Problem(file=str(self.file), column=column, value=value, message=message, remedy=remedy))
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -144,11 +168,41 @@ def _read_yaml(path: Path, problems: list[Problem]) -> Mapping[str, Any]:
     return {}
 
 
+def _read_clusters(stacks: Path, project: str, problems: list[Problem]) -> tuple[ProviderCluster, ...]:
+    """Read the clusters of all stack files, in order of the files' names."""
+    before = len(problems)
+    found = [
+        (path, cluster)
+        for path in sorted(stacks.glob("Pulumi.*.yaml"))
+        if (cluster := _read_cluster(path, project, problems)) is not None
+    ]
+    if not found and len(problems) == before:
+        message, remedy = f"no stack has a {project}:cluster", "add Pulumi.<provider>.yaml"
+        problems.append(Problem(file=str(stacks), message=message, remedy=remedy))
+    pinned: dict[str, Path] = {}
+    for path, cluster in found:
+        if cluster.uid is not None and (first := pinned.setdefault(cluster.uid, path)) is not path:
+            problems.append(
+                Problem(
+                    file=str(path),
+                    column=f"{project}:cluster.uid",
+                    value=cluster.uid,
+                    message=f"is the cluster of {first} too, so its GPUs would be counted twice",
+                    remedy="correct one of the two (docs/configuration.md says how to print a cluster's uid)",
+                )
+            )
+    return tuple(cluster for _, cluster in found)
+
+
 def _read_cluster(path: Path, project: str, problems: list[Problem]) -> ProviderCluster | None:
     """Read one stack's cluster; a stack of ours without ``<project>:cluster`` is not a provider's and is left out."""
     provider = path.name.removeprefix("Pulumi.").removesuffix(".yaml")
-    value = _mapping(_read_yaml(path, problems).get("config")).get(f"{project}:cluster")
+    config = _mapping(_read_yaml(path, problems).get("config"))
+    value = config.get(f"{project}:cluster")
     if value is None:
+        if _COPIED in config:
+            message, remedy = f"the project's name is {project}", f"write {project}:cluster"
+            problems.append(Problem(file=str(path), column=_COPIED, message=message, remedy=remedy))
         return None
     if "provider" in _mapping(value):
         problems.append(

@@ -22,6 +22,7 @@ from gpuprov.outputs import Origin, StackOutputs
 from gpuprov.plan import Op, Plan, make_plan
 from gpuprov.project import Project
 from gpuprov.run.files import digests
+from gpuprov.suppliers import departed, shared_clusters
 from gpuprov.tenant import Desired, desired_state
 from gpuprov.usage import pods_on
 
@@ -270,11 +271,11 @@ def refusals(situation: Situation, confirmed: Confirmed) -> list[str]:
         project.programme_end,
     )
     uids = {cluster.provider: cluster.uid for cluster in project.clusters if cluster.uid}
-    # found += shared_clusters(uids | {there.provider: there.uid for there in situation.observed})
+    found += shared_clusters(uids | {there.provider: there.uid for there in situation.observed})
     if all(change.op is Op.RECLAIM for change in situation.plan.changes):
         return found
     providers = {name for one in known.values() for name in one.providers}
-    # found += departed(providers, project.by_provider.keys(), project.retired)
+    found += departed(providers, project.by_provider.keys(), project.retired)
     return found + ([] if confirmed.ledger else lost_events(situation))
 
 

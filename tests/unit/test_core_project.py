@@ -242,7 +242,49 @@ def test_a_programmes_end_without_an_offset_is_a_problem(written, tmp_path):
 
 def test_a_project_without_clusters_is_refused(tmp_path):
     (problem,) = problems(open_project, project(tmp_path, dev="config:\n  shop:other: 1\n"))
-    assert problem.message == "no stack has a gpuprov:cluster"
+    assert problem.message == "no stack has a shop:cluster"
+
+
+def test_messages_speak_of_the_projects_own_name(tmp_path):
+    """A stack file that was copied from another project has settings that nobody would read."""
+    (problem,) = problems(open_project, project(tmp_path, sds=STACK.replace("shop:", "gpuprov:")))
+    assert (Path(problem.file).name, problem.column) == ("Pulumi.sds.yaml", "gpuprov:cluster")
+    assert (problem.message, problem.remedy) == ("the project's name is shop", "write shop:cluster")
+
+
+def test_settings_may_have_the_projects_name_before_them(tmp_path):
+    read = open_project(project(tmp_path, f"{MAIN}  shop:ledger: own.jsonl\n"))
+    assert read.ledger == tmp_path / "own.jsonl"
+
+
+def test_retired_suppliers_are_those_that_the_project_lists(tmp_path):
+    assert open_project(project(tmp_path)).retired == frozenset()
+    declared = "  retired: {type: array, items: {type: string}, default: [kt-cloud, old-sds]}\n"
+    (tmp_path / "Pulumi.yaml").write_text(MAIN + declared, encoding="utf-8")
+    assert open_project(tmp_path).retired == {"kt-cloud", "old-sds"}
+
+
+@pytest.mark.parametrize("written", ["kt-cloud", "[1]", "[KT Cloud]", "{default: kt-cloud}", "[[]]"])
+def test_retired_suppliers_are_a_list_of_names(written, tmp_path):
+    (problem,) = problems(open_project, project(tmp_path, f"{MAIN}  retired: {written}\n"))
+    assert (Path(problem.file).name, problem.column) == ("Pulumi.yaml", "retired")
+    assert problem.message == "is no list of suppliers' names"
+
+
+def test_a_supplier_is_not_both_there_and_retired(tmp_path):
+    root = project(tmp_path, f"{MAIN}  retired: [other, sds]\n")
+    (problem,) = problems(open_project, root)
+    assert (Path(problem.file).name, problem.column, problem.value) == ("Pulumi.yaml", "retired", "sds")
+    assert "Pulumi.sds.yaml" in problem.message
+    assert "Taking a supplier out" in problem.remedy
+
+
+def test_two_stacks_that_pin_one_cluster_are_refused(tmp_path):
+    one, other = (STACK.replace("context: there", f"context: there\n    uid: {uid}") for uid in ("u-1", "u-2"))
+    (problem,) = problems(open_project, project(tmp_path, alpha=one, beta=other, gamma=one, delta=STACK))
+    assert (Path(problem.file).name, problem.column, problem.value) == ("Pulumi.gamma.yaml", "shop:cluster.uid", "u-1")
+    assert "Pulumi.alpha.yaml" in problem.message
+    assert "counted twice" in problem.message
 
 
 def test_a_folder_that_is_no_project(tmp_path):
@@ -268,4 +310,5 @@ def test_the_stack_names_the_provider(tmp_path):
 
 def test_a_project_without_a_name_is_told_so(tmp_path):
     root = project(tmp_path, MAIN.replace("name: shop\n", ""))
-    assert any(Path(one.file).name == "Pulumi.yaml" for one in problems(open_project, root))
+    (problem,) = problems(open_project, root)
+    assert (Path(problem.file).name, problem.message) == ("Pulumi.yaml", "has no name")
