@@ -132,16 +132,22 @@ def _wrong_cluster(
 
 
 def _not_set_up(plan: Plan, there: ObservedCluster, cluster: ProviderCluster) -> list[str]:
-    """A quota that can be walked around is no allocation. What takes back or stays as it is goes on."""
-    grants = any(change.grows for change in plan.on(there.provider))
-    if not (grants and there.missing and cluster.require_chart):
+    """A quota that can be walked around or not be used is no allocation. What takes back or stays as it is goes on."""
+    if not any(change.grows for change in plan.on(there.provider)):
         return []
-    return [
-        (
-            f"{there.provider}: the cluster lacks {', '.join(there.missing)}, so tenants could take more than they are "
-            f"given; its administrator installs charts/gpu-cluster with `gpuprov setup --provider {there.provider}`"
+    reasons = []
+    if there.missing and cluster.require_chart:
+        reasons.append(
+            f"{there.provider}: the cluster lacks what charts/gpu-cluster brings ({'; '.join(there.missing)}), so "
+            "tenants could take more than they are given; its administrator installs it with "
+            f"`gpuprov setup --provider {there.provider}`"
         )
-    ]
+    if there.unfit:
+        reasons.append(
+            f"{there.provider}: awardees could not use what they are given ({'; '.join(there.unfit)}); "
+            f"`gpuprov preflight --provider {there.provider}` says what to do"
+        )
+    return reasons
 
 
 def _over_capacity(plan: Plan, desired: Desired, there: ObservedCluster, cluster: ProviderCluster) -> list[str]:

@@ -1,16 +1,21 @@
-"""Reads what is there on a provider's cluster: a few LIST calls by label, whatever the number of tenants."""
+"""Reads what is there on a provider's cluster: a few LIST calls, whatever the number of tenants."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from gpuprov.cluster import ProviderCluster
 from gpuprov.errors import ClusterUnreachable
 from gpuprov.kube import KubeApi
 from gpuprov.lease import turns
-from gpuprov.manifests import QUOTA, RULES, TENANT_ROLE, selector
-from gpuprov.observed import ObservedCluster, ObservedTenant
+from gpuprov.manifests import QUOTA, selector
+from gpuprov.observed import Live, ObservedCluster, ObservedTenant
+from gpuprov.preflight.dra import served
+from gpuprov.preflight.facts import Seen, Unread
+from gpuprov.preflight.lacking import lacking
+from gpuprov.reading import read_dra, read_policies, read_tenant_role
 
 _FEW = 20
 """Up to this many namespaces are read one by one."""
@@ -30,8 +35,23 @@ def observe(cluster: ProviderCluster) -> ObservedCluster:
     run left behind is seen even if no state knows it; an object without our label shows up as missing.
     """
     api = KubeApi(cluster)
-    turn = turns(cluster, api)
-    ours = selector(cluster.provider)
+    turn = turns(cluster, api)  # first: whoever acts while we read must not go unnoticed
+    uid = cluster_uid(cluster, api)  # alone: a server that does not answer is not asked for anything else
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        rules, dra = pool.submit(_rules, api), pool.submit(read_dra, api, "deviceclasses")
+        tenants = _tenants(api, selector(cluster.provider))
+    (classes,) = dra.result()
+    return ObservedCluster(
+        provider=cluster.provider,
+        uid=uid,
+        tenants=tenants,
+        turn=turn,
+        missing=lacking(*rules.result(), classes),
+        unfit=served(cluster, classes),
+    )
+
+
+def _tenants(api: KubeApi, ours: str) -> tuple[ObservedTenant, ...]:
     objects: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
     for namespace in api.list("/api/v1/namespaces", labelSelector=ours):
         name = namespace["metadata"]["name"]
@@ -41,22 +61,12 @@ def observe(cluster: ProviderCluster) -> ObservedCluster:
             there = objects.get(item["metadata"]["namespace"])
             if there is not None:
                 there[item["kind"], item["metadata"]["name"]] = item
-    tenants = tuple(ObservedTenant(namespace=name, objects=found) for name, found in objects.items())
-    uid = cluster_uid(cluster, api)
-    return ObservedCluster(provider=cluster.provider, uid=uid, tenants=tenants, missing=_missing(api), turn=turn)
+    return tuple(ObservedTenant(namespace=name, objects=found) for name, found in objects.items())
 
 
-def _missing(api: KubeApi) -> tuple[str, ...]:
-    """Return what the cluster lacks of charts/gpu-cluster: the role, and rules that are not there or do not deny."""
-    role = api.get(f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{TENANT_ROLE}")
-    bindings = api.get("/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings") or {}
-    denying = {
-        item["metadata"]["name"]
-        for item in bindings.get("items") or ()
-        if "Deny" in (item.get("spec", {}).get("validationActions") or ())
-    }
-    lacking = [f"ClusterRole {TENANT_ROLE}"] if role is None else []
-    return (*lacking, *(f"ValidatingAdmissionPolicyBinding {name}" for name in RULES if name not in denying))
+def _rules(api: KubeApi) -> tuple[Seen, Seen, Live | Unread | None]:
+    """Return what the chart brings to hold tenants to their quota: policies, bindings, and the role of awardees."""
+    return *read_policies(api), read_tenant_role(api)
 
 
 def find(cluster: ProviderCluster, namespaces: Collection[str]) -> list[ObservedTenant]:

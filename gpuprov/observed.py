@@ -130,15 +130,17 @@ class ObservedTenant:
 class ObservedCluster:
     """One provider's cluster at the moment of reading.
 
-    ``uid`` is that of its kube-system namespace; ``missing`` is what the cluster
-    lacks of what charts/gpu-cluster brings; without it tenants could take more than they were given. ``turn``
-    counts the runs that had ended on it before it was read (`gpuprov.lease`); None where that is not known.
+    ``uid`` is that of its kube-system namespace. ``missing`` is what the cluster lacks of what charts/gpu-cluster
+    brings, a phrase of the preflight's for each; without it tenants could take more than they were given. ``unfit`` is
+    why awardees could not use what they are given, chart or not, likewise. ``turn`` counts the runs that had ended on it before it was read (`gpuprov.lease`);
+    None where that is not known.
     """
 
     provider: str
     uid: str
     tenants: tuple[ObservedTenant, ...] = field(default=())
     missing: tuple[str, ...] = ()
+    unfit: tuple[str, ...] = ()
     turn: int | None = None
 
 

@@ -10,22 +10,21 @@ from typing import Any
 import yaml
 
 from gpuprov.cluster import ProviderCluster
-from gpuprov.errors import ClusterError, ClusterUnreachable
+from gpuprov.errors import ClusterUnreachable
 from gpuprov.kube import Answer, KubeApi
-from gpuprov.manifests import MANAGED_BY, MANAGER, NODE_SELECTOR, PROVIDER_LABEL, TENANT_ROLE, selector
-from gpuprov.preflight.facts import Clock, Facts, Live, Reply, Seen, Unread
+from gpuprov.manifests import MANAGED_BY, MANAGER, NODE_SELECTOR, PROVIDER_LABEL, selector
+from gpuprov.preflight.facts import Clock, Facts, Live, Reply, Unread
 from gpuprov.preflight.plugin import plugins
 from gpuprov.preflight.rights import ASKED, Right
+from gpuprov.reading import read_dra, read_list, read_object, read_policies, read_tenant_role
 
 _AT_ONCE = 8
 _FEW_TENANTS = 5
 _PROBE = "gpu-preflight-probe"
 """The name of what is tried: one of ours, so that the chart's policies do not answer in the place of a plugin."""
 
-_UNAUTHORIZED, _NOT_FOUND = 401, 404
+_UNAUTHORIZED = 401
 _OK, _CREATED = 200, 201
-_ADMISSION = "/apis/admissionregistration.k8s.io/v1"
-_DRA = "/apis/resource.k8s.io"
 
 Now = Callable[[], datetime]
 
@@ -48,25 +47,26 @@ def survey(cluster: ProviderCluster, now: Now = _now) -> Facts:
             "credentials in the kubeconfig",
         )
     clock = _clock(api, now)  # on the connection that is there: its making would look like a distance of clocks
-    daemon_sets = _list(api, "/apis/apps/v1/daemonsets")
+    daemon_sets = read_list(api, "/apis/apps/v1/daemonsets")
     tenants = _tenants(api, cluster)
-    classes, slices = _dra(api)
+    classes, slices = read_dra(api, "deviceclasses", "resourceslices")
+    policies, bindings = read_policies(api)
     return Facts(
         version=version.data,
         clock=clock,
         who=_who(api),
         uid=_uid(api),
         rights=_rights(api),
-        nodes=_list(api, "/api/v1/nodes"),
+        nodes=read_list(api, "/api/v1/nodes"),
         daemon_sets=daemon_sets,
         configs={} if isinstance(daemon_sets, Unread) else _configs(api, daemon_sets),
         device_classes=classes,
         resource_slices=slices,
-        policies=_list(api, f"{_ADMISSION}/validatingadmissionpolicies"),
-        bindings=_list(api, f"{_ADMISSION}/validatingadmissionpolicybindings"),
-        tenant_role=_object(api, f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{TENANT_ROLE}"),
+        policies=policies,
+        bindings=bindings,
+        tenant_role=read_tenant_role(api),
         tenant_pods=tuple(_tenant_pods(api, tenants)),
-        api_servers=_list(api, "/api/v1/namespaces/kube-system/pods", labelSelector="component=kube-apiserver"),
+        api_servers=read_list(api, "/api/v1/namespaces/kube-system/pods", labelSelector="component=kube-apiserver"),
         probed_pod=_probe_pod(api, tenants),
         probed_namespace=_probe_namespace(api, cluster),
     )
@@ -85,7 +85,7 @@ def _who(api: KubeApi) -> str:
 
 
 def _uid(api: KubeApi) -> str | Unread:
-    found = _object(api, "/api/v1/namespaces/kube-system")
+    found = read_object(api, "/api/v1/namespaces/kube-system")
     if found is None:
         return Unread("there is none; is this a Kubernetes cluster?")
     return found if isinstance(found, Unread) else str(found["metadata"]["uid"])
@@ -111,24 +111,12 @@ def _review(api: KubeApi, group: str, kind: str, spec: Mapping[str, Any] | None 
     return api.ask("POST", f"/apis/{group}/v1/{kind.lower()}s", body=body)
 
 
-def _dra(api: KubeApi) -> tuple[Seen, Seen]:
-    """Read device classes and slices in the version that the server prefers; none where it does not serve DRA."""
-    group = api.ask("GET", _DRA)
-    if group.status == _NOT_FOUND:
-        return (), ()
-    version = (group.data.get("preferredVersion") or {}).get("version")
-    if not version:
-        unread = Unread(group.message or "the server names no version of resource.k8s.io")
-        return unread, unread
-    return _list(api, f"{_DRA}/{version}/deviceclasses"), _list(api, f"{_DRA}/{version}/resourceslices")
-
-
 def _configs(api: KubeApi, daemon_sets: Iterable[Live]) -> dict[str, tuple[Live, ...] | Unread]:
     """Read the configurations of NVIDIA's device plugin; a ConfigMap may hold several, of which a label chooses."""
     read: dict[str, tuple[Live, ...] | Unread] = {}
     for name in sorted({name for plugin in plugins(daemon_sets) for name in plugin.configs}):
         namespace, _, config_map = name.partition("/")
-        found = _object(api, f"/api/v1/namespaces/{namespace}/configmaps/{config_map}")
+        found = read_object(api, f"/api/v1/namespaces/{namespace}/configmaps/{config_map}")
         if found is not None:
             read[name] = found if isinstance(found, Unread) else tuple(_parsed((found.get("data") or {}).values()))
     return read
@@ -146,7 +134,7 @@ def _parsed(texts: Iterable[str]) -> Iterator[Live]:
 
 def _tenants(api: KubeApi, cluster: ProviderCluster) -> list[tuple[str, Mapping[str, str]]]:
     """Return namespaces of ours that pods can come to, with the node labels that their pods are forced to."""
-    found = _list(api, "/api/v1/namespaces", labelSelector=selector(cluster.provider))
+    found = read_list(api, "/api/v1/namespaces", labelSelector=selector(cluster.provider))
     tenants: list[tuple[str, Mapping[str, str]]] = []
     for one in () if isinstance(found, Unread) else found:
         text = (one["metadata"].get("annotations") or {}).get(NODE_SELECTOR, "")
@@ -160,7 +148,7 @@ def _tenant_pods(
     api: KubeApi, tenants: Iterable[tuple[str, Mapping[str, str]]]
 ) -> Iterator[tuple[Live, Mapping[str, str]]]:
     for namespace, forced in tenants:
-        pods = _list(api, f"/api/v1/namespaces/{namespace}/pods")
+        pods = read_list(api, f"/api/v1/namespaces/{namespace}/pods")
         yield from ((pod, forced) for pod in (() if isinstance(pods, Unread) else pods))
 
 
@@ -199,24 +187,3 @@ def _probe_namespace(api: KubeApi, cluster: ProviderCluster) -> Reply:
 def _tried(api: KubeApi, path: str, body: Mapping[str, Any]) -> Reply:
     answer = api.ask("POST", path, query={"dryRun": "All", "fieldManager": MANAGER}, body=body)
     return Reply(status=answer.status, message=answer.message)
-
-
-def _object(api: KubeApi, path: str) -> Live | Unread | None:
-    """Return one object, None where there is none, `Unread` where the identity may not see it."""
-    answer = api.ask("GET", path)
-    if answer.status == _NOT_FOUND:
-        return None
-    return answer.data if answer.status == _OK else Unread(answer.message)
-
-
-def _list(api: KubeApi, path: str, **query: str) -> Seen:
-    """Return a collection, `Unread` where it is refused. Raises ClusterUnreachable where the server is gone."""
-    try:
-        return tuple(api.list(path, **query))
-    except ClusterError:
-        answer = api.ask("GET", path, query={"limit": "1", **query})
-        if answer.status == _NOT_FOUND:  # an API that this server does not have
-            return ()
-        if answer.status == _OK:
-            raise
-        return Unread(answer.message)

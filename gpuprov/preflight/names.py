@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from gpuprov.cluster import ProviderCluster
+from gpuprov.preflight import dra
 from gpuprov.preflight.facts import Live, Seen, Unread
 from gpuprov.preflight.finding import Finding, failed, ok, some, warning
 from gpuprov.preflight.nodes import Node, gpu_like
 
 CHECK = "resource names"
 
+_PENDING = "a pod that asks for it needs a claim, which awards' namespaces refuse, and stays pending"
 _REPLACES = "a list there replaces the default, so repeat the default's names"
 
 
@@ -21,30 +23,25 @@ def check(
     slices: Seen,
 ) -> list[Finding]:
     """Compare the nodes' resources, and device classes and drivers of DRA, with what every quota sets."""
-    findings = []
-    for unread in (device_classes, slices):
-        if isinstance(unread, Unread):
-            seen = f"device classes and drivers of DRA cannot be seen: {unread.reason}"
-            findings.append(warning(CHECK, seen, "let the identity list deviceclasses and resourceslices"))
+    findings = [failed(CHECK, text, "let the identity list deviceclasses") for text in dra.unseen(device_classes)]
+    if isinstance(slices, Unread):
+        seen = f"drivers of DRA cannot be seen: {slices.reason}"
+        findings.append(warning(CHECK, seen, "let the identity list resourceslices"))
     classes = () if isinstance(device_classes, Unread) else device_classes
     covered = {*cluster.other_gpu_resources, *(pool.resource for pool in cluster.pools)}
-    findings += _resources(_offered(nodes, classes), covered)
+    findings += [failed(CHECK, f"{text}: {_PENDING}", dra.REMEDY) for text in dra.served(cluster, classes)]
+    findings += _resources(_offered(nodes), covered)
+    findings += _extended(classes, covered)
     findings += _dra(cluster, classes, () if isinstance(slices, Unread) else slices)
     return findings or [ok(CHECK, "quotas cover every resource name of the nodes and every device class")]
 
 
-def _offered(nodes: Sequence[Node], classes: Sequence[Live]) -> dict[str, int]:
-    """Return how many of each resource the nodes give now; a device class may have a name of its own for its devices.
-
-    A node that is out of order counts too: it comes back.
-    """
+def _offered(nodes: Sequence[Node]) -> dict[str, int]:
+    """Return how many of each resource the nodes give now. A node that is out of order counts too: it comes back."""
     offered: dict[str, int] = {}
     for node in nodes:
         for name, amount in node.offers.items():
             offered[name] = offered.get(name, 0) + amount
-    for one in classes:
-        if name := str((one.get("spec") or {}).get("extendedResourceName") or ""):
-            offered[name] = max(1, offered.get(name, 0))
     return offered
 
 
@@ -62,6 +59,19 @@ def _resources(offered: Mapping[str, int], covered: set[str]) -> list[Finding]:
         else:
             findings.append(warning(CHECK, f"{name}: nodes know it and offer none; no quota covers it", remedy))
     return findings
+
+
+def _extended(classes: Sequence[Live], covered: set[str]) -> Iterator[Finding]:
+    """Judge the resources that device classes answer for and no quota has."""
+    for one in classes:
+        name = dra.extended_name(one)
+        if not name or name in covered:
+            continue
+        seen = f"device class {one['metadata']['name']} serves {name} by DRA, and no quota covers it"
+        if gpu_like(name):
+            yield failed(CHECK, seen, dra.REMEDY)
+        else:
+            yield warning(CHECK, f"{seen}; it is no GPU by its name", f"if it leads to a GPU, {dra.REMEDY}")
 
 
 def _dra(cluster: ProviderCluster, classes: Sequence[Live], slices: Iterable[Live]) -> list[Finding]:

@@ -1,10 +1,13 @@
-"""Whether the admission policies of the chart charts/gpu-cluster are there, bound, and deny."""
+"""Whether the admission policies of the chart charts/gpu-cluster are there, as they were installed, bound, and deny."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from typing import Any
 
-from gpuprov.manifests import RULES
+from gpuprov.manifests import MANAGED_BY, MANAGER, QUOTA, RULES
 from gpuprov.preflight.facts import Live, Seen, Unread
 from gpuprov.preflight.finding import Finding, failed, ok, warning
 
@@ -13,6 +16,9 @@ CHECK = "admission"
 VERSION_LABEL = "app.kubernetes.io/version"
 """The label with the chart's version on everything that it installs."""
 
+DIGEST = "gpuprov.dev/spec-sha256"
+"""The chart's annotation on each policy: the digest of its spec as it was installed."""
+
 INSTALL = (
     "install charts/gpu-cluster as the cluster's administrator: `gpuprov setup`, or `helm upgrade --install gpuprov "
     "charts/gpu-cluster --namespace gpuprov-system --create-namespace`"
@@ -20,40 +26,97 @@ INSTALL = (
 
 _ABSENT = ["is not there"]
 
+_EVERYWHERE = ("gpuprov-namespaces", "gpuprov-operator")
+"""The policies that hold in every namespace; the others in those of awards."""
+
+_OF_AWARDS = {"namespaceSelector": {"matchLabels": {MANAGED_BY: MANAGER}}}
+_BY_QUOTA = {"gpuprov-gpu": {"name": QUOTA, "parameterNotFoundAction": "Deny"}}
+_MATCHING_DEFAULTS: Mapping[str, Any] = {"matchPolicy": "Equivalent", "namespaceSelector": {}, "objectSelector": {}}
+"""What the API server adds to a policy's matchConstraints and to a binding's matchResources."""
+
+_RULE_DEFAULTS: Mapping[str, Any] = {"scope": "*"}
+
 
 def check(policies: Seen, bindings: Seen, chart: str | None) -> list[Finding]:
     """Judge each policy of the chart. ``chart`` is the chart's version as the project has it, if it has one."""
     for seen in (policies, bindings):
         if isinstance(seen, Unread):
             remedy = f"give the identity that right, as the chart does; else {INSTALL}"
-            return [failed(CHECK, f"the chart's policies cannot be seen: {seen.reason}", remedy)]
-    found = {name: problems(name, policies, bindings) for name in RULES}
-    if all(one == _ABSENT for one in found.values()):
-        return [failed(CHECK, f"none of the policies {', '.join(RULES)} is there", INSTALL)]
-    findings = [failed(CHECK, f"policy {name} {'; '.join(one)}", INSTALL) for name, one in found.items() if one]
+            return [failed(CHECK, text, remedy) for text in lacking(policies, bindings)]
+    findings = [failed(CHECK, text, INSTALL) for text in lacking(policies, bindings)]
+    there = _named(policies)
+    if not any(name in there for name in RULES):
+        return findings
     if not findings:
         findings.append(ok(CHECK, f"the {len(RULES)} policies of the chart are bound and deny"))
-    return [*findings, _chart_version(_named(policies), chart)]
+    return [*findings, _chart_version(there, chart)]
+
+
+def lacking(policies: Seen, bindings: Seen) -> tuple[str, ...]:
+    """Return what keeps the chart's rules from being in force, a phrase for each policy; nothing where they are."""
+    for seen in (policies, bindings):
+        if isinstance(seen, Unread):
+            return (f"the chart's policies cannot be seen: {seen.reason}",)
+    found = {name: problems(name, policies, bindings) for name in RULES}
+    if all(one == _ABSENT for one in found.values()):
+        return (f"none of the policies {', '.join(RULES)} is there",)
+    return tuple(f"policy {name} {'; '.join(one)}" for name, one in found.items() if one)
 
 
 def problems(name: str, policies: Seen, bindings: Seen) -> list[str]:
     """Return what keeps a policy from being in force; nothing where it is."""
-    policy, binding = _named(policies).get(name), _named(bindings).get(name)
+    policy = _named(policies).get(name)
     if policy is None:
         return _ABSENT
-    found = []
+    return [*_policy_problems(policy), *_binding_problems(name, _named(bindings).get(name))]
+
+
+def digest(spec: Mapping[str, Any]) -> str:
+    """Return the digest of a policy's spec, with or without what the API server adds, as the chart's template does.
+
+    It shows every change by hand. It is no proof against an administrator, who may write the annotation too.
+    """
+    plain = dict(spec)
+    if constraints := plain.get("matchConstraints"):
+        plain["matchConstraints"] = {
+            key: [_without(_RULE_DEFAULTS, rule) for rule in value] if key.endswith("Rules") else value
+            for key, value in _without(_MATCHING_DEFAULTS, constraints).items()
+        }
+    text = json.dumps(plain, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return sha256(text.encode()).hexdigest()
+
+
+def _without(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in given.items() if key not in defaults or value != defaults[key]}
+
+
+def _policy_problems(policy: Live) -> Iterator[str]:
+    installed = (policy["metadata"].get("annotations") or {}).get(DIGEST)
+    if installed is None:
+        yield "was installed by an older chart"
+    elif installed != digest(policy["spec"]):
+        yield "was changed after it was installed"
     if policy["spec"].get("failurePolicy", "Fail") != "Fail":
-        found.append("lets pass what it cannot judge (failurePolicy)")
+        yield "lets pass what it cannot judge (failurePolicy)"
     warnings = ((policy.get("status") or {}).get("typeChecking") or {}).get("expressionWarnings") or ()
     if warnings:
-        found.append(f"does not fit this API server: {str(warnings[0].get('warning', '')).strip()}")
+        yield f"does not fit this API server: {str(warnings[0].get('warning', '')).strip()}"
+
+
+def _binding_problems(name: str, binding: Live | None) -> Iterator[str]:
     if binding is None:
-        return [*found, "has no binding"]
-    if binding["spec"].get("policyName") != name:
-        found.append(f"has a binding to {binding['spec'].get('policyName')}")
-    if "Deny" not in (binding["spec"].get("validationActions") or ()):
-        found.append("does not deny (validationActions)")
-    return found
+        yield "has no binding"
+        return
+    spec = binding["spec"]
+    if spec.get("policyName") != name:
+        yield f"has a binding to {spec.get('policyName')}"
+    if "Deny" not in (spec.get("validationActions") or ()):
+        yield "does not deny (validationActions)"
+    expected = {} if name in _EVERYWHERE else _OF_AWARDS
+    if _without(_MATCHING_DEFAULTS, spec.get("matchResources") or {}) != expected:
+        yield "is bound to other objects than the chart binds it to (matchResources)"
+    if (spec.get("paramRef") or {}) != _BY_QUOTA.get(name, {}):
+        yield "is bound to other parameters than the chart gives it (paramRef)"
 
 
 def _named(objects: Seen) -> Mapping[str, Live]:

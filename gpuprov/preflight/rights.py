@@ -13,6 +13,9 @@ CHECK = "rights"
 _RBAC = "rbac.authorization.k8s.io"
 _ADMISSION = "admissionregistration.k8s.io"
 
+_LOCK, _LOCK_NAMESPACE = "gpuprov", "gpuprov-system"
+"""The Lease that says who acts on a cluster. No award's namespace is named so, and the chart is released into it."""
+
 _LEAST = (
     "use an identity of the group that the chart charts/gpu-cluster binds to the ClusterRole gpuprov-operator "
     "(its value `operator.subjects`)"
@@ -21,15 +24,17 @@ _LEAST = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Right:
-    """One verb on one resource in all namespaces; ``resource`` may have a subresource, ``name`` limits it to one.
+    """One verb on one resource; ``resource`` may have a subresource, ``name`` limits it to one.
 
-    A resource that begins with a slash is a path of the server's own, such as ``/version``.
+    It holds in all namespaces unless ``namespace`` names one. A resource that begins with a slash is a path of the
+    server's own, such as ``/version``.
     """
 
     verb: str
     resource: str
     group: str = ""
     name: str = ""
+    namespace: str = ""
 
     @property
     def what(self) -> str:
@@ -37,6 +42,11 @@ class Right:
         group = f".{self.group}" if self.group else ""
         name = f" {self.name}" if self.name else ""
         return f"{self.resource}{group}{name}"
+
+    @property
+    def where(self) -> str:
+        """Where the right holds, in words."""
+        return f"in namespace {self.namespace}" if self.namespace else "in all namespaces"
 
     def __str__(self) -> str:
         return f"{self.verb} {self.what}"
@@ -47,14 +57,14 @@ class Right:
             return {"nonResourceAttributes": {"verb": self.verb, "path": self.resource}}
         resource, _, subresource = self.resource.partition("/")
         said = {"verb": self.verb, "group": self.group, "resource": resource}
-        given = {key: value for key, value in (("subresource", subresource), ("name", self.name)) if value}
-        return {"resourceAttributes": said | given}
+        given = {"subresource": subresource, "name": self.name, "namespace": self.namespace}
+        return {"resourceAttributes": said | {key: value for key, value in given.items() if value}}
 
 
-def _rights(group: str, resources: str, verbs: str, name: str = "") -> Iterator[Right]:
+def _rights(group: str, resources: str, verbs: str, name: str = "", namespace: str = "") -> Iterator[Right]:
     for resource in resources.split():
         for verb in verbs.split():
-            yield Right(verb=verb, resource=resource, group=group, name=name)
+            yield Right(verb=verb, resource=resource, group=group, name=name, namespace=namespace)
 
 
 _PARTS = (
@@ -75,7 +85,12 @@ NEEDED = (
     *(right for group, resource, name in _PARTS for right in _rights(group, resource, "patch delete", name)),
     # Whoever may bind a role may write a binding to it without having all that it gives.
     *_rights(_RBAC, "clusterroles", "get bind", TENANT_ROLE),
-    *_rights(_ADMISSION, "validatingadmissionpolicybindings", "list"),
+    # Nothing is granted before it is seen that the chart's rules hold, and that no device class of DRA walks past them.
+    *_rights(_ADMISSION, "validatingadmissionpolicies validatingadmissionpolicybindings", "list"),
+    *_rights("resource.k8s.io", "deviceclasses", "list"),
+    # The lock of who acts on the cluster.
+    *_rights("coordination.k8s.io", "leases", "create", namespace=_LOCK_NAMESPACE),
+    *_rights("coordination.k8s.io", "leases", "get update patch", _LOCK, _LOCK_NAMESPACE),
     # A teardown ends the pods, and proves by reading that none is left.
     *_rights("", "pods", "list deletecollection"),
     # `gpuprov kubeconfig` makes the award's service account and a token for it; a teardown takes both back.
@@ -106,8 +121,8 @@ def check(who: str, allowed: Mapping[Right, bool]) -> list[Finding]:
     """Compare what the identity may do with what gpuprov needs; one failing line for each resource."""
     missing = [right for right in NEEDED if not allowed.get(right, False)]
     findings = [
-        failed(CHECK, f"{who} may not {verbs} {what}", f"grant {verbs} on {what} in all namespaces; {_LEAST}")
-        for what, verbs in _by_resource(missing).items()
+        failed(CHECK, f"{who} may not {verbs} {what}", f"grant {verbs} on {what} {where}; {_LEAST}")
+        for (what, where), verbs in _by_resource(missing).items()
     ]
     if not missing:
         findings.append(ok(CHECK, f"{who} has the {len(NEEDED)} rights that gpuprov needs"))
@@ -116,13 +131,13 @@ def check(who: str, allowed: Mapping[Right, bool]) -> list[Finding]:
         return [*findings, warning(CHECK, seen, f"{_LEAST}; keep this one for the chart")]
     surplus = [right for right in SURPLUS if allowed.get(right, False)]
     if surplus:
-        names = some([f"{verbs} {what}" for what, verbs in _by_resource(surplus).items()])
+        names = some([f"{verbs} {what}" for (what, _), verbs in _by_resource(surplus).items()])
         findings.append(warning(CHECK, f"{who} may also {names}", _LEAST))
     return findings
 
 
-def _by_resource(rights: Iterable[Right]) -> dict[str, str]:
-    verbs: dict[str, list[str]] = {}
+def _by_resource(rights: Iterable[Right]) -> dict[tuple[str, str], str]:
+    verbs: dict[tuple[str, str], list[str]] = {}
     for right in rights:
-        verbs.setdefault(right.what, []).append(right.verb)
-    return {what: ", ".join(some_verbs) for what, some_verbs in verbs.items()}
+        verbs.setdefault((right.what, right.where), []).append(right.verb)
+    return {resource: ", ".join(some_verbs) for resource, some_verbs in verbs.items()}

@@ -31,17 +31,27 @@ _NEVER_WRITTEN = {
 def check(role: Live | Unread | None) -> list[Finding]:
     """Judge the ClusterRole as it is on the cluster."""
     if isinstance(role, Unread):
-        return [failed(CHECK, f"the role {TENANT_ROLE} cannot be seen: {role.reason}", "give the identity that right")]
+        remedy = "give the identity that right"
+    elif role is None:
+        remedy = INSTALL
+    elif role.get("aggregationRule"):
+        remedy = f"{INSTALL}: it has rules of its own"
+    else:
+        remedy = f"find out who changed it, then {INSTALL}"
+    findings = [failed(CHECK, text, remedy) for text in lacking(role)]
+    return findings or [ok(CHECK, f"the role {TENANT_ROLE} gives nothing that widens an award")]
+
+
+def lacking(role: Live | Unread | None) -> tuple[str, ...]:
+    """Return what keeps the role from holding awardees to their award, as a phrase; nothing where it does."""
+    if isinstance(role, Unread):
+        return (f"the role {TENANT_ROLE} cannot be seen: {role.reason}",)
     if role is None:
-        return [failed(CHECK, f"the role {TENANT_ROLE} is not there", INSTALL)]
+        return (f"the role {TENANT_ROLE} is not there",)
     if role.get("aggregationRule"):
-        seen = f"the role {TENANT_ROLE} takes its rules from other roles (aggregationRule)"
-        return [failed(CHECK, seen, f"{INSTALL}: it has rules of its own")]
+        return (f"the role {TENANT_ROLE} takes its rules from other roles (aggregationRule)",)
     wrong = sorted({text for rule in role.get("rules") or () for text in surprises(rule)})
-    if wrong:
-        seen = f"the role {TENANT_ROLE} lets awardees {some(wrong)}"
-        return [failed(CHECK, seen, f"find out who changed it, then {INSTALL}")]
-    return [ok(CHECK, f"the role {TENANT_ROLE} gives nothing that widens an award")]
+    return (f"the role {TENANT_ROLE} lets awardees {some(wrong)}",) if wrong else ()
 
 
 def surprises(rule: Mapping[str, Any]) -> Iterator[str]:

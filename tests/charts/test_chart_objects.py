@@ -4,10 +4,13 @@ import re
 from typing import Any
 
 import pytest
-from chart_files import VALUES, objects
+import yaml
+from chart_files import CHART, VALUES, objects
 
 EVERYTHING = objects({"devicePlugin": {"enabled": True}})
+VERSION = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["version"]
 POLICIES = {"gpuprov-gpu", "gpuprov-pods", "gpuprov-objects", "gpuprov-namespaces", "gpuprov-operator"}
+RBAC = "rbac.authorization.k8s.io"
 IN_AWARDS = {"matchLabels": {"app.kubernetes.io/managed-by": "gpuprov"}}
 WRITING = {"create", "update", "patch", "delete", "deletecollection"}
 
@@ -27,12 +30,12 @@ def test_every_object_is_ours_by_name_and_label_and_no_awards() -> None:
         labels = one["metadata"]["labels"]
         assert one["metadata"]["name"].startswith("gpuprov-")
         assert labels["app.kubernetes.io/part-of"] == "gpuprov"
-        assert labels["app.kubernetes.io/version"] == "0.1.0"
+        assert labels["app.kubernetes.io/version"] == VERSION
         assert labels["app.kubernetes.io/managed-by"] == "Helm"  # what says gpuprov is swept up as an award's
 
 
 def test_nothing_is_granted_by_a_wildcard_and_nobody_can_become_another() -> None:
-    for role in of("ClusterRole").values():
+    for role in [*of("ClusterRole").values(), *of("Role").values()]:
         for rule in role["rules"]:
             assert "*" not in rule["apiGroups"] + rule["resources"] + rule["verbs"]
             assert not {"impersonate", "escalate"} & set(rule["verbs"])
@@ -60,6 +63,24 @@ def test_gpuprov_changes_only_the_objects_that_it_makes(resource: str) -> None:
 def test_tokens_are_made_for_the_awards_account_alone() -> None:
     rules = of("ClusterRole")["gpuprov-operator"]["rules"]
     assert [rule["resourceNames"] for rule in rules if "serviceaccounts/token" in rule["resources"]] == [["awardee"]]
+
+
+def test_gpuprov_writes_one_lease_beside_awards() -> None:
+    """It is the lock of who acts on the cluster."""
+    (role,), (binding,) = of("Role").values(), of("RoleBinding").values()
+    assert role["rules"] == [
+        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
+        {
+            "apiGroups": ["coordination.k8s.io"],
+            "resources": ["leases"],
+            "resourceNames": ["gpuprov"],
+            "verbs": ["get", "update", "patch"],
+        },
+    ]
+    assert {one["metadata"]["namespace"] for one in (role, binding)} == {"gpuprov-system"}
+    assert binding["roleRef"] == {"apiGroup": RBAC, "kind": "Role", "name": role["metadata"]["name"]}
+    assert binding["subjects"] == of("ClusterRoleBinding")["gpuprov-operator"]["subjects"]
+    assert "leases" not in {resource for resource, _ in rights("gpuprov-operator")}
 
 
 def test_awardees_write_nothing_that_makes_an_award() -> None:

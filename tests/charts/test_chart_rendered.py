@@ -8,8 +8,10 @@ import os
 from typing import Any
 
 import pytest
-from chart_files import CHART, GOLDEN, default, helm, options, render, setting
+from chart_files import CHART, GOLDEN, default, helm, objects, options, render, setting
 
+from gpuprov.manifests import RULES
+from gpuprov.preflight.policies import DIGEST, digest
 from gpuprov.toolchain.pins import KUBERNETES_VERSION
 
 PODS = {"apiGroups": [""], "resources": ["pods/ephemeralcontainers"], "verbs": ["update", "patch"]}
@@ -104,6 +106,19 @@ def test_an_option_changes_what_is_in_its_golden_file(path: str) -> None:
     changed = difference(render(base), render(merged(base, setting(path, OTHER[path]))))
     assert changed.strip() != ""
     held_by(f"{path}.diff", changed)
+
+
+def test_every_policy_carries_the_digest_that_gpuprov_computes_from_it() -> None:
+    """Whatever the values are, also such as JSON may write in more than one way."""
+    everything: dict[str, Any] = {}
+    for path, value in OTHER.items():
+        everything = merged(everything, setting(path, value if path != "admission.enabled" else True))
+    odd = setting("admission.exemptGroups", ["a<b>&c", "대학교", "line\u2028separator", "bell\u0007"])
+    for values in ({}, everything, odd):
+        policies = [one for one in objects(values) if one["kind"] == "ValidatingAdmissionPolicy"]
+        assert len(policies) == len(RULES)
+        for one in policies:
+            assert one["metadata"]["annotations"] == {DIGEST: digest(one["spec"])}
 
 
 def test_every_golden_file_is_some_tests() -> None:

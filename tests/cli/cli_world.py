@@ -14,10 +14,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
+from golden_chart import chart
 from loopback import JsonHandler, serving
-from projects import Ran, copy_project, run_command
+from projects import REPOSITORY, Ran, copy_project, run_command
 
-from gpuprov.manifests import RULES
 from gpuprov.toolchain.pins import EXEC_SCRIPT, PLUGIN, PULUMI
 
 PROVIDERS = ("elice-cloud", "kt-cloud", "samsung-sds")
@@ -33,11 +33,15 @@ esac
 
 @dataclass
 class Api:
-    """What the providers' API servers answer: the objects by provider and collection, or one error for all."""
+    """What the providers' API servers answer: the objects by provider and collection, or one error for all.
+
+    ``bare`` are those without the chart; ``refused`` are collections, by provider and kind, that may not be read.
+    """
 
     objects: dict[tuple[str, str], list[dict[str, Any]]] = field(default_factory=dict)
     forbidden: set[str] = field(default_factory=set)
     bare: set[str] = field(default_factory=set)
+    refused: set[tuple[str, str]] = field(default_factory=set)
     writes: list[str] = field(default_factory=list)
 
     def answer(self, path: str) -> tuple[int, dict[str, Any]]:
@@ -47,13 +51,19 @@ class Api:
         if rest == "api/v1/namespaces/kube-system":
             return 200, {"kind": "Namespace", "metadata": {"name": "kube-system", "uid": f"uid-of-{provider}"}}
         if rest == "apis/rbac.authorization.k8s.io/v1/clusterroles/gpuprov-tenant":
-            return 200, {"kind": "ClusterRole", "metadata": {"name": "gpuprov-tenant"}}
-        if rest == "apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings":
-            rules = [{"metadata": {"name": name}, "spec": {"validationActions": ["Deny"]}} for name in RULES]
-            return 200, {"items": [] if provider in self.bare else rules}
+            roles = [one for one in self._of(provider, "ClusterRole") if one["metadata"]["name"] == "gpuprov-tenant"]
+            return (200, roles[0]) if roles else (404, {"message": "not found"})
+        if rest == "apis/resource.k8s.io":
+            return 200, {"preferredVersion": {"version": "v1"}}
         kind, version = KINDS[rest], rest.split("/", 1)[1].rpartition("/")[0]
-        items = self.objects.get((provider, kind), [])
-        return 200, {"kind": f"{kind}List", "apiVersion": version, "items": items}
+        if (provider, kind) in self.refused:
+            return 403, {"kind": "Status", "message": f"no right to list {kind}"}
+        return 200, {"kind": f"{kind}List", "apiVersion": version, "items": self._of(provider, kind)}
+
+    def _of(self, provider: str, kind: str) -> list[dict[str, Any]]:
+        """Return the objects of a kind: those of the chart too, unless others are given."""
+        brought = [] if provider in self.bare or kind not in CHARTS else list(chart(kind).values())
+        return self.objects.get((provider, kind), brought)
 
 
 KINDS = {
@@ -62,7 +72,12 @@ KINDS = {
     "api/v1/limitranges": "LimitRange",
     "apis/networking.k8s.io/v1/networkpolicies": "NetworkPolicy",
     "apis/rbac.authorization.k8s.io/v1/rolebindings": "RoleBinding",
+    "apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies": "ValidatingAdmissionPolicy",
+    "apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings": "ValidatingAdmissionPolicyBinding",
+    "apis/resource.k8s.io/v1/deviceclasses": "DeviceClass",
 }
+CHARTS = ("ClusterRole", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
+"""Kinds of which a cluster has what charts/gpu-cluster brings."""
 
 
 def answering(api: Api) -> type[JsonHandler]:
@@ -141,6 +156,7 @@ def make_world(folder: Path) -> World:
         "XDG_CACHE_HOME": str(folder / "cache"),
         "KUBECONFIG": str(folder / "kubeconfig"),
         "PYTHONIOENCODING": "utf-8",
+        "PYTHONPATH": str(REPOSITORY),
     }
     made = World(copy_project(folder / "project"), environment)
     for provider in PROVIDERS:

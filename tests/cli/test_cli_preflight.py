@@ -8,9 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from cli_world import PROVIDERS, World
+from golden_chart import chart
 from loopback import JsonHandler
-
-from gpuprov.manifests import RULES
 
 PRODUCTS = {"H100": "NVIDIA-H100-80GB-HBM3", "A100": "NVIDIA-A100-SXM4-80GB", "H200": "NVIDIA-H200"}
 SERVERS = {"elice-cloud": {"H100": 50, "A100": 10}, "kt-cloud": {"H200": 50}, "samsung-sds": {"H100": 25}}
@@ -32,18 +31,13 @@ class Server:
         if path == "api/v1/namespaces/kube-system":
             return 200, {"metadata": {"name": "kube-system", "uid": f"uid-of-{provider}"}}
         if path == f"{RBAC}/clusterroles/gpuprov-tenant":
-            return 200, {"metadata": {"name": "gpuprov-tenant"}, "rules": []}
+            return 200, chart("ClusterRole")["gpuprov-tenant"]
         if path == "apis/resource.k8s.io":
             return 404, {"message": "not found"}
         items = {
             "api/v1/nodes": list(self.nodes(provider)),
-            f"{ADMISSION}/validatingadmissionpolicies": [
-                {"metadata": {"name": name}, "spec": {"failurePolicy": "Fail"}} for name in RULES
-            ],
-            f"{ADMISSION}/validatingadmissionpolicybindings": [
-                {"metadata": {"name": name}, "spec": {"policyName": name, "validationActions": ["Deny"]}}
-                for name in RULES
-            ],
+            f"{ADMISSION}/validatingadmissionpolicies": list(chart("ValidatingAdmissionPolicy").values()),
+            f"{ADMISSION}/validatingadmissionpolicybindings": list(chart("ValidatingAdmissionPolicyBinding").values()),
         }
         return 200, {"kind": "List", "apiVersion": "v1", "items": items.get(path, [])}
 
@@ -170,6 +164,7 @@ def test_the_rights_that_are_missing_are_named(world: World, server: Server) -> 
     bad = [seen for result, seen in findings(ran.data, "kt-cloud", "rights") if result == "failed"]
     assert bad == [
         "gpuprov may not bind clusterroles.rbac.authorization.k8s.io gpuprov-tenant",
+        "gpuprov may not update leases.coordination.k8s.io gpuprov",
         "gpuprov may not deletecollection pods",
     ]
 

@@ -29,7 +29,10 @@ def test_nothing_is_granted_where_the_chart_is_missing(world: World, api: Api) -
     ran = world.run("plan", "--json")
     assert ran.code == 4
     (reason,) = ran.data["refused"]
-    assert reason.startswith("kt-cloud: the cluster lacks ValidatingAdmissionPolicyBinding gpuprov-gpu,")
+    assert reason.startswith(
+        "kt-cloud: the cluster lacks what charts/gpu-cluster brings (none of the policies gpuprov-gpu"
+    )
+    assert "; the role gpuprov-tenant is not there), so tenants could take more" in reason
     assert world.run("up", "--yes").code == 4
     assert world.run("plan", "--provider", "samsung-sds", "--exit-code").code == 3
 

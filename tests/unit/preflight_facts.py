@@ -2,14 +2,13 @@
 
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from pathlib import Path
 from typing import Any
 
-import yaml
+from golden_chart import chart
 from strategies import tenant_role
 
 from gpuprov.manifests import RULES
-from gpuprov.preflight import Facts, Finding, admission, plugin, policies, rights
+from gpuprov.preflight import Facts, Finding, admission, plugin, rights
 from gpuprov.preflight.facts import Clock, Reply
 
 NOON = datetime(2026, 3, 1, 3, tzinfo=UTC)
@@ -52,16 +51,20 @@ def env(**values: str) -> list[dict[str, str]]:
     return [{"name": name, "value": value} for name, value in values.items()]
 
 
-def policy(name: str, version="0.1.0", **spec: Any) -> dict[str, Any]:
-    return {"metadata": {"name": name, "labels": {policies.VERSION_LABEL: version}}, "spec": spec}
+def policy(name: str, **spec: Any) -> dict[str, Any]:
+    """Return a policy as the chart installs it, then changed by hand."""
+    installed = chart("ValidatingAdmissionPolicy")[name]
+    return installed | {"spec": installed["spec"] | spec}
 
 
-def binding(name: str, *actions: str, of: str | None = None) -> dict[str, Any]:
-    return {"metadata": {"name": name}, "spec": {"policyName": of or name, "validationActions": list(actions)}}
+def binding(name: str, *actions: str, **spec: Any) -> dict[str, Any]:
+    """Return a policy's binding as the chart installs it, then changed by hand."""
+    installed = chart("ValidatingAdmissionPolicyBinding")[name]
+    return installed | {"spec": installed["spec"] | {"validationActions": list(actions or ("Deny",))} | spec}
 
 
 ALL_POLICIES = tuple(policy(name) for name in RULES)
-ALL_BINDINGS = tuple(binding(name, "Deny") for name in RULES)
+ALL_BINDINGS = tuple(binding(name) for name in RULES)
 FIT = Facts(
     version={"major": "1", "minor": "36", "gitVersion": "v1.36.3"},
     clock=Clock(sent=NOON, received=NOON, date=format_datetime(NOON, usegmt=True)),
@@ -79,10 +82,3 @@ FIT = Facts(
     probed_pod=Reply(status=403, message=f"pods is forbidden: pod node label selector {admission.SELECTOR_CONFLICT}"),
     probed_namespace=Reply(status=422, message="metadata.labels[pod-security.kubernetes.io/enforce]: Invalid value"),
 )
-
-
-def chart(kind: str) -> dict[str, dict[str, Any]]:
-    """Return the chart's objects of one kind by name, as its tests have them on record."""
-    path = Path(__file__).parents[1] / "charts" / "golden" / "default.yaml"
-    objects = yaml.safe_load_all(path.read_text(encoding="utf-8"))
-    return {one["metadata"]["name"]: one for one in objects if one and one["kind"] == kind}

@@ -103,9 +103,11 @@ def tenant_role():
     return yaml.safe_load("\n".join(line for line in lines if "{{" not in line))
 
 
-def seen(where, *tenants, uid="uid-1", missing=()):
-    """The cluster with its tenants, set up for them unless something is missing."""
-    return ObservedCluster(provider=where.provider, uid=uid, tenants=tuple(tenants), missing=tuple(missing))
+def seen(where, *tenants, uid="uid-1", missing=(), unfit=()):
+    """The cluster with its tenants, set up for them unless something is missing, and fit."""
+    return ObservedCluster(
+        provider=where.provider, uid=uid, tenants=tuple(tenants), missing=tuple(missing), unfit=tuple(unfit)
+    )
 
 
 # Ids as a ministry might print them, and ids that were made to collide.

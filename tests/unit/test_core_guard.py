@@ -55,15 +55,16 @@ def test_another_cluster_is_refused_until_it_is_confirmed():
 # Do the rules hold there?
 
 
-LACKING = ("ClusterRole gpuprov-tenant", "ValidatingAdmissionPolicyBinding gpuprov-gpu")
+LACKING = ("the role gpuprov-tenant is not there", "policy gpuprov-gpu has no binding")
+UNFIT = ("device class gpu.nvidia.com serves nvidia.com/gpu by DRA",)
 
 
 def test_nothing_is_granted_on_a_cluster_that_is_not_set_up():
     (reason,) = refusals([award()], seen(SDS, missing=LACKING), confirmed=EVERYTHING)
-    assert "lacks ClusterRole gpuprov-tenant, ValidatingAdmissionPolicyBinding gpuprov-gpu" in reason
+    assert "(the role gpuprov-tenant is not there; policy gpuprov-gpu has no binding)" in reason
     assert "gpuprov setup --provider samsung-sds" in reason
     (reason,) = refusals([award("A", 4)], seen(SDS, here("A", 2), missing=LACKING[1:]))
-    assert "lacks ValidatingAdmissionPolicyBinding gpuprov-gpu" in reason
+    assert "lacks what charts/gpu-cluster brings (policy gpuprov-gpu has no binding)" in reason
 
 
 def test_what_comes_back_or_stays_is_not_held_up_by_a_missing_chart():
@@ -76,6 +77,16 @@ def test_what_comes_back_or_stays_is_not_held_up_by_a_missing_chart():
 def test_the_chart_can_be_done_without_by_configuration():
     loose = SDS.model_copy(update={"require_chart": False})
     assert refusals([award()], seen(loose, missing=LACKING), clusters=[loose]) == []
+
+
+def test_nothing_is_granted_where_it_could_not_be_used_and_no_configuration_does_without():
+    loose = SDS.model_copy(update={"require_chart": False})
+    (reason,) = refusals([award()], seen(loose, missing=LACKING, unfit=UNFIT), clusters=[loose], confirmed=EVERYTHING)
+    assert reason.startswith(f"samsung-sds: awardees could not use what they are given ({UNFIT[0]});")
+    assert len(refusals([award()], seen(SDS, missing=LACKING, unfit=UNFIT))) == 2
+    held = seen(SDS, here("A", 8), unfit=UNFIT)
+    assert refusals([award("A", 8)], held) == refusals([award("A", 4)], held) == []
+    assert refusals([award("A", 8)], held, events=[forfeited("A", MARCH)]) == []
 
 
 def test_a_cluster_that_is_pinned_must_be_the_one():

@@ -32,7 +32,7 @@ def judged(facts: Facts, **more: Any) -> dict[str, list[Finding]]:
 
 
 def test_a_fit_cluster_has_nothing_to_complain_of() -> None:
-    found = judged(FIT, known="u-1", chart="0.1.0")
+    found = judged(FIT, known="u-1", chart="0.2.0")
     assert {one.result for lines in found.values() for one in lines} == {Result.OK}
     assert {one.remedy for lines in found.values() for one in lines} == {""}
 
@@ -48,6 +48,7 @@ def test_what_cannot_be_read_is_never_ok() -> None:
         policies=nothing,
         bindings=nothing,
         tenant_role=nothing,
+        device_classes=nothing,
         api_servers=nothing,
         probed_pod=None,
         probed_namespace=Reply(status=403, message="no"),

@@ -1,14 +1,20 @@
 """The preflight on admission: whether the server enforces the selector of nodes, pod security and the chart's rules."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from preflight_facts import ALL_BINDINGS, ALL_POLICIES, FIT, binding, chart, only, policy, results
+from golden_chart import chart
+from hypothesis import given
+from hypothesis import strategies as st
+from preflight_facts import ALL_BINDINGS, ALL_POLICIES, FIT, binding, only, policy, results
+from strategies import cluster
 
 from gpuprov.manifests import RULES
-from gpuprov.preflight import Result, admission, policies, role
+from gpuprov.preflight import Result, Unread, admission, names, policies, role
 from gpuprov.preflight.facts import Reply
+from gpuprov.preflight.lacking import lacking
 
 
 def selector(**facts: Any) -> Result:
@@ -68,8 +74,11 @@ def test_pod_security(probe: Reply | None, result: str) -> None:
     assert line.result == result
 
 
+# ---- the chart's policies
+
+
 def test_policies_that_are_absent_or_not_in_force() -> None:
-    absent = only(policies.check((), (), "0.1.0"))
+    absent = only(policies.check((), (), "0.2.0"))
     assert (absent.result, "charts/gpu-cluster" in absent.remedy) == (Result.FAILED, True)
     wrong_check = {"typeChecking": {"expressionWarnings": [{"warning": "no such field"}]}}
     there = (
@@ -80,24 +89,28 @@ def test_policies_that_are_absent_or_not_in_force() -> None:
     )
     bound = (
         binding("gpuprov-gpu", "Warn", "Audit"),
-        binding("gpuprov-objects", "Deny", of="other"),
-        binding("gpuprov-namespaces", "Deny"),
+        binding("gpuprov-objects", policyName="other"),
+        binding("gpuprov-namespaces"),
     )
-    said = {one.seen.removeprefix("policy "): one.result for one in policies.check(there, bound, "0.1.0")}
+    said = {one.seen.removeprefix("policy "): one.result for one in policies.check(there, bound, "0.2.0")}
     assert said == {
-        "gpuprov-gpu lets pass what it cannot judge (failurePolicy); does not deny (validationActions)": "failed",
+        (
+            "gpuprov-gpu was changed after it was installed; lets pass what it cannot judge (failurePolicy); "
+            "does not deny (validationActions)"
+        ): "failed",
         "gpuprov-pods has no binding": "failed",
         "gpuprov-objects does not fit this API server: no such field; has a binding to other": "failed",
         "gpuprov-operator is not there": "failed",
-        "chart version 0.1.0": "ok",
+        "chart version 0.2.0": "ok",
     }
 
 
 def test_versions_of_the_chart() -> None:
     assert policies.check(ALL_POLICIES, ALL_BINDINGS, None)[-1].result is Result.OK
-    assert policies.check(ALL_POLICIES, ALL_BINDINGS, "0.2.0")[-1].result is Result.WARNING
-    mixed = (policy("gpuprov-gpu", "0.2.0"), *ALL_POLICIES[1:])
-    assert policies.check(mixed, ALL_BINDINGS, None)[-1].result is Result.WARNING
+    assert policies.check(ALL_POLICIES, ALL_BINDINGS, "0.1.0")[-1].result is Result.WARNING
+    other = policy("gpuprov-gpu")
+    other["metadata"]["labels"][policies.VERSION_LABEL] = "0.3.0"
+    assert policies.check((other, *ALL_POLICIES[1:]), ALL_BINDINGS, None)[-1].result is Result.WARNING
 
 
 def test_the_chart_has_what_is_looked_for() -> None:
@@ -105,3 +118,123 @@ def test_the_chart_has_what_is_looked_for() -> None:
     assert there.keys() == bound.keys() == set(RULES)
     judged = policies.check(tuple(there.values()), tuple(bound.values()), None)
     assert results([*judged, *role.check(chart("ClusterRole")["gpuprov-tenant"])]) == ["ok", "ok", "ok"]
+
+
+def test_a_policy_without_a_digest_is_of_an_older_chart() -> None:
+    old = policy("gpuprov-gpu")
+    del old["metadata"]["annotations"]
+    assert policies.lacking((old, *ALL_POLICIES[1:]), ALL_BINDINGS) == (
+        "policy gpuprov-gpu was installed by an older chart",
+    )
+
+
+OF_TEAM = {"matchLabels": {"team": "a"}}
+EVERY_POD = [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["*"], "resources": ["pods"]}]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda spec: spec.update(validations=[{"expression": "true"}]),
+        lambda spec: spec["validations"][0].update(expression="true"),
+        lambda spec: spec["validations"].pop(),
+        lambda spec: spec["validations"].reverse(),
+        lambda spec: spec["matchConditions"].append({"name": "never", "expression": "false"}),
+        lambda spec: spec["variables"][0].update(expression="dyn({})"),
+        lambda spec: spec["matchConstraints"].update(resourceRules=EVERY_POD[:0]),
+        lambda spec: spec["matchConstraints"]["resourceRules"][0].update(operations=["DELETE"]),
+        lambda spec: spec["matchConstraints"]["resourceRules"][0].update(resourceNames=["one"]),
+        lambda spec: spec["matchConstraints"]["resourceRules"][0].update(scope="Cluster"),
+        lambda spec: spec["matchConstraints"].update(excludeResourceRules=EVERY_POD),
+        lambda spec: spec["matchConstraints"].update(namespaceSelector=OF_TEAM),
+        lambda spec: spec["matchConstraints"].update(objectSelector=OF_TEAM),
+        lambda spec: spec["matchConstraints"].update(matchPolicy="Exact"),
+        lambda spec: spec.update(paramKind={"apiVersion": "v1", "kind": "ConfigMap"}),
+    ],
+)
+def test_a_policy_that_was_changed_by_hand_is_found(change: Any) -> None:
+    there = served(policy("gpuprov-gpu"))
+    assert policies.problems("gpuprov-gpu", (there,), ALL_BINDINGS) == []
+    change(there["spec"])
+    assert policies.problems("gpuprov-gpu", (there,), ALL_BINDINGS) == ["was changed after it was installed"]
+
+
+def served(one: dict[str, Any]) -> dict[str, Any]:
+    """Return a policy with what the API server adds to it."""
+    constraints = one["spec"]["matchConstraints"]
+    rules = [rule | {"scope": "*"} for rule in constraints["resourceRules"]]
+    added = {"matchPolicy": "Equivalent", "namespaceSelector": {}, "objectSelector": {}, "resourceRules": rules}
+    return one | {"spec": one["spec"] | {"matchConstraints": constraints | added}, "status": {"typeChecking": {}}}
+
+
+@given(st.data(), st.sampled_from(RULES), st.booleans())
+def test_no_text_of_a_policy_can_be_changed_unseen(data: st.DataObject, name: str, by_server: bool) -> None:
+    """Any text anywhere in the spec becomes another, or goes with all that is beside it."""
+    there = policy(name)
+    spec = (served(there) if by_server else there)["spec"]
+    assert policies.digest(spec) == there["metadata"]["annotations"][policies.DIGEST]
+    holder, key = data.draw(st.sampled_from(list(texts(spec))))
+    if data.draw(st.booleans()):
+        holder[key] = data.draw(st.text().filter(lambda text: text != holder[key]))
+    elif holder[key] not in ("*", "Equivalent"):  # what the server adds may be left out
+        del holder[key]
+    else:
+        return
+    assert policies.digest(spec) != there["metadata"]["annotations"][policies.DIGEST]
+
+
+def texts(part: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield each place with a text, as what holds it and its key there."""
+    for key, value in list(part.items() if isinstance(part, dict) else enumerate(part)):
+        if isinstance(value, str):
+            yield part, key
+        else:
+            yield from texts(value)
+
+
+QUOTA_PARAM = {"name": "gpu", "parameterNotFoundAction": "Deny"}
+AWARDS = {"namespaceSelector": {"matchLabels": {"app.kubernetes.io/managed-by": "gpuprov"}}}
+AS_SERVED = {"matchPolicy": "Equivalent", "objectSelector": {}}
+
+
+@pytest.mark.parametrize(
+    ("name", "spec", "found"),
+    [
+        ("gpuprov-gpu", {"matchResources": AWARDS | AS_SERVED}, ""),
+        ("gpuprov-gpu", {"matchResources": AWARDS | AS_SERVED | {"objectSelector": OF_TEAM}}, "matchResources"),
+        ("gpuprov-gpu", {"matchResources": AWARDS | {"excludeResourceRules": EVERY_POD}}, "matchResources"),
+        ("gpuprov-gpu", {"matchResources": AWARDS | {"resourceRules": EVERY_POD}}, "matchResources"),
+        ("gpuprov-gpu", {"matchResources": {"namespaceSelector": OF_TEAM}}, "matchResources"),
+        ("gpuprov-gpu", {"paramRef": QUOTA_PARAM | {"parameterNotFoundAction": "Allow"}}, "paramRef"),
+        ("gpuprov-gpu", {"paramRef": QUOTA_PARAM | {"name": "mine"}}, "paramRef"),
+        ("gpuprov-gpu", {"paramRef": QUOTA_PARAM | {"namespace": "default"}}, "paramRef"),
+        ("gpuprov-gpu", {"paramRef": None}, "paramRef"),
+        ("gpuprov-pods", {"paramRef": QUOTA_PARAM}, "paramRef"),
+        ("gpuprov-namespaces", {"matchResources": {"namespaceSelector": {}} | AS_SERVED}, ""),
+        ("gpuprov-namespaces", {"matchResources": AWARDS}, "matchResources"),
+        ("gpuprov-operator", {"matchResources": {"namespaceSelector": OF_TEAM}}, "matchResources"),
+    ],
+)
+def test_a_binding_that_holds_for_less_is_found(name: str, spec: dict[str, Any], found: str) -> None:
+    problems = policies.problems(name, ALL_POLICIES, (binding(name, **spec),))
+    assert [found in one for one in problems] == ([True] if found else [])
+
+
+# ---- what the guard asks for
+
+
+def test_the_guard_asks_for_what_the_preflight_knows() -> None:
+    """Each phrase is a failing line, and each failing line about the chart is a phrase."""
+    nothing, no_right = Unread("no right"), Unread("no right to list")
+    wide = chart("ClusterRole")["gpuprov-tenant"] | {"aggregationRule": {"clusterRoleSelectors": []}}
+    changed = policy("gpuprov-gpu", validations=[{"expression": "true"}])
+    for there, bound, given_role, classes in (
+        (ALL_POLICIES, ALL_BINDINGS, chart("ClusterRole")["gpuprov-tenant"], ()),
+        ((), (), None, ()),
+        ((changed, *ALL_POLICIES[1:]), ALL_BINDINGS[1:], wide, no_right),
+        (nothing, ALL_BINDINGS, nothing, ()),
+        (ALL_POLICIES, nothing, None, nothing),
+    ):
+        lines = [*policies.check(there, bound, None), *role.check(given_role), *names.check(cluster(), (), classes, ())]
+        failing = tuple(line.seen for line in lines if line.result is Result.FAILED)
+        assert lacking(there, bound, given_role, classes) == failing

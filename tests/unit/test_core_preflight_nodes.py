@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from preflight_facts import NOON, node, only, results
 from strategies import cluster
 
-from gpuprov.preflight import Result, names, nodes
+from gpuprov.preflight import Result, Unread, dra, names, nodes
 
 # ---- nodes and capacity
 
@@ -134,5 +134,58 @@ def test_device_classes_and_drivers(classes: tuple[str, ...], drivers: tuple[str
 
 
 def test_a_device_class_with_a_resource_name_of_its_own() -> None:
-    found = names.check(cluster(), (), (device_class("gpu.nvidia.com", extendedResourceName="fast.example/gpu"),), ())
-    assert (only(found).result, "fast.example/gpu" in only(found).seen) == (Result.FAILED, True)
+    """A quota on it would be of no use: the class goes, or its name."""
+    for name, result in (("fast.example/gpu", Result.FAILED), ("fast.example/nic", Result.WARNING)):
+        line = only(names.check(cluster(), (), (told("gpu.nvidia.com", name),), ()))
+        assert (line.result, f"gpu.nvidia.com serves {name} by DRA, and no quota" in line.seen) == (result, True)
+        assert "extendedResourceName" in line.remedy
+
+
+# ---- GPUs of DRA
+
+
+def told(name: str, resource: str) -> dict[str, Any]:
+    return device_class(name, extendedResourceName=resource)
+
+
+IMPLICIT = "deviceclass.resource.kubernetes.io/gpu.nvidia.com"
+
+
+@pytest.mark.parametrize(
+    ("classes", "resource", "served"),
+    [
+        ((told("gpu.nvidia.com", "nvidia.com/gpu"),), "nvidia.com/gpu", ["gpu.nvidia.com serves nvidia.com/gpu"]),
+        ((told("gpu.nvidia.com", "nvidia.com/gpu"),), "nvidia.com/h100", ["gpu.nvidia.com serves nvidia.com/gpu"]),
+        ((told("own.example", "nvidia.com/h100"),), "nvidia.com/h100", ["own.example serves nvidia.com/h100"]),
+        (
+            (told("mig.nvidia.com", "nvidia.com/mig-1g.10gb"),),
+            "nvidia.com/gpu",
+            ["serves nvidia.com/mig-1g"],
+        ),
+        ((device_class("gpu.nvidia.com"),), IMPLICIT, [f"gpu.nvidia.com serves {IMPLICIT}"]),
+        ((told("gpu.nvidia.com", "nvidia.com/gpu"),), IMPLICIT, ["serves deviceclass", "serves nvidia.com/gpu"]),
+        ((device_class("gpu.nvidia.com"), device_class("mig.nvidia.com")), "nvidia.com/gpu", []),
+        ((told("gpu.nvidia.com", ""),), "nvidia.com/gpu", []),
+        ((), "nvidia.com/gpu", []),
+        (Unread("no right"), "nvidia.com/gpu", []),
+    ],
+)
+def test_a_device_class_that_serves_an_awards_gpus_fails(classes: Any, resource: str, served: list[str]) -> None:
+    pool = cluster().pools[0].model_copy(update={"resource": resource})
+    where = cluster().model_copy(update={"pools": (pool,)})
+    texts = dra.served(where, classes)
+    assert [part in text for part, text in zip(served, texts, strict=True)] == [True] * len(served)
+    failing = [line for line in names.check(where, (), classes, ()) if line.seen.endswith("stays pending")]
+    assert [(line.result, line.seen.partition(":")[0]) for line in failing] == [(Result.FAILED, text) for text in texts]
+    assert all("resources.gpus.enabled=false" in line.remedy for line in failing)
+
+
+def test_a_quota_may_shut_the_name_that_every_class_has() -> None:
+    shut = cluster().model_copy(update={"other_gpu_resources": ("nvidia.com/gpu", IMPLICIT)})
+    assert dra.served(shut, (device_class("gpu.nvidia.com"),)) == ()
+
+
+def test_device_classes_that_cannot_be_seen_fail() -> None:
+    line = only(names.check(cluster(), (), Unread("no right"), ()))
+    assert (line.result, line.seen) == (Result.FAILED, "device classes of DRA cannot be seen: no right")
+    assert only(names.check(cluster(), (), (), Unread("no right"))).result is Result.WARNING

@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
+from golden_chart import chart
 from hypothesis import given
 from hypothesis import strategies as st
-from preflight_facts import chart, only, results
+from preflight_facts import only, results
 from strategies import tenant_role
 
 from gpuprov.preflight import Result, rights, role
@@ -38,6 +39,22 @@ def test_a_right_that_was_not_answered_is_missing() -> None:
     assert Result.OK not in results(rights.check("x", {}))
 
 
+def test_a_right_that_is_missing_is_granted_where_it_is_needed() -> None:
+    missing = {right: False for right in rights.NEEDED if right.resource in ("leases", "pods")}
+    found = rights.check("x", dict.fromkeys(rights.NEEDED, True) | missing)
+    assert [(line.seen, line.remedy.partition(";")[0]) for line in found] == [
+        (
+            "x may not create leases.coordination.k8s.io",
+            "grant create on leases.coordination.k8s.io in namespace gpuprov-system",
+        ),
+        (
+            "x may not get, update, patch leases.coordination.k8s.io gpuprov",
+            "grant get, update, patch on leases.coordination.k8s.io gpuprov in namespace gpuprov-system",
+        ),
+        ("x may not list, deletecollection pods", "grant list, deletecollection on pods in all namespaces"),
+    ]
+
+
 def test_too_many_rights_are_a_warning() -> None:
     enough = dict.fromkeys(rights.NEEDED, True)
     everything = rights.check("root", dict.fromkeys(rights.ASKED, True))
@@ -48,17 +65,20 @@ def test_too_many_rights_are_a_warning() -> None:
         assert (surplus.result, str(right) in surplus.seen) == (Result.WARNING, True)
 
 
-def test_the_charts_role_gives_every_right_that_is_needed() -> None:
-    rules = chart("ClusterRole")["gpuprov-operator"]["rules"]
+def test_the_charts_roles_give_every_right_that_is_needed() -> None:
+    """The Role of a namespace gives what is needed there, and the ClusterRole what is needed everywhere."""
+    everywhere = [("", rule) for rule in chart("ClusterRole")["gpuprov-operator"]["rules"]]
+    role = chart("Role")["gpuprov-operator"]
+    rules = [*everywhere, *((role["metadata"]["namespace"], rule) for rule in role["rules"])]
 
-    def given_by(rule: dict[str, Any], right: rights.Right) -> bool:
+    def given_by(place: str, rule: dict[str, Any], right: rights.Right) -> bool:
         named = right.name in rule["resourceNames"] if "resourceNames" in rule else True
         inside = right.group in rule["apiGroups"] and right.resource in rule["resources"]
-        return inside and named and right.verb in rule["verbs"]
+        return place == right.namespace and inside and named and right.verb in rule["verbs"]
 
     needed = [right for right in rights.NEEDED if not right.resource.startswith("/")]
-    assert [str(right) for right in needed if not any(given_by(rule, right) for rule in rules)] == []
-    assert [str(right) for right in rights.SURPLUS if any(given_by(rule, right) for rule in rules)] == []
+    assert [str(right) for right in needed if not any(given_by(*rule, right) for rule in rules)] == []
+    assert [str(right) for right in rights.SURPLUS if any(given_by(*rule, right) for rule in rules)] == []
 
 
 def test_a_right_as_the_server_is_asked() -> None:
@@ -67,6 +87,9 @@ def test_a_right_as_the_server_is_asked() -> None:
     assert token.review() == {"resourceAttributes": attributes | {"name": "awardee"}}
     pods = rights.Right(verb="list", resource="pods")
     assert pods.review() == {"resourceAttributes": {"verb": "list", "group": "", "resource": "pods"}}
+    lock = rights.Right(verb="update", resource="leases", group="coordination.k8s.io", name="a", namespace="b")
+    attributes = {"verb": "update", "group": "coordination.k8s.io", "resource": "leases", "name": "a", "namespace": "b"}
+    assert lock.review() == {"resourceAttributes": attributes}
     served = rights.Right(verb="get", resource="/openapi/v2")
     assert served.review() == {"nonResourceAttributes": {"verb": "get", "path": "/openapi/v2"}}
 

@@ -8,6 +8,24 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
+{{/*
+A policy. Takes root, name, and spec: the text of its spec. The annotation tells gpuprov whether the spec is still what
+was installed: the SHA-256 of it as compact JSON with sorted keys, without what the API server adds (gpuprov's
+preflight/policies.py computes the same).
+*/}}
+{{- define "gpuprov.policy" -}}
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata:
+  name: {{ .name }}
+  labels:
+    {{- include "gpuprov.labels" .root | nindent 4 }}
+  annotations:
+    gpuprov.dev/spec-sha256: {{ .spec | fromYaml | toRawJson | sha256sum | quote }}
+spec:
+  {{- .spec }}
+{{- end }}
+
 {{/* The binding of a policy, of the same name. Takes root, name, and optionally scope: "awards" and param: a name. */}}
 {{- define "gpuprov.binding" -}}
 apiVersion: admissionregistration.k8s.io/v1
@@ -30,4 +48,17 @@ spec:
       matchLabels:
         app.kubernetes.io/managed-by: gpuprov
   {{- end }}
+{{- end }}
+
+{{/* gpuprov's own identity, as subjects of a binding. */}}
+{{- define "gpuprov.subjects" -}}
+{{- range .Values.operator.subjects }}
+- kind: {{ .kind }}
+  name: {{ .name | quote }}
+  {{- if eq .kind "ServiceAccount" }}
+  namespace: {{ .namespace }}
+  {{- else }}
+  apiGroup: rbac.authorization.k8s.io
+  {{- end }}
+{{- end }}
 {{- end }}
