@@ -10,12 +10,12 @@ from datetime import datetime
 import click
 
 from gpuprov.cli.acting import report
-from gpuprov.cli.common import confirm, progress, use_toolchain
+from gpuprov.cli.common import confirm, print_json, progress, use_toolchain
 from gpuprov.cli.output import print_plan
-from gpuprov.errors import InputError, Problem
+from gpuprov.decisions import Decision, find
 from gpuprov.guard import Confirmed
 from gpuprov.ledger import Forfeited, History, Reduced, histories
-from gpuprov.project import append_event
+from gpuprov.ledgerfile import append_events
 from gpuprov.run.apply import carry_out, make_jobs
 from gpuprov.run.pipeline import Loaded, Situation, check, look
 from gpuprov.tenant import desired_state
@@ -44,17 +44,28 @@ by_option = click.option("--by", default=_user, callback=_not_empty, show_defaul
 
 def find_awards(loaded: Loaded, award_ids: Collection[str]) -> list[History]:
     """Return the awards named, once each. Raises InputError with every one that no list has."""
-    known = {one.award.id: one for one in loaded.histories}
-    missing = [award_id for award_id in award_ids if award_id not in known]
-    if missing:
-        files = ", ".join(path.name for path in loaded.project.awards)
-        raise InputError(
-            [
-                Problem(file="AWARD", value=award_id, message=f"is in none of {files}", remedy="check the award id")
-                for award_id in missing
-            ]
-        )
-    return [known[award_id] for award_id in dict.fromkeys(award_ids)]
+    return list(find(loaded.histories, award_ids))
+
+
+def record_for_later(
+    loaded: Loaded, decision: Decision, effect: datetime, carried_out_by: str, *, yes: bool, as_json: bool
+) -> None:
+    """Ask, and write events whose time is still to come; no cluster is read or changed. Raises Stale, InputError.
+
+    ``carried_out_by`` names the commands that do once the time has come.
+    """
+    if decision.events:
+        names = ", ".join(sorted(event.award for event in decision.events))
+        confirm(f"Record this for {names} from {effect.isoformat()} on?", yes=yes)
+        append_events(loaded.project.ledger, decision.events, known=len(loaded.events))
+    for event in decision.events:
+        click.echo(f"recorded in {loaded.project.ledger.name}: {event.event} {event.award}", err=True)
+    click.echo(
+        f"{effect.isoformat()} is still to come: no cluster was changed; {carried_out_by} carries it out from then on",
+        err=True,
+    )
+    if as_json:
+        print_json({"providers": [], "failed": {}})
 
 
 def record_and_apply(
@@ -83,7 +94,7 @@ def record_and_apply(
     jobs = make_jobs(situation, timeout=timeout, only=ids)
     if events or any(not job.empty for job in jobs):
         confirm(f"Record this and apply it to {', '.join(sorted(ids))}?", yes=yes)
+    append_events(project.ledger, events, known=len(loaded.events))
     for event in events:
-        append_event(project.ledger, event)
         click.echo(f"recorded in {project.ledger.name}: {event.event} {event.award}", err=True)
     report(carry_out(jobs, progress), situation.failed, as_json=as_json)
