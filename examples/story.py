@@ -122,10 +122,12 @@ def refused(what: str, body: dict[str, Any]) -> None:
 def forfeit_and_reduce() -> None:
     """Take one award back with its pod running, and half of another."""
     title("It forfeits, with its pod still running: recorded in the ledger, pod ended, namespace gone, GPUs free")
-    gpuprov("forfeit", "HPC-2026-1-003", "--reason", "no answer since January", "--yes", "--at", MARCH)
+    no_answer = ("--reason", "no answer since January", "--yes", "--at", MARCH)
+    gpuprov("forfeit", "HPC-2026-1-003", *no_answer, GPUPROV_AT=MARCH)
     refused("its credential", pod("afterwards", 1))
     title("HPC-2026-1-009 at Elice Cloud keeps 4 of its 8 H100")
-    gpuprov("reduce", "HPC-2026-1-009", "--to", "4", "--reason", "half unused", "--yes", "--at", MARCH)
+    half = ("--to", "4", "--reason", "half unused", "--yes", "--at", MARCH)
+    gpuprov("reduce", "HPC-2026-1-009", *half, GPUPROV_AT=MARCH)
     gpuprov("status")
 
 
@@ -163,9 +165,10 @@ def show_clusters() -> None:
         say(f"  {provider}: {len(namespaces)} namespaces, {len(quotas)} resource quotas for {gpus} GPUs")
 
 
-def gpuprov(*command: str, code: int = 0) -> None:
+def gpuprov(*command: str, code: int = 0, **environment: str) -> None:
     """Give a gpuprov command, and insist on its exit code."""
-    run(["gpuprov", *command], [*GPUPROV, *command], code)
+    shown = [f"{name}={value}" for name, value in environment.items()]
+    run([*shown, "gpuprov", *command], [*GPUPROV, *command], code, **environment)
 
 
 def pulumi(*command: str, at: str) -> None:

@@ -39,6 +39,12 @@ def run_command(command: Sequence[str], root: Path, environment: Mapping[str, st
     return Ran(done.returncode, done.stdout, done.stderr)
 
 
+def timed(command: Sequence[str], at: str) -> list[str]:
+    """Return the command as it is given when GPUPROV_AT says ``at``: one that writes an event names its instant."""
+    named = any(part == "--at" or part.startswith("--at=") for part in command)
+    return [*command] if named or command[0] not in ("forfeit", "reduce") else [*command, "--at", at]
+
+
 def copy_project(root: Path) -> Path:
     """Copy what makes a project out of the repository."""
     root.mkdir(exist_ok=True)

@@ -38,6 +38,7 @@ class Gpuprov:
         begun = time.monotonic()
         award = f"HPC-2026-9-{FORFEITED:05d}"
         command = [sys.executable, "-m", "gpuprov", "forfeit", award, "--reason", "bench", "--yes", "--timeout", "600"]
+        command += ["--at", AT]  # an event never takes its instant from GPUPROV_AT
         process = self._world.start(*command, cwd=None, environment={"GPUPROV_AT": AT})
         limit = Timer(max(1.0, self._world.deadline - begun), end, [process])
         limit.start()

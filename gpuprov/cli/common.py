@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from gpuprov import toolchain
-from gpuprov.errors import ClusterError, GpuprovError, InputError, PlanRefused, ToolchainError
+from gpuprov.errors import ClusterError, GpuprovError, InputError, PlanRefused, Problem, ToolchainError
 from gpuprov.project import find_root, open_project
-from gpuprov.run.clock import AT_VARIABLE, instant
+from gpuprov.run.clock import AT_VARIABLE, instant, not_now, now
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -67,11 +68,23 @@ def project_option(command: F) -> F:
     return option(opened)  # type: ignore[return-value]
 
 
+def _told(ctx: click.Context, param: click.Parameter, at: datetime | None) -> datetime | None:
+    """Say where the instant comes from whenever it is not now: a variable that was left set is easily forgotten."""
+    if at is not None and not ctx.resilient_parsing:
+        typed = ctx.get_parameter_source(str(param.name)) is not ParameterSource.ENVIRONMENT
+        click.echo(not_now(at, "--at" if typed else AT_VARIABLE), err=True)
+    return at
+
+
 at_option = click.option(
     "--at",
     type=Instant(),
     envvar=AT_VARIABLE,
+    callback=_told,
     help=f"Decide for this instant instead of now (also {AT_VARIABLE}).",
+)
+effect_option = click.option(
+    "--at", type=Instant(), help="When the event takes effect, instead of now; one to come is recorded only."
 )
 provider_option = click.option("--provider", "providers", multiple=True, help="Only this provider; repeatable.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Data as JSON on standard output.")
@@ -87,7 +100,39 @@ timeout_option = click.option(
 
 def acting_options(command: F) -> F:
     """Add what every command that changes clusters takes: ``-C``, ``--at``, ``--json``, ``--yes``, ``--timeout``."""
-    return reports_errors(project_option(at_option(json_option(yes_option(timeout_option(command))))))
+    return _acting(at_option(command))
+
+
+def event_options(command: F) -> F:
+    """Add the same for a command that writes an event: there ``--at`` is when the event takes effect."""
+    return _acting(effect_option(command))
+
+
+def _acting(command: F) -> F:
+    return reports_errors(project_option(json_option(yes_option(timeout_option(command)))))
+
+
+def event_instants(typed: datetime | None) -> tuple[datetime, datetime]:
+    """Return when an event takes effect, and the instant to decide for: GPUPROV_AT's where it is set, or now.
+
+    ``typed`` is what --at says. Raises InputError where there is only GPUPROV_AT: a rehearsal that forgot to unset it
+    must not back-date the ledger. A GPUPROV_AT that is no instant is a usage error.
+    """
+    variable = os.environ.get(AT_VARIABLE)
+    if not variable:
+        present = now()
+        return typed or present, present
+    if typed is None:
+        problem = Problem(
+            file=AT_VARIABLE,
+            value=variable,
+            message="a rehearsal's clock does not go into the ledger by itself",
+            remedy=f"type --at {variable}, or unset {AT_VARIABLE}",
+        )
+        raise InputError([problem])
+    present = Instant().convert(variable, None, None)
+    click.echo(not_now(present, AT_VARIABLE), err=True)
+    return typed, present
 
 
 def use_toolchain() -> None:

@@ -11,12 +11,13 @@ from pathlib import Path
 import click
 
 from gpuprov.cli.acting import act
-from gpuprov.cli.common import use_toolchain
+from gpuprov.cli.common import confirm, print_json, use_toolchain
 from gpuprov.decisions import Decision
 from gpuprov.guard import Confirmed
 from gpuprov.ledger import histories
-from gpuprov.project import open_project
-from gpuprov.run.pipeline import Loaded, living, load, look
+from gpuprov.ledgerfile import append_events
+from gpuprov.project import Project
+from gpuprov.run.pipeline import Loaded, living, load, loader, look
 from gpuprov.run.story import Intent
 from gpuprov.tenant import desired_state
 
@@ -42,8 +43,43 @@ def _user() -> str:
 by_option = click.option("--by", default=_user, callback=_not_empty, show_default="your user name", help="Who decided.")
 
 
+def record_for_later(
+    project: Project,
+    decide: Callable[[Loaded], Decision],
+    effect: datetime,
+    carried_out_by: str,
+    *,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Ask, and write events whose time is still to come; no cluster is read or changed. Raises Stale, InputError.
+
+    ``carried_out_by`` names the commands that do once the time has come.
+    """
+    loaded = load(project)
+    decision = decide(loaded)
+    for line in (*_warnings(loaded), *decision.notes):
+        click.echo(line, err=True)
+    if decision.events:
+        names = ", ".join(sorted(event.award for event in decision.events))
+        confirm(f"Record this for {names} from {effect.isoformat()} on?", yes=yes)
+        append_events(loaded.project.ledger, decision.events, known=len(loaded.events))
+    for event in decision.events:
+        click.echo(f"recorded in {loaded.project.ledger.name}: {event.event} {event.award}", err=True)
+    click.echo(
+        f"{effect.isoformat()} is still to come: no cluster was changed; {carried_out_by} carries it out from then on",
+        err=True,
+    )
+    if as_json:
+        print_json({"providers": [], "failed": {}})
+
+
+def _warnings(loaded: Loaded) -> tuple[str, ...]:
+    return tuple(f"warning: {line}" for line in loaded.warnings)
+
+
 def record_and_apply(
-    root: Path,
+    project: Project,
     decide: Callable[[Loaded], Decision],
     at: datetime,
     *,
@@ -58,11 +94,11 @@ def record_and_apply(
     InputError and Stale.
     """
     use_toolchain()
+    fresh = loader(project)
 
     def intent() -> Intent:
-        loaded = load(open_project(root))
-        decided = decide(loaded)
-        return _intent(loaded, decided, at)
+        loaded = fresh()
+        return _intent(loaded, decide(loaded), at)
 
     act(intent, confirmed=Confirmed(), purpose=purpose, yes=yes, as_json=as_json, timeout=timeout)
 
@@ -80,4 +116,10 @@ def _intent(loaded: Loaded, decided: Decision, at: datetime) -> Intent:
         plan=whole.plan.where(lambda change: change.award_id in ids),
         failed={**whole.failed, **failed},
     )
-    return Intent(situation=situation, known=len(loaded.events), events=decided.events, only=ids)
+    return Intent(
+        situation=situation,
+        known=len(loaded.events),
+        notes=(*_warnings(loaded), *decided.notes),
+        events=decided.events,
+        only=ids,
+    )

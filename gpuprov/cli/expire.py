@@ -9,9 +9,9 @@ import click
 from gpuprov.cli.acting import act
 from gpuprov.cli.common import acting_options, provider_option, use_toolchain
 from gpuprov.guard import Confirmed
-from gpuprov.project import Project, open_project
+from gpuprov.project import Project
 from gpuprov.run.clock import now
-from gpuprov.run.pipeline import load, look, select
+from gpuprov.run.pipeline import loader, look, select
 from gpuprov.run.story import Intent, ended
 from gpuprov.tenant import desired_state
 
@@ -35,8 +35,10 @@ def command(
     use_toolchain()
     chosen = select(project.clusters, providers)
 
+    fresh = loader(project)
+
     def intent() -> Intent:
-        loaded = load(open_project(project.root))
+        loaded = fresh()
         desired = desired_state(loaded.histories, loaded.project.clusters, at or now(), loaded.unlisted)
         return ended(loaded, look(loaded, desired, chosen))
 

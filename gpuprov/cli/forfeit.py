@@ -6,16 +6,16 @@ from datetime import datetime
 
 import click
 
-from gpuprov.cli.common import acting_options
-from gpuprov.cli.events import by_option, find_awards, reason_option, record_and_apply
-from gpuprov.ledger import Forfeited
+from gpuprov.cli.common import event_instants, event_options
+from gpuprov.cli.events import by_option, reason_option, record_and_apply, record_for_later
+from gpuprov.decisions import Decision, forfeit
 from gpuprov.project import Project
 from gpuprov.run.clock import now
-from gpuprov.run.pipeline import load
+from gpuprov.run.pipeline import Loaded
 
 
 @click.command("forfeit")
-@acting_options
+@event_options
 @click.argument("awards", metavar="AWARD...", nargs=-1, required=True)
 @reason_option
 @by_option
@@ -33,17 +33,15 @@ def command(
     """Record that awards are forfeited, and reclaim their GPUs.
 
     The event is written to the ledger first: where a cluster fails, the same command, or `gpuprov expire`, finishes
-    the teardown. An award that is forfeited already gets no second event.
+    the teardown. An award that is forfeited already gets no second event. With an --at that is still to come the event
+    is recorded only, and `gpuprov up` or `expire` carries it out from then on.
     """
-    loaded = load(project)
-    found = find_awards(loaded, awards)
-    moment = at or now()
-    events = [
-        Forfeited(award=one.award.id, at=moment, by=by, reason=reason, recorded=now())
-        for one in found
-        if one.forfeited is None or one.forfeited.at > moment
-    ]
-    for one in found:
-        if one.forfeited is not None and one.forfeited.at <= moment:
-            click.echo(f"{one.award.id} was forfeited at {one.forfeited.at.isoformat()} already", err=True)
-    record_and_apply(loaded, found, events, moment, yes=yes, as_json=as_json, timeout=timeout)
+    effect, present = event_instants(at)
+
+    def decide(loaded: Loaded) -> Decision:
+        return forfeit(loaded.histories, awards, at=effect, by=by, reason=reason, recorded=now())
+
+    if effect > present:
+        record_for_later(project, decide, effect, "`gpuprov up` or `gpuprov expire`", yes=yes, as_json=as_json)
+    else:
+        record_and_apply(project, decide, present, purpose="forfeit", yes=yes, as_json=as_json, timeout=timeout)

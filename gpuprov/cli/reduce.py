@@ -6,17 +6,16 @@ from datetime import datetime
 
 import click
 
-from gpuprov.cli.common import acting_options
-from gpuprov.cli.events import by_option, find_awards, reason_option, record_and_apply
-from gpuprov.errors import InputError, Problem
-from gpuprov.ledger import Reduced
+from gpuprov.cli.common import event_instants, event_options
+from gpuprov.cli.events import by_option, reason_option, record_and_apply, record_for_later
+from gpuprov.decisions import Decision, reduce
 from gpuprov.project import Project
 from gpuprov.run.clock import now
-from gpuprov.run.pipeline import load
+from gpuprov.run.pipeline import Loaded
 
 
 @click.command("reduce")
-@acting_options
+@event_options
 @click.argument("award")
 @click.option(
     "--to", "gpus", type=click.IntRange(min=1), required=True, help="GPUs of the allocated model that remain."
@@ -38,20 +37,15 @@ def command(
     """Record that an award is reduced, and lower its quota.
 
     No running pod is ended: `gpuprov status` shows GPUs that pods still hold beyond the quota, and nobody else is
-    granted them until they are free.
+    granted them until they are free. With an --at that is still to come the event is recorded only, and `gpuprov up`
+    carries it out from then on.
     """
-    loaded = load(project)
-    (found,) = find_awards(loaded, (award,))
-    moment = at or now()
-    held = found.at(moment)
-    if held is None or gpus > held.gpus:
-        has = "nothing" if held is None else f"{held.gpus} {held.model}"
-        problem = Problem(
-            file="AWARD", value=award, message=f"has {has} at that instant", remedy="reduce to less, or forfeit it"
-        )
-        raise InputError([problem])
-    events = [Reduced(award=award, at=moment, by=by, reason=reason, quantity=gpus, recorded=now())]
-    if gpus == held.gpus:
-        click.echo(f"{award} has {gpus} {held.model} already", err=True)
-        events = []
-    record_and_apply(loaded, [found], events, moment, yes=yes, as_json=as_json, timeout=timeout)
+    effect, present = event_instants(at)
+
+    def decide(loaded: Loaded) -> Decision:
+        return reduce(loaded.histories, award, gpus, at=effect, by=by, reason=reason, recorded=now())
+
+    if effect > present:
+        record_for_later(project, decide, effect, "`gpuprov up`", yes=yes, as_json=as_json)
+    else:
+        record_and_apply(project, decide, present, purpose="reduce", yes=yes, as_json=as_json, timeout=timeout)

@@ -9,9 +9,9 @@ import click
 from gpuprov.cli.acting import act
 from gpuprov.cli.common import acting_options, provider_option, use_toolchain
 from gpuprov.guard import Confirmed
-from gpuprov.project import Project, open_project
+from gpuprov.project import Project
 from gpuprov.run.clock import now
-from gpuprov.run.pipeline import load, look, select
+from gpuprov.run.pipeline import loader, look, select
 from gpuprov.run.story import Intent
 
 
@@ -50,10 +50,13 @@ def command(
     accepted = frozenset(select(project.clusters, accept_cluster)) if accept_cluster else frozenset()
     chosen = select(project.clusters, providers)
 
+    fresh = loader(project)
+
     def intent() -> Intent:
-        loaded = load(open_project(project.root))
+        loaded = fresh()
         situation = look(loaded, loaded.desired(at or now()), chosen)
-        return Intent(situation=situation, known=len(loaded.events), warnings=loaded.warnings)
+        notes = tuple(f"warning: {line}" for line in loaded.warnings)
+        return Intent(situation=situation, known=len(loaded.events), notes=notes)
 
     confirmed = Confirmed(teardown=allow_teardown, change=allow_change, clusters=accepted, ledger=accept_ledger)
     act(intent, confirmed=confirmed, purpose="up", yes=yes, as_json=as_json, timeout=timeout)

@@ -8,7 +8,8 @@ from gpuprov.award import SEOUL
 from gpuprov.errors import InputError, Problem
 
 AT_VARIABLE = "GPUPROV_AT"
-"""Environment variable with the instant to decide for; unset means now. The command line's --at reads it too."""
+"""Environment variable with the instant to decide for; unset means now. The command line's --at reads it too, but for
+an event that is written to the ledger."""
 
 
 def instant(text: str | None) -> datetime:
@@ -28,3 +29,10 @@ def instant(text: str | None) -> datetime:
 def now() -> datetime:
     """Return the present instant in Korean time."""
     return datetime.now(SEOUL)
+
+
+def not_now(at: datetime, source: str) -> str:
+    """Return the line that says which instant is decided for, and what set it (an option or a variable)."""
+    korean = at.astimezone(SEOUL)
+    exact = "auto" if korean.second or korean.microsecond else "minutes"
+    return f"deciding for {korean.isoformat(timespec=exact)} ({source}), not for now"

@@ -20,7 +20,7 @@ from gpuprov.observe import find, observe, read_back
 from gpuprov.observed import ObservedCluster
 from gpuprov.outputs import Origin, StackOutputs
 from gpuprov.plan import Op, Plan, make_plan
-from gpuprov.project import Project
+from gpuprov.project import Project, open_project
 from gpuprov.run.files import digests
 from gpuprov.suppliers import departed, shared_clusters
 from gpuprov.tenant import Desired, desired_state
@@ -96,6 +96,16 @@ def load(project: Project) -> Loaded:
         excesses=tuple(excesses(allocations, project.clusters)),
         warnings=tuple(warnings),
     )
+
+
+def loader(project: Project) -> Callable[[], Loaded]:
+    """Return what loads the project, and from the second time on reads its settings again too."""
+    opened = [project]
+
+    def fresh() -> Loaded:
+        return load(opened.pop() if opened else open_project(project.root))
+
+    return fresh
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,12 +27,12 @@ MOST_ROUNDS = 6
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
     """What a command is about to do: the situation with its plan, the events to write first, and to which awards alone
-    it applies (None: all). ``known`` is how many events the ledger had, ``warnings`` are worth telling.
+    it applies (None: all). ``known`` is how many events the ledger had, ``notes`` are worth telling.
     """
 
     situation: Situation
     known: int
-    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     events: tuple[Event, ...] = ()
     only: frozenset[str] | None = None
 
@@ -47,7 +47,7 @@ def ended(loaded: Loaded, situation: Situation) -> Intent:
     return Intent(
         situation=replace(situation, plan=plan),
         known=len(loaded.events),
-        warnings=loaded.warnings,
+        notes=tuple(f"warning: {line}" for line in loaded.warnings),
         only=frozenset((going | absent) - others),
     )
 
@@ -88,8 +88,8 @@ def act(
     """
     rounds: list[Mapping[str, Outcome]] = []
     intent, changed = decide(), True
-    for warning in intent.warnings:
-        operator.tell(f"warning: {warning}")
+    for note in intent.notes:
+        operator.tell(note)
     for _ in range(MOST_ROUNDS):
         if changed:
             operator.show(intent.situation.plan)

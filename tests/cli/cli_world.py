@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import yaml
 from golden_chart import chart
 from loopback import JsonHandler, serving
-from projects import REPOSITORY, Ran, copy_project, run_command
+from projects import REPOSITORY, Ran, copy_project, run_command, timed
 
 from gpuprov.toolchain.pins import EXEC_SCRIPT, PLUGIN, PULUMI
 
@@ -108,9 +108,20 @@ class World:
         return self.root / "examples" / "ledger.jsonl"
 
     def run(self, *arguments: str, at: str = MARCH) -> Ran:
-        return run_command(
-            [sys.executable, "-m", "gpuprov", *arguments], self.root, self.environment | {"GPUPROV_AT": at}
-        )
+        """Run a command in a rehearsal: GPUPROV_AT says ``at``, and so does --at where an event is written."""
+        return self.run_as_typed(*timed(arguments, at), at=at)
+
+    def run_as_typed(self, *arguments: str, at: str = "") -> Ran:
+        """Run a command with nothing added; GPUPROV_AT is not set unless ``at`` says so."""
+        variable = {"GPUPROV_AT": at} if at else {}
+        return run_command([sys.executable, "-m", "gpuprov", *arguments], self.root, self.environment | variable)
+
+    def edit_list(self, old: str, new: str) -> None:
+        """Replace a text of the award list that is there exactly once."""
+        path = self.root / "examples" / "awards-2026-h1.csv"
+        text = path.read_text(encoding="utf-8-sig")
+        assert text.count(old) == 1
+        path.write_text(text.replace(old, new), encoding="utf-8-sig")
 
     def contexts(self, servers: dict[str, str]) -> None:
         """Write a kubeconfig with a context for each of these providers."""

@@ -39,7 +39,7 @@ def test_nothing_is_granted_where_the_chart_is_missing(world: World, api: Api) -
 
 def test_a_kubeconfig_is_for_an_award_that_has_gpus(closed: World) -> None:
     ran = closed.run("kubeconfig", "HPC-0000-0-000")
-    assert (ran.code, "'HPC-0000-0-000': is in none of" in ran.err) == (1, True)
+    assert (ran.code, "'HPC-0000-0-000': is in no award list" in ran.err) == (1, True)
     ran = closed.run("kubeconfig", "HPC-2026-1-002", at=JULY)
     assert (ran.code, "has no GPUs (term ended at" in ran.err) == (1, True)
     assert closed.run("kubeconfig", "HPC-2026-1-002").code == 5

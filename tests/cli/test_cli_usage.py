@@ -1,6 +1,7 @@
 """What is typed on the command line: names, instants, options, and the answer to a question."""
 
 import json
+import re
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +11,9 @@ import pytest
 from cli_project import files, run
 from click.testing import CliRunner
 
+from gpuprov.cli import main
 from gpuprov.cli.common import Instant, confirm
+from gpuprov.tenant import Desired
 
 # ---- names and instants
 
@@ -28,8 +31,8 @@ def test_unknown_awards_are_all_named_and_nothing_is_written(root: Path) -> None
     result = run("forfeit", "NOPE-1", "HPC-2026-1-001", "NOPE-2", "--reason", "x", "--yes", "--json")
     assert result.exit_code == 1
     assert [one["value"] for one in json.loads(result.stdout)["problems"]] == ["NOPE-1", "NOPE-2"]
-    assert "'NOPE-1': is in none of awards-2026-h1.csv" in result.stderr
-    assert "'NOPE-2': is in none of awards-2026-h1.csv" in result.stderr
+    assert "'NOPE-1': is in no award list; check the award id" in result.stderr
+    assert "'NOPE-2': is in no award list; check the award id" in result.stderr
     assert files(root) == before
 
 
@@ -37,32 +40,43 @@ def test_reducing_to_more_than_the_award_has_is_a_failure(root: Path) -> None:
     before = files(root)
     result = run("reduce", "HPC-2026-1-003", "--to", "9", "--reason", "x", "--yes", "--at", "2026-03-01")
     assert result.exit_code == 1
-    assert "'HPC-2026-1-003': has 8 H100 at that instant" in result.stderr
+    assert "'HPC-2026-1-003': has 8 H100 at 2026-03-01T00:00:00+09:00; reduce to less" in result.stderr
     assert files(root) == before
 
 
 @pytest.mark.parametrize(
-    ("at", "holds"),
+    ("at", "told"),
     [
-        ("2026-01-01T00:00:00", True),  # the first instant of the term in Korean time
-        ("2025-12-31T23:59:59", False),
-        ("2025-12-31T15:00:00+00:00", True),
-        ("2026-06-30T23:59:59", True),
-        ("2026-07-01", False),
+        ("2026-01-01T00:00:00", "has 8 H100 at 2026-01-01T00:00:00+09:00"),
+        ("2025-12-31T23:59:59", "has 8 H100 at 2026-01-01T00:00:00+09:00"),  # when its term begins
+        ("2025-12-31T15:00:01+00:00", "has 8 H100 at 2026-01-01T00:00:01+09:00"),
+        ("2026-06-30T23:59:59", "has 8 H100 at 2026-06-30T23:59:59+09:00"),
+        ("2026-07-01", "its term ends at 2026-07-01T00:00:00+09:00, so it has nothing at 2026-07-01T00:00:00+09:00"),
     ],
 )
-def test_an_instant_without_offset_is_korean_time(root: Path, at: str, holds: bool) -> None:
+def test_an_instant_without_offset_is_korean_time(root: Path, at: str, told: str) -> None:
     """More GPUs than the award holds is refused before anything else, and says what it holds at that instant."""
     result = run("reduce", "HPC-2026-1-003", "--to", "99", "--reason", "x", "--at", at)
     assert result.exit_code == 1
-    assert f"has {'8 H100' if holds else 'nothing'} at that instant" in result.stderr
+    assert f"'HPC-2026-1-003': {told}; " in result.stderr
 
 
 def test_the_instant_may_come_from_the_environment(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It wins over the real clock, and --at wins over it."""
+    monkeypatch.setattr("gpuprov.cli.plan.use_toolchain", lambda: None)
+    monkeypatch.setattr("gpuprov.cli.plan.look", stop)
     monkeypatch.setenv("GPUPROV_AT", "2026-07-01")
-    command = ("reduce", "HPC-2026-1-003", "--to", "99", "--reason", "x")
-    assert "has nothing at that instant" in run(*command).stderr
-    assert "has 8 H100 at that instant" in run(*command, "--at", "2026-03-01").stderr
+    for typed, at in (((), "2026-07-01T00:00:00+09:00"), (("--at", "2026-03-01"), "2026-03-01T00:00:00+09:00")):
+        with pytest.raises(Stopped, match=re.escape(at)):
+            CliRunner().invoke(main, ["plan", *typed], catch_exceptions=False)
+
+
+class Stopped(Exception):
+    """Says for which instant a command would have gone on."""
+
+
+def stop(project: object, desired: Desired, *_: object) -> None:
+    raise Stopped(desired.at.isoformat())
 
 
 def test_an_instant_is_converted_as_korean_time() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kubernetes import client, config
-from projects import Ran, copy_project, run_command
+from projects import Ran, copy_project, run_command, timed
 from sandbox_fixtures import eventually
 
 from gpuprov import toolchain
@@ -78,7 +78,9 @@ class Story:
 
     def run(self, *command: str, at: str = MARCH, **environment: str) -> Ran:
         return run_command(
-            [sys.executable, "-m", "gpuprov", *command], self.root, self.environment | {"GPUPROV_AT": at} | environment
+            [sys.executable, "-m", "gpuprov", *timed(command, at)],
+            self.root,
+            self.environment | {"GPUPROV_AT": at} | environment,
         )
 
     def ok(self, *command: str, at: str = MARCH) -> Ran:
