@@ -116,26 +116,56 @@ class _Run:
     def _past_locks(self, run: Callable[[], None], deadline: float) -> None:
         """Run; where a killed run of ours left its lock, remove it first, and where one still ends, wait for it.
 
-        A killed command does not take Pulumi with it: that ends by itself and saves its state. Raises EngineError where
-        somebody else holds the lock.
+        A killed command does not take Pulumi with it: that ends by itself and saves its state. A lock without a note
+        may be a moment older than its note, or than the removal of both by another command: that is asked about twice.
+        Raises EngineError where somebody else holds the lock.
         """
-        while True:
-            try:
-                return run()
-            except auto.ConcurrentUpdateError as error:
-                holder = runs.holder(self.root, self.stack, str(error))
-                if holder is runs.Holder.KILLED:
-                    self.progress(f"removing the lock that a killed run left on {self.stack}")
-                    state.cancel(self.root, self.stack)
-                    runs.forget_killed(self.root, self.stack)
-                elif holder is runs.Holder.RUNNING and time.monotonic() < deadline:
-                    self.progress(f"waiting for an earlier run on {self.stack} to end")
-                    time.sleep(_LOCK_SECONDS)
-                else:
-                    raise EngineError(
-                        f"{self.stack}: another run holds the stack's lock; wait for it, or if it was killed, run "
-                        f"`pulumi cancel --stack {self.stack}` and give the command again"
-                    ) from error
+        before: runs.Holder | None = None
+        while (holder := self._attempt(run)) is not None:
+            if holder is runs.Holder.KILLED:
+                holder = self._unlock(run, deadline)
+                if holder is None:
+                    return
+            elif holder is runs.Holder.RUNNING and time.monotonic() < deadline:
+                self.progress(f"waiting for an earlier run on {self.stack} to end")
+                time.sleep(_LOCK_SECONDS)
+            elif holder is runs.Holder.OTHER and before is not holder:
+                time.sleep(_LOCK_SECONDS)
+            else:
+                raise self._locked()
+            before = holder
+
+    def _attempt(self, run: Callable[[], None]) -> runs.Holder | None:
+        """Run; return who holds the stack's lock where that did not let it, and None where it is done."""
+        try:
+            run()
+        except auto.ConcurrentUpdateError as error:
+            return runs.holder(self.root, self.stack, str(error))
+        return None
+
+    def _unlock(self, run: Callable[[], None], deadline: float) -> runs.Holder | None:
+        """Try again with no other command beside us that would remove locks; remove it if it is still a killed run's.
+
+        Pulumi cannot remove one certain lock, only whatever is there. Another command may have removed the one that we
+        saw and taken its own since, so it is asked again who holds it, where nobody else removes any.
+        """
+        try:
+            alone = runs.alone(self.root, self.stack, timeout=max(0.0, deadline - time.monotonic()))
+        except TimeoutError as error:
+            raise self._locked() from error
+        with alone:
+            holder = self._attempt(run)
+            if holder is runs.Holder.KILLED:
+                self.progress(f"removing the lock that a killed run left on {self.stack}")
+                state.cancel(self.root, self.stack)
+                runs.forget_killed(self.root, self.stack)
+            return holder
+
+    def _locked(self) -> EngineError:
+        return EngineError(
+            f"{self.stack}: another run holds the stack's lock; wait for it, or if it was killed, run "
+            f"`pulumi cancel --stack {self.stack}` and give the command again"
+        )
 
 
 class _Command(auto.PulumiCommand):
@@ -175,6 +205,7 @@ class _Command(auto.PulumiCommand):
                 lines.append(line.rstrip())
                 if on_output is not None:
                     on_output(lines[-1])
+            process.wait()  # the note stays as long as the process may have the lock
         result = auto.CommandResult(stdout="\n".join(lines), stderr=errors.result(), code=process.returncode)
         if result.code:
             raise create_command_error(result)

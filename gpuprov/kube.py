@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import urllib3
@@ -23,6 +24,9 @@ CONNECT_SECONDS = 5
 READ_SECONDS = 60
 PAGE = 500
 """Objects in one page of a LIST: bounds the server's memory for one request."""
+
+_loading = Lock()
+"""The client hands a second thread the file of a certificate that the first has not written yet."""
 
 _BAD_REQUEST, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _CONFLICT = 400, 401, 403, 404, 409
 
@@ -53,7 +57,8 @@ class KubeApi:
         self._context = cluster.context
         settings = client.Configuration()
         try:
-            config.load_kube_config(context=cluster.context, client_configuration=settings)
+            with _loading:
+                config.load_kube_config(context=cluster.context, client_configuration=settings)
         except (ConfigException, OSError) as error:
             raise ClusterUnreachable(
                 self.provider,

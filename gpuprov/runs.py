@@ -12,12 +12,13 @@ import os
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
 
 import psutil
+from filelock import FileLock
 from platformdirs import user_state_path
 
 _LOCK = re.compile(r"created by \S+@(?P<host>\S+) \(pid (?P<pid>\d+)\)")
@@ -55,6 +56,16 @@ def holder(root: Path, stack: str, said: str) -> Holder:
         return Holder.OTHER
     runs = [_runs(pid, created) for (_, pid), created in zip(locks, notes, strict=True)]
     return Holder.RUNNING if any(runs) else Holder.KILLED
+
+
+def alone(root: Path, stack: str, *, timeout: float) -> AbstractContextManager[object]:
+    """Wait for the right to remove locks of the stack; it is held as long as the block of the result lasts.
+
+    The kernel takes it from a process that dies. Raises TimeoutError after ``timeout`` seconds.
+    """
+    folder = _folder(root, stack)
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / "removing.lock").acquire(timeout=timeout)
 
 
 def forget_killed(root: Path, stack: str) -> None:

@@ -1,6 +1,15 @@
-"""What all tests share: property tests may take their time, since a busy machine is no error."""
+"""What all tests share: property tests may take their time, and an interrupt is never ignored."""
 
+import signal
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interrupts() -> None:
+    """A shell starts what it runs in the background with SIGINT ignored, and every child inherits that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)

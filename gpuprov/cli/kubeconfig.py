@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
+from difflib import get_close_matches
 from pathlib import Path
 
 import click
 
-from gpuprov import access
+from gpuprov import naming
+from gpuprov.access import REMEMBERED_SECONDS
 from gpuprov.award import SEOUL
-from gpuprov.cli.common import at_option, json_option, print_json, project_option, reports_errors
+from gpuprov.cli.common import Exit, at_option, fail, json_option, print_json, project_option, reports_errors
 from gpuprov.cli.events import find_awards
+from gpuprov.cli.output import table
 from gpuprov.errors import InputError, Problem
 from gpuprov.project import Project
-from gpuprov.run.clock import now
-from gpuprov.run.credentials import kubeconfig, lifetime, tenant_of, write_private
+from gpuprov.run import credentials
 from gpuprov.run.pipeline import load
 
 
@@ -25,10 +28,12 @@ from gpuprov.run.pipeline import load
 @json_option
 @click.argument("award")
 @click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), help="The file; NAMESPACE.kubeconfig if not given."
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file; ~/.kube/gpuprov/NAMESPACE.kubeconfig if not given.",
 )
 @click.option("--hours", type=click.IntRange(min=1), help="How long the token lives; to the award's end if not given.")
-@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@click.option("--force", is_flag=True, help="Replace a file that is there; write where git would add the file.")
 @click.option("--revoke", is_flag=True, help="Void every token of the award instead.")
 def command(
     project: Project,
@@ -43,25 +48,80 @@ def command(
 ) -> None:
     """Write a kubeconfig for an awardee, with a token that ends no later than the award.
 
-    Forfeiting the award voids it at once.
+    Forfeiting the award takes the token's rights at once.
     """
-    loaded = load(project)
-    (history,) = find_awards(loaded, [award])
-    moment = at or now()
-    tenant = tenant_of(loaded.desired(moment), award)
-    cluster = project.by_provider[tenant.provider]
     if revoke:
-        access.revoke(cluster, tenant.namespace)
-        click.echo(f"every token of {award} is void", err=True)
+        if out is not None or hours is not None:
+            raise click.UsageError("--revoke takes neither --out nor --hours")
+        _revoke(project, award, as_json=as_json)
         return
-    path = out or Path(f"{tenant.namespace}.kubeconfig")
-    if path.exists() and not force:
-        raise InputError([Problem(file=str(path), message="is there already", remedy="give --force, or another --out")])
-    token = access.issue(cluster, tenant, lifetime(history, moment, hours, now()))
-    write_private(path, kubeconfig(tenant, token))
+    (history,) = find_awards(load(project), [award])
+    path = out or credentials.default_path(naming.namespace(award))
+    if out is None:
+        credentials.make_folder(path.parent)
+    credentials.check_path(path, force=force)
+    tenant, token = credentials.issue(project, history, at, hours)
+    credentials.write_private(path, credentials.kubeconfig(tenant, token))
     until = token.expires.astimezone(SEOUL).isoformat()
     if as_json:
         print_json({"award": award, "namespace": tenant.namespace, "file": str(path), "expires": until})
     else:
         click.echo(str(path))
     click.echo(f"{path} is good for {tenant.namespace} at {tenant.provider} until {until}", err=True)
+
+
+def _revoke(project: Project, award: str, *, as_json: bool) -> None:
+    """Void the award's tokens wherever it has a namespace, whatever the award lists say. Raises InputError."""
+    done, failed = credentials.revoke(project.clusters, award)
+    stranger = None if done else _stranger(project, award)
+    if stranger is not None and not failed:
+        raise InputError([stranger])
+    if as_json:
+        print_json(
+            {
+                "award": award,
+                "revoked": [{"provider": one.provider, "namespace": one.namespace} for one in done],
+                "ends_within_seconds": REMEMBERED_SECONDS,
+                "failed": {provider: str(error) for provider, error in failed.items()},
+            }
+        )
+    elif done:
+        gone = {True: "deleted, and read back as gone", False: "there was none"}
+        rows = [(one.provider, one.namespace, gone[one.account]) for one in done]
+        table(["provider", "namespace", "service account"], rows)
+    if done:
+        click.echo(
+            f"every token of {award} ends within about {REMEMBERED_SECONDS} s: so long an API server remembers a token "
+            "that it has checked. What a token has opened by then (a watch, a shell) is not cut off.",
+            err=True,
+        )
+    else:
+        click.echo(
+            f"no cluster that answered has a namespace of {award}, and so no token of it is good there", err=True
+        )
+    if failed:
+        if stranger is not None:
+            click.echo(f"warning: {stranger}", err=True)
+        for error in failed.values():
+            click.echo(f"not revoked: {error}", err=True)
+        fail(Exit.SOME_CLUSTERS_FAILED)
+
+
+def _stranger(project: Project, award: str) -> Problem | None:
+    """Return what to say of an award that neither a list nor a cluster has; None where a list has it."""
+    nowhere = f"no cluster that answered has its namespace {naming.namespace(award)}"
+    try:
+        known = [one.award.id for one in load(project).histories]
+    except InputError:
+        message, remedy = f"{nowhere}, and the award lists cannot be read", "check the id; `gpuprov validate` says more"
+    else:
+        if award in known:
+            return None
+        message, remedy = f"is in no award list, and {nowhere}", f"check the award id{_did_you_mean(award, known)}"
+    return Problem(file="AWARD", value=award, message=message, remedy=remedy)
+
+
+def _did_you_mean(award: str, known: Collection[str]) -> str:
+    by_capitals = {one.upper(): one for one in known}
+    close = [by_capitals[one] for one in get_close_matches(award.upper(), by_capitals)]
+    return f"; did you mean {', '.join(close)}?" if close else ""

@@ -5,6 +5,11 @@ from __future__ import annotations
 import base64
 import os
 import secrets
+import shutil
+import subprocess
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,11 +17,25 @@ from typing import Any
 import yaml
 
 from gpuprov import access
-from gpuprov.access import Token
+from gpuprov.access import Revoked, Token
 from gpuprov.award import SEOUL
-from gpuprov.errors import InputError, Problem
+from gpuprov.cluster import ProviderCluster
+from gpuprov.errors import ClusterError, InputError, Problem
 from gpuprov.ledger import History
-from gpuprov.tenant import Desired, Tenant
+from gpuprov.project import Project
+from gpuprov.run.clock import now
+from gpuprov.tenant import Desired, Tenant, desired_state
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Life:
+    """How many seconds a token may live, and the instant of the server's clock that it may not outlive.
+
+    ``until`` is None in a rehearsal: the award's end has passed, and an earlier instant was asked for.
+    """
+
+    seconds: int
+    until: datetime | None
 
 
 def tenant_of(desired: Desired, award_id: str) -> Tenant:
@@ -25,35 +44,71 @@ def tenant_of(desired: Desired, award_id: str) -> Tenant:
         if tenant.award_id == award_id:
             return tenant
     why = next((one.reason for one in desired.absences if one.award_id == award_id), "in no award list")
-    raise InputError(
-        [Problem(file="AWARD", value=award_id, message=f"has no GPUs ({why})", remedy="check the award, or --at")]
-    )
+    raise _refusal(award_id, f"has no GPUs ({why})", "check the award, or --at")
 
 
-def lifetime(history: History, at: datetime, hours: int | None, now: datetime) -> int:
-    """Return the seconds that a token may live: to the end of what the award holds, or ``hours`` if that is less.
+def issue(project: Project, history: History, at: datetime | None, hours: int | None) -> tuple[Tenant, Token]:
+    """Return a token for the award, which lives no longer than the award holds GPUs, and ``hours`` at most.
 
-    Tokens end by the real clock. So while that end is still to come, no ``at`` before ``now`` makes a token live beyond
-    it; where it has passed, the whole story is tried out at another time. Raises InputError where less is left than
-    Kubernetes can give.
+    ``at`` is the instant to decide for, None the present one by the API server's clock. What other awards hold does not
+    count. Raises InputError where the award is to have no credential or has no namespace, and ClusterError.
+    """
+    award_id = history.award.id
+    if at is not None or not history.allocations:
+        tenant_of(desired_state([history], project.clusters, at or now()), award_id)  # asks no cluster
+    cluster = project.by_provider[history.award.provider]
+    place = access.look(cluster, award_id)
+    tenant = tenant_of(desired_state([history], project.clusters, at or place.clock), award_id)
+    life = lifetime(history, at, hours, place.clock)
+    where = f"namespace {tenant.namespace} at {cluster.provider}"
+    if not place.exists:
+        raise _refusal(award_id, f"has no {where}", "give `gpuprov up` first")
+    if place.terminating:
+        raise _refusal(award_id, f"is being taken back: {where} is terminating", "give `gpuprov up` once it is gone")
+    return tenant, access.issue(cluster, tenant, life.seconds, life.until)
+
+
+def lifetime(history: History, at: datetime | None, hours: int | None, clock: datetime) -> Life:
+    """Return how long a token may live: to the end of what the award holds, or ``hours`` if that is less.
+
+    Tokens end by the API server's ``clock``. So while that end is still to come, no ``at`` before it makes a token live
+    beyond it; where it has passed and another instant was asked for, the whole story is tried out at another time.
+    Raises InputError where less is left than Kubernetes can give.
     """
     end = max(part.end for part in history.allocations)
-    begins = max(at, now) if now < end else at
+    rehearsal = at is not None and end <= clock
+    begins = at if at is not None and (rehearsal or at > clock) else clock
     left = int((end - begins).total_seconds())
     seconds = left if hours is None else min(left, hours * 3600)
     if seconds < access.SHORTEST_SECONDS:
-        raise InputError(
-            [
-                Problem(
-                    file="AWARD",
-                    value=history.award.id,
-                    message=f"ends at {end.astimezone(SEOUL).isoformat(timespec='minutes')}, in {max(0, left)} s, "
-                    f"and no token can live less than {access.SHORTEST_SECONDS} s",
-                    remedy="it needs no credential any more",
-                )
-            ]
-        )
-    return seconds
+        when = end.astimezone(SEOUL).isoformat(timespec="minutes")
+        message = f"ends at {when}, in {max(0, left)} s, and no token can live less than {access.SHORTEST_SECONDS} s"
+        raise _refusal(history.award.id, message, "it needs no credential any more")
+    return Life(seconds=seconds, until=None if rehearsal else end)
+
+
+def _refusal(award_id: str, message: str, remedy: str) -> InputError:
+    return InputError([Problem(file="AWARD", value=award_id, message=message, remedy=remedy)])
+
+
+def revoke(clusters: Sequence[ProviderCluster], award_id: str) -> tuple[list[Revoked], dict[str, ClusterError]]:
+    """Void the award's tokens on every cluster that has its namespace; it may have moved, or be in no list any more.
+
+    Return where that was done, and the error of each cluster where it is not known to be.
+    """
+    done: list[Revoked] = []
+    failed: dict[str, ClusterError] = {}
+    with ThreadPoolExecutor(max_workers=max(1, len(clusters))) as pool:
+        asked = [(one.provider, pool.submit(access.revoke, one, award_id)) for one in clusters]
+    for provider, answer in asked:
+        try:
+            revoked = answer.result()
+        except ClusterError as error:
+            failed[provider] = error
+            continue
+        if revoked is not None:
+            done.append(revoked)
+    return done, failed
 
 
 def kubeconfig(tenant: Tenant, token: Token) -> str:
@@ -76,6 +131,64 @@ def kubeconfig(tenant: Tenant, token: Token) -> str:
         "current-context": name,
     }
     return yaml.safe_dump(document, sort_keys=False)
+
+
+def default_path(namespace: str) -> Path:
+    """Return where a credential goes that is given no other place: out of every project, in a folder of its own."""
+    return Path.home() / ".kube" / "gpuprov" / f"{namespace}.kubeconfig"
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder of credentials, which only its owner can open. Raises InputError where that cannot be done."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.chmod(0o700)
+    except OSError as error:
+        problem = Problem(file=str(path), message=f"cannot be made ({error.strerror})", remedy="give --out")
+        raise InputError([problem]) from error
+
+
+def check_path(path: Path, *, force: bool) -> None:
+    """Raise InputError, before a token is made, where a credential cannot or should not be written there.
+
+    ``force`` allows a file that is there to be replaced, and a place from which git would add the file.
+    """
+    problems = []
+    if not path.parent.is_dir():
+        problems.append(
+            Problem(file=str(path.parent), message="is no folder", remedy="make it, or choose another --out")
+        )
+    if path.exists() and not force:
+        problems.append(Problem(file=str(path), message="is there already", remedy="give --force, or another --out"))
+    if not force and _git_would_add(path):
+        problems.append(
+            Problem(
+                file=str(path),
+                message="is in a git work tree that does not ignore it: a credential would be committed with the rest",
+                remedy="name a file outside of it, add it to .gitignore, or give --force",
+            )
+        )
+    if problems:
+        raise InputError(problems)
+
+
+def _git_would_add(path: Path) -> bool:
+    """Return whether `git add` would take the file. Without git, or outside of its work trees, it would not."""
+    git = shutil.which("git")
+    folder = path.parent.resolve()
+    if git is None or not folder.is_dir():
+        return False
+    # A hook's variables would speak of the repository that runs it.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+
+    def ask(*question: str) -> subprocess.CompletedProcess[str]:
+        command = [git, "-C", str(folder), *question]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    inside = ask("rev-parse", "--is-inside-work-tree")
+    if inside.returncode or inside.stdout.strip() != "true":
+        return False
+    return ask("check-ignore", "--quiet", "--", f"./{path.name}").returncode != 0
 
 
 def write_private(path: Path, text: str) -> None:

@@ -18,8 +18,7 @@ from gpuprov.sandbox.state import load
 pytestmark = pytest.mark.sandbox
 
 UP = """
-import signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
+import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 from gpuprov.sandbox import Sandbox

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from projects import REPOSITORY
 from pydantic import BaseModel
 
 from gpuprov.run import slots
@@ -110,6 +111,15 @@ def test_an_interrupt_reaches_the_processes_and_starts_no_new_one(log: Path) -> 
     out, _ = process.communicate(timeout=30)
     assert out.splitlines()[-1] == "interrupted"
     assert log.read_text(encoding="utf-8").split().count("begin") <= 2
+
+
+def test_interrupts_are_tested_also_where_the_suite_runs_in_the_background() -> None:
+    """A script's `bash tests/run &`, or nohup, leaves SIGINT ignored, which the tests' children would inherit."""
+    test = f"{__file__}::{test_an_interrupt_reaches_the_processes_and_starts_no_new_one.__name__}"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", test]
+    ignoring = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *command]
+    ran = subprocess.run(ignoring, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout
 
 
 def test_slots_bound_engines_over_all_processes(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
