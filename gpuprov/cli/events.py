@@ -6,7 +6,6 @@ import getpass
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 
 import click
 

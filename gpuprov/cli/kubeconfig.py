@@ -13,7 +13,7 @@ from gpuprov import naming
 from gpuprov.access import REMEMBERED_SECONDS
 from gpuprov.award import SEOUL
 from gpuprov.cli.common import Exit, at_option, fail, json_option, print_json, project_option, reports_errors
-from gpuprov.cli.events import find_awards
+from gpuprov.decisions import find
 from gpuprov.cli.output import table
 from gpuprov.errors import InputError, Problem
 from gpuprov.project import Project
@@ -55,7 +55,7 @@ def command(
             raise click.UsageError("--revoke takes neither --out nor --hours")
         _revoke(project, award, as_json=as_json)
         return
-    (history,) = find_awards(load(project), [award])
+    (history,) = find(load(project).histories, [award])
     path = out or credentials.default_path(naming.namespace(award))
     if out is None:
         credentials.make_folder(path.parent)
