@@ -7,6 +7,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
+_SHUTDOWN_SECONDS = 0.01
+"""How often the server looks whether it is to end: each test waits for that."""
+
 
 class JsonHandler(BaseHTTPRequestHandler):
     """Answers in JSON, and writes no log."""
@@ -30,7 +33,7 @@ class _Server(ThreadingHTTPServer):
 def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
     """Let the handler answer for as long as the block lasts; the block gets the server's address."""
     server = _Server(("127.0.0.1", 0), handler)
-    thread = Thread(target=server.serve_forever)
+    thread = Thread(target=server.serve_forever, args=(_SHUTDOWN_SECONDS,))
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
