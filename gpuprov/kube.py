@@ -1,71 +1,62 @@
 """A thin way to a provider's API server: JSON in, JSON out, and errors that name the provider.
 
-The official client reads the kubeconfig, checks the server's certificate and renews credentials; its typed models are
-left out because turning thousands of objects into them costs more than reading them.
+The official client checks the server's certificate and renews credentials; its typed models are left out because
+turning thousands of objects into them costs more than reading them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from http.client import IncompleteRead
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import urllib3
-from kubernetes import client, config
+from kubernetes import client
 from kubernetes.config.config_exception import ConfigException
-from pydantic_core import from_json
 
+from gpuprov.answer import Answer, read
 from gpuprov.cluster import ProviderCluster
 from gpuprov.errors import ClusterError, ClusterUnreachable
+from gpuprov.kubeconfig import read_context
+from gpuprov.retries import passing, pause
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 60
 PAGE = 500
 """Objects in one page of a LIST: bounds the server's memory for one request."""
+RESUMES = 3
+"""How often a LIST is gone on with after the server has forgotten its beginning."""
 
-_loading = Lock()
-"""The client hands a second thread the file of a certificate that the first has not written yet."""
-
-_BAD_REQUEST, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _CONFLICT = 400, 401, 403, 404, 409
+_BAD_REQUEST, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _CONFLICT, _GONE = 400, 401, 403, 404, 409, 410
+_JSON, _MERGE = "application/json", "application/merge-patch+json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What the server said to one request, whatever its status. ``date`` is its clock as HTTP writes it, if it told."""
+class Clock:
+    """Time, as far as waiting needs it: seconds that only go up, and how to let some of them pass."""
 
-    status: int
-    data: dict[str, Any]
-    date: str | None
-
-    @property
-    def message(self) -> str:
-        """The server's reason for a refusal."""
-        return str(self.data.get("message", ""))
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
 
 
 class KubeApi:
     """Requests to one provider's cluster, through the context of its stack configuration.
 
     Every method raises ClusterUnreachable where the server does not answer or refuses the identity, and ClusterError
-    for any other refusal.
+    for any other refusal. What passes is waited for, as `gpuprov.retries` has it: a server that is busy or fails, and a
+    connection that it breaks off. One that refuses connections is reported at once.
     """
 
-    def __init__(self, cluster: ProviderCluster) -> None:
+    def __init__(self, cluster: ProviderCluster, *, clock: Clock | None = None) -> None:
         self.provider = cluster.provider
+        self.clock = clock or Clock()
         self._context = cluster.context
-        settings = client.Configuration()
-        try:
-            with _loading:
-                config.load_kube_config(context=cluster.context, client_configuration=settings)
-        except (ConfigException, OSError) as error:
-            raise ClusterUnreachable(
-                self.provider,
-                f"no usable context {cluster.context!r} in the kubeconfig ({error}); set KUBECONFIG to the file that "
-                "has it, or correct `context` in the stack's configuration",
-            ) from error
-        settings.retries = False  # a dead cluster is reported at once; whoever calls knows when to try again
+        settings = read_context(cluster)
+        settings.retries = False  # urllib3's own would hide how often and why
         self._client = client.ApiClient(settings)
 
     def get(self, path: str) -> dict[str, Any] | None:
@@ -73,29 +64,56 @@ class KubeApi:
         return self._request("GET", path, missing_ok=True)
 
     def list(self, path: str, **query: str) -> Iterator[dict[str, Any]]:
-        """Yield the items of a collection, page by page. The server leaves out their ``kind`` and ``apiVersion``."""
-        token = ""
+        """Yield each item of a collection once, page by page. The server leaves out their ``kind`` and ``apiVersion``.
+
+        Where the server has forgotten the state of the first page (410 after some minutes), the rest is of a later one:
+        what was there all the time is yielded in any case.
+        """
+        token, resumes = "", 0
+        yielded: set[tuple[str | None, str]] = set()
         while True:
             page = {"limit": str(PAGE), **query} | ({"continue": token} if token else {})
-            found = self._request("GET", path, query=page) or {}
-            about = {
-                "apiVersion": found.get("apiVersion"),
-                "kind": str(found.get("kind", "")).removesuffix("List"),
-            }
-            for item in found.get("items") or ():
-                yield about | item
-            token = found.get("metadata", {}).get("continue") or ""
+            answer = self._send("GET", path, query=page)
+            if answer.status == _GONE and resumes < RESUMES:
+                resumes += 1
+                token = answer.next_page  # without one the LIST starts over
+                continue
+            found = self._accepted("GET", path, answer)
+            if "items" not in found:
+                raise self._foreign("GET", path, answer)
+            about = {"apiVersion": found.get("apiVersion"), "kind": str(found.get("kind", "")).removesuffix("List")}
+            for item in found["items"] or ():
+                name = item["metadata"].get("namespace"), item["metadata"]["name"]
+                if name not in yielded:
+                    yielded.add(name)
+                    yield about | item
+            token = answer.next_page
             if not token:
                 return
 
     def merge(self, path: str, patch: Mapping[str, Any], *, manager: str) -> None:
         """Change the fields that ``patch`` names, as ``manager``; an object that is gone stays gone."""
         query = {"fieldManager": manager}
-        self._request("PATCH", path, query=query, body=patch, content="application/merge-patch+json", missing_ok=True)
+        self._request("PATCH", path, query=query, body=patch, content=_MERGE, missing_ok=True)
 
     def create(self, path: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Create an object and return it as it is then, or None where one of that name is there."""
-        return self._request("POST", path, body=body, exists_ok=True)
+        """Create an object and return it as it is then, or None where one of that name is there.
+
+        It is sent again like what may be done twice: if the first try had made the object, it is there.
+        """
+        answer = self._send("POST", path, body=body, repeatable=True)
+        return None if answer.refused_as(_CONFLICT, "AlreadyExists") else self._accepted("POST", path, answer)
+
+    def replace(self, path: str, body: Mapping[str, Any], *, conflict_ok: bool = False) -> dict[str, Any] | None:
+        """Write an object whole, and return it as it is then.
+
+        With ``conflict_ok`` return None where it is not any more what ``metadata.resourceVersion`` of ``body`` says.
+        That can be our own doing, if a first try was written and its answer lost: read the object to know.
+        """
+        answer = self._send("PUT", path, body=body)
+        if conflict_ok and answer.refused_as(_CONFLICT, "Conflict"):
+            return None
+        return self._accepted("PUT", path, answer)
 
     def endpoint(self) -> tuple[str, bytes]:
         """Return the server's address and the certificate, in PEM, that its own is checked with.
@@ -113,24 +131,6 @@ class KubeApi:
         """Delete an object or a collection; one that is gone already is a success."""
         self._request("DELETE", path, query=query, missing_ok=True)
 
-    def _request(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, str] | None = None,
-        body: Mapping[str, Any] | None = None,
-        content: str = "application/json",
-        missing_ok: bool = False,
-        exists_ok: bool = False,
-    ) -> dict[str, Any] | None:
-        answer = self.ask(method, path, query=query, body=body, content=content)
-        if (answer.status == _NOT_FOUND and missing_ok) or (answer.status == _CONFLICT and exists_ok):
-            return None
-        if answer.status >= _BAD_REQUEST:
-            raise self._refused(method, path, answer.status, str(answer.data.get("message")))
-        return answer.data
-
     def ask(
         self,
         method: str,
@@ -138,37 +138,117 @@ class KubeApi:
         *,
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
-        content: str = "application/json",
+        content: str = _JSON,
     ) -> Answer:
-        """Return the server's answer, a refusal too. Raises ClusterUnreachable only where there is none."""
-        request = self._client.param_serialize(
-            method,
-            path,
-            query_params=list((query or {}).items()),
-            header_params={"Accept": "application/json", "Content-Type": content},
-            auth_settings=["BearerToken"],
-        )
+        """Return the server's answer, a refusal too. Raises ClusterUnreachable only where there is none.
+
+        A page of a proxy is none, where it says that all is well (2xx) or that nothing is there (404).
+        """
+        answer = self._send(method, path, query=query, body=body, content=content)
+        if answer.is_foreign:
+            raise self._foreign(method, path, answer)
+        return answer
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        content: str = _JSON,
+        missing_ok: bool = False,
+    ) -> dict[str, Any] | None:
+        answer = self._send(method, path, query=query, body=body, content=content)
+        return None if missing_ok and answer.says_missing(path) else self._accepted(method, path, answer)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        content: str = _JSON,
+        repeatable: bool = False,
+    ) -> Answer:
+        """Return the server's answer, after as many tries as it takes and `gpuprov.retries` allows."""
+        repeatable = repeatable or method in ("GET", "PUT", "DELETE") or content == _MERGE
+        begun, sent = self.clock.now(), 0
+        while True:
+            sent += 1
+            outcome = self._try(method, path, query or {}, body, content)
+            if isinstance(outcome, Answer):
+                asked = outcome.retry_after
+                again = passing(outcome.status, repeatable=repeatable, asked=asked)
+            else:
+                asked, again = None, repeatable and _broken_off(outcome)
+            draw = random.random()  # noqa: S311 (it spreads clients over time, and is no secret)
+            wait = pause(sent, self.clock.now() - begun, asked, draw) if again else None
+            if wait is not None:
+                self.clock.sleep(wait)
+            elif isinstance(outcome, Answer):
+                return outcome
+            else:
+                raise ClusterUnreachable(
+                    self.provider,
+                    f"the API server of context {self._context!r} does not answer ({_short(outcome)}); check the "
+                    "cluster and the network, then run the same command again",
+                ) from outcome
+
+    def _try(
+        self, method: str, path: str, query: Mapping[str, str], body: Mapping[str, Any] | None, content: str
+    ) -> Answer | Exception:
+        """Send a request once. Return the server's answer, or why there is none."""
         try:
+            request = self._client.param_serialize(
+                method,
+                path,
+                query_params=list(query.items()),
+                header_params={"Accept": _JSON, "Content-Type": content},
+                auth_settings=["BearerToken"],  # renewed where it has run out
+            )
             response = self._client.rest_client.request(
                 *request[:3], body=body, _request_timeout=(CONNECT_SECONDS, READ_SECONDS)
             )
-            raw = response.read()
+            return read(response.status, response.headers, response.read())
         except (urllib3.exceptions.HTTPError, client.ApiException, ConfigException, OSError) as error:
+            return error
+
+    def _accepted(self, method: str, path: str, answer: Answer) -> dict[str, Any]:
+        """Return the object of an answer. Raises ClusterError, or ClusterUnreachable, where it is a refusal."""
+        if answer.status in (_FORBIDDEN, _UNAUTHORIZED):
             raise ClusterUnreachable(
                 self.provider,
-                f"the API server of context {self._context!r} does not answer ({_short(error)}); check the cluster "
-                "and the network, then run the same command again",
-            ) from error
-        data: dict[str, Any] = from_json(raw) if raw.startswith(b"{") else {"message": raw.decode(errors="replace")}
-        return Answer(status=response.status, data=data, date=response.getheaders().get("Date"))
-
-    def _refused(self, method: str, path: str, status: int, message: str) -> ClusterError:
-        if status in (_FORBIDDEN, _UNAUTHORIZED):
-            return ClusterUnreachable(
-                self.provider,
-                f"the identity of context {self._context!r} may not {method} {path} ({message}); give it that right",
+                f"the identity of context {self._context!r} may not {method} {path} ({answer.message}); give it that "
+                "right",
             )
-        return ClusterError(self.provider, f"{method} {path}: {status} {message}")
+        if answer.is_foreign:
+            raise self._foreign(method, path, answer)
+        if answer.status >= _BAD_REQUEST:
+            raise ClusterError(self.provider, f"{method} {path}: {answer.status} {answer.message}{_advice(answer)}")
+        return answer.data
+
+    def _foreign(self, method: str, path: str, answer: Answer) -> ClusterUnreachable:
+        return ClusterUnreachable(
+            self.provider,
+            f"{method} {path}: {answer.status} with {answer.message or 'no items'}, which no Kubernetes API server "
+            f"answers; check `server` of context {self._context!r}, and the proxies between",
+        )
+
+
+def _advice(answer: Answer) -> str:
+    if passing(answer.status, repeatable=True, asked=None):
+        return "; the API server is busy or fails: give the same command again in a while"
+    if answer.status == _NOT_FOUND and not (answer.data.get("details") or {}).get("name"):
+        return "; the API server has no such API, or something else answers for it: gpuprov preflight tells more"
+    return ""
+
+
+def _broken_off(error: Exception) -> bool:
+    """Tell whether a connection that was made has ended too early. What is no HTTP at all stays that."""
+    cause = error.args[-1] if isinstance(error, urllib3.exceptions.ProtocolError) and error.args else None
+    return isinstance(cause, (ConnectionError, IncompleteRead))
 
 
 def _short(error: BaseException) -> str:

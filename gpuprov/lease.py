@@ -27,7 +27,8 @@ from platformdirs import user_state_path
 
 from gpuprov.cluster import ProviderCluster
 from gpuprov.errors import ClusterError, ClusterUnreachable
-from gpuprov.kube import Answer, KubeApi
+from gpuprov.answer import Answer
+from gpuprov.kube import KubeApi
 from gpuprov.manifests import MANAGED_BY, MANAGER
 
 NAME = "gpuprov"

@@ -11,10 +11,12 @@ from __future__ import annotations
 import hashlib
 import re
 
-_PREFIX = "gpu-"
+PREFIX = "gpu-"
+"""How the namespace of every award begins."""
+
 _PLAIN = re.compile(r"[A-Z0-9]+(-[A-Z0-9]+)*")
 _LOOKS_HASHED = re.compile(r".*-x[0-9a-f]{16}")
-_LONGEST = 63 - len(_PREFIX)
+_LONGEST = 63 - len(PREFIX)
 _HASH_CHARS = 16
 
 
@@ -31,7 +33,7 @@ def slug(award_id: str) -> str:
 
 def namespace(award_id: str) -> str:
     """Return the namespace of an award: ``HPC-2026-1-001`` becomes ``gpu-hpc-2026-1-001``."""
-    return _PREFIX + slug(award_id)
+    return PREFIX + slug(award_id)
 
 
 def group(prefix: str, award_id: str) -> str:

@@ -5,20 +5,23 @@ that is stuck while terminating is not charged any more and still holds its GPU.
 then the pods, and a card counts as free only when the API server knows no pod of the tenant any more. Pods are deleted
 with a grace period and never by force: that would remove the record of the pod and not the process on the card.
 Finalizers are reported and never stripped.
+
+Only what was read proves anything. A reading that fails ends no proof: there are others until the time is over, and
+what is not proven then is reported as still there.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from gpuprov.cluster import ProviderCluster
+from gpuprov.errors import ClusterError
 from gpuprov.kube import KubeApi
 from gpuprov.manifests import BINDING, MANAGER, QUOTA, SERVICE_ACCOUNT, selector
-from gpuprov.quantity import whole
+from gpuprov.pods import gpus_of, has_ended, holds_gpus
 
 GRACE_SECONDS = 30
 """What a container gets to end by itself after SIGTERM, as is Kubernetes' own default."""
@@ -29,16 +32,18 @@ _AT_ONCE = 16
 _FEW = 20
 _POLL_SECONDS = 0.2
 _SLOWEST_POLL_SECONDS = 2.0
+_NEVER_READ = "it was never read back"
 
 
 @dataclass(slots=True)
 class _Poll:
     """Waits between two looks, longer each time: the first GPUs come back in moments, thousands take minutes."""
 
+    sleep: Callable[[float], None]
     seconds: float = _POLL_SECONDS
 
     def wait(self, at_most: float = _SLOWEST_POLL_SECONDS) -> None:
-        time.sleep(min(self.seconds, at_most))
+        self.sleep(min(self.seconds, at_most))
         self.seconds = min(self.seconds * 1.5, _SLOWEST_POLL_SECONDS)
 
 
@@ -46,7 +51,8 @@ class _Poll:
 class Release:
     """What became of one namespace's pods. ``stuck`` says which pods have not ended and why; empty is free.
 
-    ``held`` are the GPUs that these pods hold; ``seconds`` is from the call to the proof.
+    ``held`` are the GPUs that these pods hold, or may hold where they could not be read again; ``seconds`` is from the
+    call to the proof.
     """
 
     namespace: str
@@ -56,104 +62,138 @@ class Release:
 
 
 def release(
-    cluster: ProviderCluster, namespaces: Sequence[str], *, timeout: float, progress: Callable[[str], None]
+    cluster: ProviderCluster,
+    namespaces: Sequence[str],
+    *,
+    timeout: float,
+    progress: Callable[[str], None],
+    api: KubeApi | None = None,
 ) -> list[Release]:
     """Close the namespaces and end their pods; return for each whether its GPUs are proven free.
 
-    ``timeout`` is in seconds for all together. Raises ClusterError where the API server refuses or does not answer.
-    Safe to call again at any time, also where a namespace is half gone.
+    ``timeout`` is in seconds for all together. Raises ClusterError where the API server refuses or does not answer
+    before every pod was told to end; what fails after that is read again. Safe to call again at any time, also where
+    a namespace is half gone.
     """
-    begun = time.monotonic()
-    api = KubeApi(cluster)
+    api = api or KubeApi(cluster)
+    begun = api.clock.now()
     resources = {pool.resource for pool in cluster.pools}
     _side_by_side(lambda name: _close(api, name, resources), namespaces)
     pods = _pods(api, namespaces)
-    busy = [name for name, there in pods.items() if there]
-    _side_by_side(lambda name: _end_pods(api, name), busy)
-    pods |= _pods(api, busy)  # a pod may have come to a node since: only what is read after its deletion counts
-    done: list[Release] = []
-    poll = _Poll()
-    while True:
-        spent = time.monotonic() - begun
-        held = {name: [pod for pod in left if _holds_a_card(pod)] for name, left in pods.items()}
-        done += [Release(namespace=name, seconds=spent) for name, left in held.items() if not left]
-        waiting = [name for name, left in held.items() if left]
-        if waiting and spent >= timeout:
-            return done + [_stuck(name, spent, held[name], resources) for name in waiting]
-        if not waiting:
-            return done
-        progress(f"waiting for the pods of {len(waiting)} namespaces to end")
+    waiting = {name: there for name, there in pods.items() if there}
+    _side_by_side(lambda name: _end_pods(api, name), list(waiting))
+    spent = api.clock.now() - begun
+    done = [Release(namespace=name, seconds=spent) for name in pods if name not in waiting]
+    unread: ClusterError | None = None
+    poll = _Poll(api.clock.sleep)
+    while waiting:
+        try:  # a pod may have come to a node since: only what is read after its deletion counts
+            waiting, unread = _unfinished(api, waiting), None
+        except ClusterError as error:
+            unread = error
+        spent = api.clock.now() - begun
+        done += [Release(namespace=name, seconds=spent) for name, left in waiting.items() if not left]
+        waiting = {name: left for name, left in waiting.items() if left}
+        if not waiting or spent >= timeout:
+            break
+        progress(f"waiting for the pods of {len(waiting)} namespaces to end{_but(unread)}")
         poll.wait(at_most=timeout - spent)
-        pods = _pods(api, waiting)
+    return done + [_stuck(name, spent, left, resources, unread) for name, left in waiting.items()]
 
 
-def delete(cluster: ProviderCluster, namespaces: Sequence[str]) -> None:
+def delete(cluster: ProviderCluster, namespaces: Sequence[str], api: KubeApi | None = None) -> None:
     """Ask for the namespaces to go, also those that no Pulumi state knows."""
-    api = KubeApi(cluster)
+    api = api or KubeApi(cluster)
     _side_by_side(lambda name: api.delete(f"/api/v1/namespaces/{name}"), namespaces)
 
 
-def lower(cluster: ProviderCluster, hard: Mapping[str, Mapping[str, str]]) -> None:
+def lower(cluster: ProviderCluster, hard: Mapping[str, Mapping[str, str]], api: KubeApi | None = None) -> None:
     """Lower the quotas of shrinking tenants, by namespace, before anything is granted from what they give back."""
-    api = KubeApi(cluster)
+    api = api or KubeApi(cluster)
     _side_by_side(lambda name: _limit(api, name, hard[name]), list(hard))
 
 
 def prove_gone(
-    cluster: ProviderCluster, namespaces: Collection[str], *, timeout: float, progress: Callable[[str], None]
+    cluster: ProviderCluster,
+    namespaces: Collection[str],
+    *,
+    timeout: float,
+    progress: Callable[[str], None],
+    api: KubeApi | None = None,
 ) -> dict[str, str]:
-    """Read back until none of the namespaces exists; return the ones that remain, with the reason.
+    """Read back until none of the namespaces exists; return the ones that are not proven gone, with the reason.
 
     ``timeout`` s is how long to wait without one more of them going: a server takes minutes over thousands.
     """
-    api = KubeApi(cluster)
-    poll = _Poll()
-    since, fewest = time.monotonic(), len(namespaces) + 1
-    while True:
-        there = _namespaces(api, namespaces)
-        if len(there) < fewest:
-            since, fewest = time.monotonic(), len(there)
-        if not there:
-            return {}
-        if time.monotonic() - since >= timeout:
-            return {name: _why_terminating(item) for name, item in there.items()}
-        progress(f"waiting for {len(there)} namespaces to go")
+    api = api or KubeApi(cluster)
+    poll = _Poll(api.clock.sleep)
+    unread: ClusterError | None = None
+    remain = dict.fromkeys(namespaces, _NEVER_READ)
+    since = api.clock.now()
+    while remain:
+        try:
+            there, unread = _namespaces(api, remain), None
+        except ClusterError as error:
+            there, unread = remain, error
+        if len(there) < len(remain):
+            since = api.clock.now()
+        remain = there
+        if not remain or api.clock.now() - since >= timeout:
+            break
+        progress(f"waiting for {len(remain)} namespaces to go{_but(unread)}")
         poll.wait()
+    return {name: f"{reason}{_but(unread)}" for name, reason in remain.items()}
 
 
-def _namespaces(api: KubeApi, names: Collection[str]) -> dict[str, dict[str, Any]]:
-    """Return those of the namespaces that exist, whatever labels they have. Many are read in one LIST of all."""
+def _namespaces(api: KubeApi, names: Collection[str]) -> dict[str, str]:
+    """Return why those of the namespaces remain that exist, whatever labels they have.
+
+    Many are read in one LIST of all.
+    """
     if len(names) <= _FEW:
         found = _side_by_side(lambda name: api.get(f"/api/v1/namespaces/{name}"), list(names))
-        return {name: item for name, item in zip(names, found, strict=True) if item is not None}
-    wanted = set(names)
-    listed = {item["metadata"]["name"]: item for item in api.list("/api/v1/namespaces")}
-    return {name: item for name, item in listed.items() if name in wanted}
+        there = {name: item for name, item in zip(names, found, strict=True) if item is not None}
+    else:
+        there = {item["metadata"]["name"]: item for item in api.list("/api/v1/namespaces")}
+    return {name: _why_terminating(there[name]) for name in names if name in there}
 
 
 def settle(
-    cluster: ProviderCluster, namespaces: Collection[str], *, timeout: float, progress: Callable[[str], None]
+    cluster: ProviderCluster,
+    namespaces: Collection[str],
+    *,
+    timeout: float,
+    progress: Callable[[str], None],
+    api: KubeApi | None = None,
 ) -> dict[str, str]:
     """Wait for those of the namespaces that are being deleted: nothing can be made in them, nor they themselves again.
 
-    Return the ones that are still going after ``timeout`` s, with the reason.
+    Return the ones that are still going after ``timeout`` s, or may be, with the reason.
     """
     if not namespaces:
         return {}
-    begun = time.monotonic()
-    api = KubeApi(cluster)
-    poll = _Poll()
+    api = api or KubeApi(cluster)
+    begun = api.clock.now()
+    poll = _Poll(api.clock.sleep)
+    going = dict.fromkeys(namespaces, _NEVER_READ)
     while True:
-        listed = api.list("/api/v1/namespaces", labelSelector=selector(cluster.provider))
-        going = {
-            item["metadata"]["name"]: _why_terminating(item)
-            for item in listed
-            if item["metadata"]["name"] in namespaces and item["metadata"].get("deletionTimestamp")
-        }
-        if not going or time.monotonic() - begun >= timeout:
-            return going
-        progress(f"waiting for {len(going)} namespaces to go before they are made again")
+        try:
+            going, unread = _going(api, cluster.provider, going), None
+        except ClusterError as error:
+            unread = error
+        if not going or api.clock.now() - begun >= timeout:
+            return {name: f"{reason}{_but(unread)}" for name, reason in going.items()}
+        progress(f"waiting for {len(going)} namespaces to go before they are made again{_but(unread)}")
         poll.wait()
+
+
+def _going(api: KubeApi, provider: str, names: Collection[str]) -> dict[str, str]:
+    """Return those of the namespaces that are being deleted, and what they wait for."""
+    return {
+        item["metadata"]["name"]: _why_terminating(item)
+        for item in api.list("/api/v1/namespaces", labelSelector=selector(provider))
+        if item["metadata"]["name"] in names and item["metadata"].get("deletionTimestamp")
+    }
 
 
 def _close(api: KubeApi, namespace: str, resources: Collection[str]) -> None:
@@ -187,32 +227,49 @@ def _pods(api: KubeApi, namespaces: Collection[str]) -> dict[str, list[dict[str,
     return found
 
 
-def _holds_a_card(pod: Mapping[str, Any]) -> bool:
-    """A pod that was bound to a node and has not ended; where it waits for a node, or has ended, it holds none."""
-    return bool(pod["spec"].get("nodeName")) and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
+def _unfinished(api: KubeApi, namespaces: Collection[str]) -> dict[str, list[dict[str, Any]]]:
+    """Return of each namespace the pods that hold a card or may come to hold one, and end those that came meanwhile."""
+    pods = {name: [pod for pod in there if _matters(pod)] for name, there in _pods(api, namespaces).items()}
+    late = [name for name, left in pods.items() if not all(map(_is_told_to_end, left))]
+    _side_by_side(lambda name: _end_pods(api, name), late)
+    return pods
 
 
-def _stuck(namespace: str, seconds: float, pods: Sequence[Mapping[str, Any]], resources: Collection[str]) -> Release:
-    held = sum(_gpus(pod, resources) for pod in pods)
-    return Release(namespace=namespace, seconds=seconds, stuck=tuple(_why_stuck(pod) for pod in pods), held=held)
+def _matters(pod: Mapping[str, Any]) -> bool:
+    """A pod that waits for a node gets one as long as nobody has deleted it, and never afterwards."""
+    return holds_gpus(pod) or not (has_ended(pod) or _is_told_to_end(pod))
 
 
-def _gpus(pod: Mapping[str, Any], resources: Collection[str]) -> int:
-    """Return the most GPUs that a pod can hold: init containers run before the others, or beside them as sidecars."""
-    return sum(
-        whole(str(container.get("resources", {}).get("limits", {}).get(resource, "0")))
-        for part in ("containers", "initContainers")
-        for container in pod["spec"].get(part) or ()
-        for resource in resources
-    )
+def _is_told_to_end(pod: Mapping[str, Any]) -> bool:
+    return bool(pod["metadata"].get("deletionTimestamp"))
+
+
+def _stuck(
+    namespace: str,
+    seconds: float,
+    pods: Sequence[Mapping[str, Any]],
+    resources: Collection[str],
+    unread: ClusterError | None,
+) -> Release:
+    left = [pod for pod in pods if not has_ended(pod)]
+    reasons = [_why_stuck(pod) for pod in left]
+    if unread:
+        reasons.append(f"its pods could not be read again: {unread.message}")
+    held = sum(gpus for pod in left for gpus in gpus_of(pod, resources).values())
+    return Release(namespace=namespace, seconds=seconds, stuck=tuple(reasons), held=held)
 
 
 def _why_stuck(pod: Mapping[str, Any]) -> str:
     metadata = pod["metadata"]
-    text = f"pod {metadata['name']} on node {pod['spec']['nodeName']}"
+    node = pod["spec"].get("nodeName")
+    text = f"pod {metadata['name']} " + (f"on node {node}" if node else "without a node")
     if metadata.get("finalizers"):
         return f"{text} is held by the finalizers {', '.join(metadata['finalizers'])}"
-    return f"{text} has not ended; check the node"
+    return f"{text} has not ended" + ("; check the node" if node else "")
+
+
+def _but(unread: ClusterError | None) -> str:
+    return f"; reading failed: {unread.message}" if unread else ""
 
 
 def _why_terminating(namespace: Mapping[str, Any]) -> str:

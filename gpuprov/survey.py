@@ -9,9 +9,10 @@ from typing import Any
 
 import yaml
 
+from gpuprov.answer import Answer
 from gpuprov.cluster import ProviderCluster
 from gpuprov.errors import ClusterUnreachable
-from gpuprov.kube import Answer, KubeApi
+from gpuprov.kube import KubeApi
 from gpuprov.manifests import MANAGED_BY, MANAGER, NODE_SELECTOR, PROVIDER_LABEL, selector
 from gpuprov.preflight.facts import Clock, Facts, Live, Reply, Unread
 from gpuprov.preflight.plugin import plugins
