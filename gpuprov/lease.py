@@ -25,9 +25,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 from platformdirs import user_state_path
 
+from gpuprov.answer import Answer
 from gpuprov.cluster import ProviderCluster
 from gpuprov.errors import ClusterError, ClusterUnreachable
-from gpuprov.answer import Answer
 from gpuprov.kube import KubeApi
 from gpuprov.manifests import MANAGED_BY, MANAGER
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from gpuprov.cluster import ProviderCluster
@@ -11,9 +10,8 @@ from gpuprov.errors import ClusterUnreachable
 from gpuprov.kube import KubeApi
 from gpuprov.lease import turns
 from gpuprov.manifests import QUOTA, selector
-from gpuprov.observed import Live, ObservedCluster, ObservedTenant
+from gpuprov.observed import ObservedCluster, ObservedTenant
 from gpuprov.preflight.dra import served
-from gpuprov.preflight.facts import Seen, Unread
 from gpuprov.preflight.lacking import lacking
 from gpuprov.reading import read_dra, read_policies, read_tenant_role
 
@@ -32,26 +30,12 @@ def observe(cluster: ProviderCluster) -> ObservedCluster:
     """Read the cluster's identity and every object of ours. Writes nothing.
 
     Raises ClusterUnreachable or ClusterError. A namespace belongs to us by its labels alone, so one that an earlier
-    run left behind is seen even if no state knows it; an object without our label shows up as missing.
+    run left behind is seen even if no state knows it; an object without our label shows up as missing. What the chart
+    brings and the identity may not see is no error: it is part of what the cluster lacks.
     """
     api = KubeApi(cluster)
     turn = turns(cluster, api)  # first: whoever acts while we read must not go unnoticed
-    uid = cluster_uid(cluster, api)  # alone: a server that does not answer is not asked for anything else
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        rules, dra = pool.submit(_rules, api), pool.submit(read_dra, api, "deviceclasses")
-        tenants = _tenants(api, selector(cluster.provider))
-    (classes,) = dra.result()
-    return ObservedCluster(
-        provider=cluster.provider,
-        uid=uid,
-        tenants=tenants,
-        turn=turn,
-        missing=lacking(*rules.result(), classes),
-        unfit=served(cluster, classes),
-    )
-
-
-def _tenants(api: KubeApi, ours: str) -> tuple[ObservedTenant, ...]:
+    ours = selector(cluster.provider)
     objects: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
     for namespace in api.list("/api/v1/namespaces", labelSelector=ours):
         name = namespace["metadata"]["name"]
@@ -61,12 +45,15 @@ def _tenants(api: KubeApi, ours: str) -> tuple[ObservedTenant, ...]:
             there = objects.get(item["metadata"]["namespace"])
             if there is not None:
                 there[item["kind"], item["metadata"]["name"]] = item
-    return tuple(ObservedTenant(namespace=name, objects=found) for name, found in objects.items())
-
-
-def _rules(api: KubeApi) -> tuple[Seen, Seen, Live | Unread | None]:
-    """Return what the chart brings to hold tenants to their quota: policies, bindings, and the role of awardees."""
-    return *read_policies(api), read_tenant_role(api)
+    (classes,) = read_dra(api, "deviceclasses")
+    return ObservedCluster(
+        provider=cluster.provider,
+        uid=cluster_uid(cluster, api),
+        tenants=tuple(ObservedTenant(namespace=name, objects=found) for name, found in objects.items()),
+        turn=turn,
+        missing=lacking(*read_policies(api), read_tenant_role(api), classes),
+        unfit=served(cluster, classes),
+    )
 
 
 def find(cluster: ProviderCluster, namespaces: Collection[str]) -> list[ObservedTenant]:

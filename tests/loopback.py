@@ -34,13 +34,9 @@ class _Server(ThreadingHTTPServer):
 def serving(handler: type[BaseHTTPRequestHandler], tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """Let the handler answer for as long as the block lasts; the block gets the server's address."""
     server = _Server(("127.0.0.1", 0), handler)
-<<<<<<< HEAD:tests/cli/loopback.py
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
-    thread = Thread(target=server.serve_forever)
-=======
     thread = Thread(target=server.serve_forever, args=(_SHUTDOWN_SECONDS,))
->>>>>>> kube:tests/loopback.py
     thread.start()
     try:
         yield f"{'http' if tls is None else 'https'}://127.0.0.1:{server.server_port}"

@@ -13,8 +13,8 @@ from gpuprov import naming
 from gpuprov.access import REMEMBERED_SECONDS
 from gpuprov.award import SEOUL
 from gpuprov.cli.common import Exit, at_option, fail, json_option, print_json, project_option, reports_errors
-from gpuprov.decisions import find
 from gpuprov.cli.output import table
+from gpuprov.decisions import find
 from gpuprov.errors import InputError, Problem
 from gpuprov.project import Project
 from gpuprov.run import credentials

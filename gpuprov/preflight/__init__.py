@@ -57,7 +57,9 @@ def _nodes(cluster: ProviderCluster, facts: Facts, peaks: Mapping[str, int], at:
     """What needs the nodes cannot be judged without them: a cluster whose GPUs nobody has seen is not fit."""
     if isinstance(facts.nodes, Unread):
         seen = f"the nodes cannot be seen: {facts.nodes.reason}"
-        return [failed(nodes.CHECK, seen, "let the identity list nodes: capacity and resource names are not checked")]
+        remedy = "let the identity list nodes: capacity and their resource names are not checked"
+        classes = names.check(cluster, (), facts.device_classes, facts.resource_slices)
+        return [failed(nodes.CHECK, seen, remedy), *(line for line in classes if line.result is not Result.OK)]
     there = nodes.read(facts.nodes)
     findings = [*nodes.check(cluster, there), *nodes.capacity(cluster, there, peaks, at)]
     return [

@@ -13,6 +13,7 @@ import yaml
 from projects import REPOSITORY, Ran, run_command
 from sandbox_fixtures import admin_kubeconfig, created, eventually
 
+from gpuprov import toolchain
 from gpuprov.sandbox import Sandbox
 from gpuprov.sandbox.api import Api
 
@@ -77,6 +78,26 @@ class Project:
             "PYTHONPATH": str(REPOSITORY),
         }
         return run_command([sys.executable, "-m", "gpuprov", "preflight", *options], self.root, environment)
+
+    def command(self, kubeconfig: Path, *words: str) -> Ran:
+        """Run a command that needs Pulumi, with a state of the project's own."""
+        self.write()
+        (self.root / "state").mkdir(exist_ok=True)
+        environment = {
+            **os.environ,
+            **self.sandbox.environment(),
+            "PATH": os.pathsep.join([toolchain.ensure(toolchain.CLI_TOOLS).path_for_hand(), os.environ["PATH"]]),
+            "KUBECONFIG": str(kubeconfig),
+            "PULUMI_BACKEND_URL": f"file://{self.root / 'state'}",
+            "PULUMI_HOME": str(self.root / "pulumi-home"),
+            "XDG_STATE_HOME": str(self.root / "state-home"),
+            "PYTHONPATH": str(REPOSITORY),
+        }
+        return run_command([sys.executable, "-m", "gpuprov", *words], self.root, environment)
+
+    def refused(self, kubeconfig: Path) -> list[str]:
+        """Return why the guard would grant nothing."""
+        return list(self.command(kubeconfig, "plan", "--at", MARCH, "--json").data["refused"])
 
     def preflight(self, kubeconfig: Path, awards: str = "") -> Preflight:
         done = self.run(kubeconfig, "--json", awards=awards)

@@ -15,20 +15,26 @@ from chart_cluster import CHART, RBAC, Answer, Person, award, folder, helm, pod
 from chart_rules import CORE, DRY, ELSEWHERE, KEY, NAMESPACE, OBJECTS, PODS, RULES, SPACES, THERE, Ask, Rule, env, named
 from sandbox_fixtures import ALPHA, admin_kubeconfig, eventually, programs
 
+from gpuprov.manifests import RULES as NAMES
+from gpuprov.preflight.policies import lacking, problems
 from gpuprov.sandbox import Sandbox, controlplane
 
 pytestmark = pytest.mark.sandbox
 
 POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
+BINDINGS = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"
 WHERE_THE_CHART_WRITES = (
     POLICIES,
-    "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings",
+    BINDINGS,
     f"/apis/{RBAC}/v1/clusterroles",
     f"/apis/{RBAC}/v1/clusterrolebindings",
+    f"/apis/{RBAC}/v1/namespaces/gpuprov-system/roles",
+    f"/apis/{RBAC}/v1/namespaces/gpuprov-system/rolebindings",
     "/apis/scheduling.k8s.io/v1/priorityclasses",
     "/apis/apps/v1/namespaces/gpuprov-system/daemonsets",
     "/api/v1/namespaces/gpuprov-system/secrets",
 )
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/{}/leases"
 PLUGIN = "/apis/apps/v1/namespaces/gpuprov-system/daemonsets/gpuprov-device-plugin"
 ACCOUNT = {"metadata": {"name": "awardee"}}
 
@@ -48,7 +54,10 @@ class People(NamedTuple):
         return person(one.method, one.path + DRY, one.body)
 
     def policies(self) -> list[dict[str, Any]]:
-        return list(self.admin("GET", POLICIES).body["items"])
+        return self.all(POLICIES)
+
+    def all(self, path: str) -> list[dict[str, Any]]:
+        return list(self.admin("GET", path).body["items"])
 
 
 API_SERVER = controlplane.api_server
@@ -143,6 +152,39 @@ def test_a_rule_lets_through_what_is_right_and_refuses_what_is_not(people: Peopl
     assert refused.status == 403, refused
     assert f"ValidatingAdmissionPolicy '{rule.policy}'" in refused.text
     assert rule.says in refused.text
+
+
+def test_gpuprov_finds_all_of_it_in_force_and_any_change_by_hand(people: People) -> None:
+    """The server adds to what was installed; gpuprov knows what."""
+    assert lacking(tuple(people.policies()), tuple(people.all(BINDINGS))) == ()
+    expression = {"spec": {"validations": [{"expression": "true"}]}}
+    for one in people.policies():
+        name = one["metadata"]["name"]
+        looser = people.admin("PATCH", f"{POLICIES}/{name}{DRY}", expression).body
+        assert problems(name, (looser,), tuple(people.all(BINDINGS))) == ["was changed after it was installed"]
+
+
+def test_the_lock_is_gpuprovs_and_no_other_lease_is(people: People) -> None:
+    lock, other = (f"{LEASES.format('gpuprov-system')}/{name}" for name in ("gpuprov", "other"))
+    held = {"spec": {"holderIdentity": "one", "leaseDurationSeconds": 60}}
+    assert people.admin("POST", LEASES.format("gpuprov-system"), named(name="other")).ok
+    assert people.gpuprov("POST", LEASES.format("gpuprov-system"), named(name="gpuprov") | held).ok
+    mine = people.gpuprov("GET", lock).body
+    assert people.gpuprov("PUT", lock, mine | {"spec": held["spec"] | {"holderIdentity": "two"}}).ok
+    assert people.gpuprov("PUT", lock, mine).status == 409  # somebody else has it now
+    assert people.gpuprov("PATCH", lock, held).ok
+    for refused in (
+        people.gpuprov("GET", other),
+        people.gpuprov("PATCH", other, held),
+        people.gpuprov("DELETE", lock),
+        people.gpuprov("GET", LEASES.format("gpuprov-system")),
+        *(people.gpuprov("POST", LEASES.format(name), named()) for name in ("default", "kube-system", NAMESPACE)),
+        people.awardee("GET", lock),
+        people.awardee("PATCH", lock, held),
+    ):
+        assert (refused.status, "cannot" in refused.text) == (403, True), refused
+    for path in (lock, other):
+        assert people.admin("DELETE", path).ok
 
 
 def test_every_policy_is_shown(people: People) -> None:
@@ -248,6 +290,8 @@ def test_an_upgrade_can_try_the_rules_out_and_take_them_away(people: People) -> 
     assert "refuse nothing" in upgrade("--set", "admission.actions={Warn,Audit}")
     eventually(lambda: people.ask(wrong).ok)
     assert "NVIDIA_VISIBLE_DEVICES" in people.ask(wrong).warning
+    tried = lacking(tuple(people.policies()), tuple(people.all(BINDINGS)))
+    assert tried == tuple(f"policy {name} does not deny (validationActions)" for name in NAMES)
     assert "WARNING: the admission policies are off" in upgrade("--set", "admission.enabled=false")
     eventually(lambda: not people.ask(wrong).warning)
     assert people.policies() == []

@@ -8,7 +8,19 @@ from typing import Any
 import pytest
 import yaml
 from chart_cluster import CHART, LABEL, award, helm, pod
-from preflight_cluster import RBAC, Project, changed, everything, identity, line, node, plugin, selector_line, there
+from preflight_cluster import (
+    MARCH,
+    RBAC,
+    Project,
+    changed,
+    everything,
+    identity,
+    line,
+    node,
+    plugin,
+    selector_line,
+    there,
+)
 from sandbox_fixtures import ALPHA, admin_kubeconfig, api_of, created, eventually, programs
 
 from gpuprov.preflight.admission import SELECTOR_CONFLICT
@@ -285,6 +297,125 @@ def test_a_policy_that_only_warns_and_a_role_that_gives_too_much(project: Projec
         "admission: policy gpuprov-gpu does not deny (validationActions)",
         "admission: the role gpuprov-tenant lets awardees patch resourcequotas",
     ]
+
+
+def allow(policy: dict[str, Any]) -> None:
+    policy["spec"]["validations"] = [{"expression": "true"}]
+
+
+def never(policy: dict[str, Any]) -> None:
+    policy["spec"]["matchConditions"].append({"name": "never", "expression": "false"})
+
+
+def leave_out(policy: dict[str, Any]) -> None:
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["resourcequotas"]}
+    policy["spec"]["matchConstraints"]["excludeResourceRules"] = [rule]
+
+
+def narrow(policy: dict[str, Any]) -> None:
+    policy["spec"]["matchConstraints"]["namespaceSelector"] = {"matchLabels": {"team": "a"}}
+
+
+def bind_less(binding: dict[str, Any]) -> None:
+    binding["spec"]["matchResources"] = {"namespaceSelector": {"matchLabels": {"team": "a"}}}
+
+
+def test_rules_that_were_changed_by_hand_are_found_and_nothing_is_granted(
+    project: Project, operator: Path, api: Api
+) -> None:
+    """By the preflight and by the guard, in the same words."""
+    assert project.refused(operator) == []
+    policies = f"{ADMISSION}/validatingadmissionpolicies/gpuprov"
+    with (
+        changed(api, f"{policies}-gpu", allow),
+        changed(api, f"{policies}-pods", never),
+        changed(api, f"{policies}-objects", leave_out),
+        changed(api, f"{policies}-operator", narrow),
+        changed(api, f"{ADMISSION}/validatingadmissionpolicybindings/gpuprov-namespaces", bind_less),
+    ):
+        found = project.preflight(operator)
+        (reason,) = project.refused(operator)
+    assert found.code == 1
+    assert found.bad == [
+        "admission: policy gpuprov-gpu was changed after it was installed",
+        ("admission: policy gpuprov-namespaces is bound to other objects than the chart binds it to (matchResources)"),
+        "admission: policy gpuprov-objects was changed after it was installed",
+        "admission: policy gpuprov-operator was changed after it was installed",
+        "admission: policy gpuprov-pods was changed after it was installed",
+    ]
+    said = "; ".join(one["seen"] for one in found.of("admission", "failed"))
+    assert f"the cluster lacks what charts/gpu-cluster brings ({said})" in reason
+    assert project.refused(operator) == []
+
+
+# ---- GPUs of DRA
+
+CLASS = {
+    "metadata": {"name": "gpu.nvidia.com"},
+    "spec": {
+        "extendedResourceName": "nvidia.com/gpu",
+        "selectors": [{"cel": {"expression": "device.driver == 'gpu.nvidia.com'"}}],
+    },
+}
+SLICE = {
+    "metadata": {"name": "dra-gpus"},
+    "spec": {
+        "driver": "gpu.nvidia.com",
+        "nodeName": "dra",
+        "pool": {"name": "dra", "generation": 1, "resourceSliceCount": 1},
+        "devices": [{"name": f"gpu-{number}"} for number in range(8)],
+    },
+}
+
+
+def test_nothing_is_granted_where_dra_serves_the_gpus_of_awards(project: Project, operator: Path, api: Api) -> None:
+    """The scheduler needs a claim for each GPU pod of an awardee, and is not allowed to make one."""
+    dra = "/apis/resource.k8s.io/v1"
+    server = node("dra", LABEL["nvidia.com/gpu.product"], **{"ephemeral-storage": "1Ti"})
+    server["metadata"]["labels"]["kubernetes.io/hostname"] = "dra"
+    with (
+        there(api, "/api/v1/nodes", server),
+        there(api, f"{dra}/deviceclasses", CLASS),
+        there(api, f"{dra}/resourceslices", SLICE),
+    ):
+        waiting = pod(1, nodeSelector=LABEL | {"kubernetes.io/hostname": "dra"})
+        assert "an award's GPUs are not had by resource claims" in why_pending(api, waiting, "forbidden")
+        found = project.preflight(operator)
+        ran = project.command(operator, "up", "--at", MARCH, "--yes")
+    assert found.code == 1
+    bad = found.only("failed")
+    assert (bad["check"], bad["seen"]) == (
+        "resource names",
+        (
+            "device class gpu.nvidia.com serves nvidia.com/gpu by DRA: a pod that asks for it needs a claim, which "
+            "awards' namespaces refuse, and stays pending"
+        ),
+    )
+    assert ran.code == 4, ran
+    assert "alpha: awardees could not use what they are given (device class gpu.nvidia.com serves nvidia.com/gpu" in (
+        ran.err
+    )
+    assert api.get("/api/v1/namespaces/gpu-hpc-1") is None
+    assert project.refused(operator) == []
+
+
+def why_pending(api: Api, waiting: dict[str, Any], word: str) -> str:
+    """Put a pod into an award's namespace; return what the scheduler says with that word, once it does not start it."""
+    name, (namespace, quota, limits, *_) = award("HPC-2")
+    inside = f"/api/v1/namespaces/{name}"
+
+    def reasons() -> list[str]:
+        events = (api.get(f"{inside}/events") or {"items": []})["items"]
+        return [one["message"] for one in events if one["reason"] == "FailedScheduling" and word in one["message"]]
+
+    with there(api, "/api/v1/namespaces", namespace):
+        created(api, f"{inside}/resourcequotas", quota)
+        created(api, f"{inside}/limitranges", limits)
+        eventually(lambda: api.get(f"{inside}/serviceaccounts/default") is not None)
+        created(api, f"{inside}/pods", waiting)
+        eventually(reasons)
+        assert (api.get(f"{inside}/pods/one") or {})["status"]["phase"] == "Pending"
+        return reasons()[0]
 
 
 def test_the_selector_of_nodes_is_tried_in_a_tenants_namespace(

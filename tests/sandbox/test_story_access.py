@@ -142,7 +142,7 @@ def test_nothing_is_granted_while_a_rule_is_missing_until_setup_brings_it_back(s
     story.edit_list(lambda rows: [row.replace("HPC-2026-1-003", "HPC-2026-1-903") for row in rows])
     ran = story.run("up", "--yes", "--provider", "samsung-sds")
     assert ran.code == 4, ran
-    assert f"the cluster lacks ValidatingAdmissionPolicyBinding {RULE}" in ran.err
+    assert f"policy {RULE} has no binding; the role {ROLE} lets awardees * *" in ran.err
     assert "gpu-hpc-2026-1-903" not in story.world.namespaces("samsung-sds")
     story.ok("setup", "--yes", "--provider", "samsung-sds")
     assert len(rights.read_cluster_role(ROLE).rules) > 1

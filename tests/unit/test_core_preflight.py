@@ -60,6 +60,14 @@ def test_what_cannot_be_read_is_never_ok() -> None:
     assert {"identity", "rights", "nodes", "admission"} <= {one.check for one in unseen if one.result is Result.FAILED}
 
 
+def test_device_classes_are_judged_where_the_nodes_cannot_be_seen() -> None:
+    """The guard asks for them in any case, and the preflight must say what to do."""
+    served = {"metadata": {"name": "gpu.nvidia.com"}, "spec": {"extendedResourceName": "nvidia.com/gpu"}}
+    found = judged(replace(FIT, nodes=Unread("forbidden"), device_classes=(served,)))
+    assert results(found["nodes"] + found["resource names"]) == ["failed", "failed"]
+    assert "resource names" not in judged(replace(FIT, nodes=Unread("forbidden")))
+
+
 def test_each_failing_line_says_what_to_do_and_each_good_one_nothing() -> None:
     bad = replace(FIT, nodes=(node(gpus=1, labels={}),), policies=(), tenant_role=None, rights={}, uid="other")
     for lines in judged(bad).values():
