@@ -108,8 +108,8 @@ class _Run:
         except FileNotFoundError as error:
             raise EngineError("pulumi is not on PATH; run `gpuprov toolchain install` or install Pulumi") from error
         except auto.CommandError as error:
-            said = state.explained(screen.errors or str(error), self.stack)
-            raise EngineError(f"{self.stack}: {said}") from error
+            message = state.explained(screen.errors or str(error), self.stack)
+            raise EngineError(f"{self.stack}: {message}") from error
         return screen.operations
 
     def _past_locks(self, run: Callable[[], None], deadline: float) -> None:

@@ -211,11 +211,11 @@ def _read_cluster(path: Path, project: str, problems: list[Problem]) -> Provider
     try:
         return ProviderCluster.model_validate({"provider": provider, **_mapping(value)})
     except ValidationError as error:
-        errors = error.errors()
-        for one in errors:
-            if not _follows(one["loc"], [other["loc"] for other in errors]):
-                place = ".".join(str(part) for part in (setting, *one["loc"]))
-                wrong(place, str(one["input"]), one["msg"], "see docs/configuration.md")
+        details = error.errors()
+        for detail in details:
+            if not _follows(detail["loc"], [other["loc"] for other in details]):
+                place = ".".join(str(part) for part in (setting, *detail["loc"]))
+                wrong(place, str(detail["input"]), detail["msg"], "see docs/configuration.md")
         return None
 
 
