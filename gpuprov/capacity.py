@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
+from typing import Literal
 
 from gpuprov.cluster import CapacityStep, ProviderCluster
 from gpuprov.gpu import GpuModel
@@ -71,18 +73,13 @@ def allocated_over_time(allocations: Iterable[Allocation]) -> list[tuple[datetim
 
 
 def peak(allocations: Iterable[Allocation], since: datetime | None = None, until: datetime | None = None) -> int:
-    """Return the highest sum of GPUs at any instant of the half-open span; None is a side without a bound."""
-    sums = pairwise(allocated_over_time(allocations))
-    return max(
-        (
-            total
-            for (start, total), (end, _) in sums
-            if (since is None or since < end)
-            and (until is None or start < until)
-            and (since is None or until is None or since < until)
-        ),
-        default=0,
+    """Return the highest sum of GPUs at any instant of a half-open span; None is a side without a bound."""
+    sums = (
+        total
+        for (start, total), (end, _) in pairwise(allocated_over_time(allocations))
+        if (since is None or since < end) and (until is None or start < until)
     )
+    return max(sums, default=0)
 
 
 def not_over(found: Iterable[Excess], at: datetime) -> list[Excess]:
@@ -92,11 +89,11 @@ def not_over(found: Iterable[Excess], at: datetime) -> list[Excess]:
 
 def lines(found: Sequence[Excess]) -> list[str]:
     """Return the excesses as lines for people; of many only the first, and of which pools the rest is."""
-    told = [str(excess) for excess in found[:MOST_LINES]]
+    shown = [str(excess) for excess in found[:MOST_LINES]]
     if rest := found[MOST_LINES:]:
         pools = " and ".join(dict.fromkeys(excess.pool for excess in rest))
-        told.append(f"and {len(rest)} more intervals, of {pools} (`gpuprov validate --json` has all)")
-    return told
+        shown.append(f"and {len(rest)} more intervals, of {pools} (`gpuprov validate --json` has all)")
+    return shown
 
 
 def excesses(allocations: Sequence[Allocation], clusters: Sequence[ProviderCluster]) -> list[Excess]:
@@ -108,42 +105,93 @@ def excesses(allocations: Sequence[Allocation], clusters: Sequence[ProviderClust
     pools: dict[tuple[str, GpuModel], list[Allocation]] = {}
     for part in allocations:
         pools.setdefault((part.provider, part.model), []).append(part)
-    found = []
-    for (provider, model), parts in sorted(pools.items()):
-        capacity = steps.get((provider, model), _NO_POOL)
-        for start, end, total, limit in _intervals_above(capacity, allocated_over_time(parts)):
-            there = tuple(sorted({part.award_id for part in parts if part.start < end and part.end > start}))
-            found.append(
-                Excess(
-                    provider=provider,
-                    model=model,
-                    start=start,
-                    end=end,
-                    allocated=total,
-                    capacity=limit,
-                    award_ids=there,
-                )
-            )
-    return found
+    return [
+        Excess(
+            provider=provider,
+            model=model,
+            start=span.start,
+            end=span.end,
+            allocated=span.allocated,
+            capacity=span.capacity,
+            award_ids=tuple(span.award_ids),
+        )
+        for (provider, model), parts in sorted(pools.items())
+        for span in _spans_above(steps.get((provider, model), _NO_POOL), parts)
+    ]
 
 
-def _intervals_above(
-    steps: Sequence[CapacityStep], sums: Sequence[tuple[datetime, int]]
-) -> list[tuple[datetime, datetime, int, int]]:
-    """Return the intervals in which ``sums`` is above the capacity, each with the sum and the capacity.
+@dataclass(slots=True, kw_only=True)
+class _Span:
+    start: datetime
+    end: datetime
+    allocated: int
+    capacity: int
+    award_ids: list[str]
 
-    Both are step functions; the last sum is always 0.
+
+def _spans_above(steps: Sequence[CapacityStep], parts: Sequence[Allocation]) -> list[_Span]:
+    """Return where the sum of one pool's allocations is above its capacity: a sweep over the edges of both.
+
+    Who holds GPUs is kept from edge to edge: asking all of thousands of awards again at each of their edges is
+    quadratic, and took half a minute.
     """
-    total_from = dict(sums)
-    limit_from = {step.start: step.gpus for step in steps if step.start is not None}
-    total, limit = 0, steps[0].gpus
-    intervals: list[tuple[datetime, datetime, int, int]] = []
-    for start, end in pairwise(sorted({*total_from, *limit_from})):
-        total, limit = total_from.get(start, total), limit_from.get(start, limit)
-        if total <= limit:
+    capacity_from = {step.start: step.gpus for step in steps if step.start is not None}
+    holders = _Holders()
+    starting, ending = _by(parts, "start"), _by(parts, "end")
+    capacity = steps[0].gpus
+    spans: list[_Span] = []
+    for start, end in pairwise(sorted({*starting, *ending, *capacity_from})):
+        holders.release(ending.get(start, ()))
+        new = holders.grant(starting.get(start, ()))
+        capacity = capacity_from.get(start, capacity)
+        if holders.gpus <= capacity:
             continue
-        if intervals and intervals[-1][1:] == (start, total, limit):
-            intervals[-1] = (intervals[-1][0], end, total, limit)
+        last = spans[-1] if spans and spans[-1].end == start else None
+        if last is not None and (last.allocated, last.capacity) == (holders.gpus, capacity):
+            last.end = end
+            for award_id in new:
+                _insert(last.award_ids, award_id)
         else:
-            intervals.append((start, end, total, limit))
-    return intervals
+            ids = list(holders.award_ids)
+            spans.append(_Span(start=start, end=end, allocated=holders.gpus, capacity=capacity, award_ids=ids))
+    return spans
+
+
+class _Holders:
+    """Who holds GPUs of a pool at one instant: the sum, and the awards in order of their ids."""
+
+    def __init__(self) -> None:
+        self.gpus = 0
+        self.award_ids: list[str] = []
+        self._parts: dict[str, int] = {}
+
+    def release(self, parts: Iterable[Allocation]) -> None:
+        for part in parts:
+            self.gpus -= part.gpus
+            self._parts[part.award_id] -= 1
+            if not self._parts[part.award_id]:
+                del self.award_ids[bisect_left(self.award_ids, part.award_id)]
+
+    def grant(self, parts: Iterable[Allocation]) -> list[str]:
+        """Return the awards that these are of."""
+        granted = []
+        for part in parts:
+            self.gpus += part.gpus
+            self._parts[part.award_id] = self._parts.get(part.award_id, 0) + 1
+            _insert(self.award_ids, part.award_id)
+            granted.append(part.award_id)
+        return granted
+
+
+def _insert(ordered: list[str], value: str) -> None:
+    """Put a value in its place, unless it is there."""
+    place = bisect_left(ordered, value)
+    if ordered[place : place + 1] != [value]:
+        ordered.insert(place, value)
+
+
+def _by(parts: Iterable[Allocation], edge: Literal["start", "end"]) -> dict[datetime, list[Allocation]]:
+    grouped: dict[datetime, list[Allocation]] = {}
+    for part in parts:
+        grouped.setdefault(getattr(part, edge), []).append(part)
+    return grouped

@@ -90,11 +90,11 @@ class ContainerDefaults(_Config):
     )
 
 
-_WRITE_INSTANT = "write 2026-03-15T10:00+09:00, or 2026-03-15 for its midnight in Korea"
+_WRITE_INSTANT = "write 2026-03-15T10:00+09:00, or '2026-03-15' for its midnight in Korea"
 
 
 def _instant(value: object) -> datetime | None:
-    """Return an instant in Korean time, of a day its midnight. YAML reads some texts as dates by itself."""
+    """Return an instant in Korean time, of a day its midnight."""
     if value is None:
         return None
     try:

@@ -12,7 +12,6 @@ import subprocess
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -104,13 +103,13 @@ class _Run:
             )
             stack = _Stack(self.stack, workspace)
             if not exists:
-                with suppress(auto.StackAlreadyExistsError):  # a run that was killed may have made it just now
-                    workspace.create_stack(self.stack)
+                state.create(self.root, self.stack)
             self._past_locks(run, deadline)
         except FileNotFoundError as error:
             raise EngineError("pulumi is not on PATH; run `gpuprov toolchain install` or install Pulumi") from error
         except auto.CommandError as error:
-            raise EngineError(f"{self.stack}: {screen.errors or str(error).strip()}") from error
+            message = state.explained(screen.errors or str(error), self.stack)
+            raise EngineError(f"{self.stack}: {message}") from error
         return screen.operations
 
     def _past_locks(self, run: Callable[[], None], deadline: float) -> None:

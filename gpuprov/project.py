@@ -6,9 +6,9 @@ must know the other providers to tell an unknown supplier from one of another st
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -198,39 +198,43 @@ def _read_cluster(path: Path, project: str, problems: list[Problem]) -> Provider
     """Read one stack's cluster; a stack of ours without ``<project>:cluster`` is not a provider's and is left out."""
     provider = path.name.removeprefix("Pulumi.").removesuffix(".yaml")
     config = _mapping(_read_yaml(path, problems).get("config"))
-    value = config.get(f"{project}:cluster")
+    setting = f"{project}:cluster"
+
+    def wrong(column: str, value: str | None, message: str, remedy: str) -> None:
+        problems.append(Problem(file=str(path), column=column, value=value, message=message, remedy=remedy))
+
+    value = config.get(setting)
     if value is None:
         if _COPIED in config:
-            message, remedy = f"the project's name is {project}", f"write {project}:cluster"
-            problems.append(Problem(file=str(path), column=_COPIED, message=message, remedy=remedy))
+            wrong(_COPIED, None, f"the project's name is {project}", f"write {setting}")
         return None
     if "provider" in _mapping(value):
-        problems.append(
-            Problem(
-                file=str(path),
-                column=f"{project}:cluster.provider",
-                value=str(value["provider"]),
-                message="the stack's name is the provider's",
-                remedy="remove the line, or rename the file",
-            )
-        )
+        message, remedy = "the stack's name is the provider's", "remove the line, or rename the file"
+        wrong(f"{setting}.provider", str(value["provider"]), message, remedy)
         return None
+    for place, found in _dates(value, setting):
+        wrong(place, str(found), "is a date to YAML, which Pulumi rewrites when it makes the stack", "put it in quotes")
     try:
         return ProviderCluster.model_validate({"provider": provider, **_mapping(value)})
     except ValidationError as error:
-        errors = error.errors()
-        problems.extend(
-            Problem(
-                file=str(path),
-                column=".".join(str(part) for part in (f"{project}:cluster", *one["loc"])),
-                value=str(one["input"]),
-                message=one["msg"],
-                remedy="see docs/configuration.md",
-            )
-            for one in errors
-            if not _follows(one["loc"], [other["loc"] for other in errors])
-        )
+        details = error.errors()
+        for detail in details:
+            if not _follows(detail["loc"], [other["loc"] for other in details]):
+                place = ".".join(str(part) for part in (setting, *detail["loc"]))
+                wrong(place, str(detail["input"]), detail["msg"], "see docs/configuration.md")
         return None
+
+
+def _dates(value: object, place: str) -> Iterator[tuple[str, date]]:
+    """Find what YAML has made a date or an instant of."""
+    if isinstance(value, date):
+        yield place, value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _dates(inner, f"{place}.{key}")
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _dates(inner, f"{place}.{number}")
 
 
 def _follows(place: tuple[int | str, ...], places: Sequence[tuple[int | str, ...]]) -> bool:

@@ -34,9 +34,9 @@ def cancel(root: Path, stack: str) -> None:
 
 
 def create(root: Path, stack: str) -> None:
-    """Make an empty stack, where there is none. Raises EngineError."""
+    """Make an empty stack, where there is none; the one that the user has selected stays. Raises EngineError."""
     try:
-        _pulumi(root, "", "stack", "init", stack, "--no-select")
+        _pulumi(root, stack, "stack", "init", "--no-select")
     except EngineError as error:
         if "already exists" not in str(error):
             raise
@@ -61,12 +61,32 @@ def write_deployment(root: Path, stack: str, deployment: Mapping[str, Any]) -> N
     _pulumi(root, stack, "stack", "import", given=json.dumps(deployment, ensure_ascii=False))
 
 
+def explained(text: str, stack: str) -> str:
+    """Return what Pulumi said about a stack, with what to do where that does not follow from it."""
+    remedies = [remedy.format(stack=stack) for sign, remedy in _REMEDIES.items() if sign in text]
+    return "; ".join([text.strip(), *remedies])
+
+
+_REMEDIES = {
+    "incorrect passphrase": (
+        "the stack was made with another passphrase, which `encryptionsalt` in Pulumi.{stack}.yaml belongs to: set "
+        "PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE to that one, or in a new project, whose stack was "
+        "never applied, remove that line"
+    ),
+    "PULUMI_ACCESS_TOKEN must be set": (
+        "no backend is chosen that keeps the state: set PULUMI_BACKEND_URL, as file:///srv/pulumi or s3://bucket, or "
+        "give `pulumi login`"
+    ),
+}
+"""What to do, by what Pulumi says where it asks for the wrong thing or for nothing."""
+
+
 class _NoSuchStack(EngineError):
     pass
 
 
 def _pulumi(root: Path, stack: str, *command: str, given: str | None = None) -> str:
-    options = [*(["--stack", stack] if stack else []), "--cwd", str(root), "--non-interactive"]
+    options = ["--stack", stack, "--cwd", str(root), "--non-interactive"]
     try:
         done = subprocess.run(  # noqa: PLW1510 (the code is read below)
             [PULUMI, *command, *options],
@@ -81,10 +101,11 @@ def _pulumi(root: Path, stack: str, *command: str, given: str | None = None) -> 
     except FileNotFoundError as error:
         raise EngineError("pulumi is not on PATH; run `gpuprov toolchain install` or install Pulumi") from error
     except subprocess.TimeoutExpired as error:
-        said = f"pulumi {command[0]} did not end in {_SECONDS} s; check that its backend can be reached"
-        raise EngineError(f"{stack}: {said}" if stack else said) from error
+        raise EngineError(
+            f"{stack}: pulumi {command[0]} did not end in {_SECONDS} s; check that its backend can be reached"
+        ) from error
     if done.returncode:
         if "no stack named" in done.stderr:
             raise _NoSuchStack(f"{stack}: there is no such stack")
-        raise EngineError(f"{stack}: {done.stderr.strip()}" if stack else done.stderr.strip())
+        raise EngineError(f"{stack}: {explained(done.stderr, stack)}")
     return done.stdout

@@ -77,8 +77,8 @@ def command(project: Project, at: datetime | None, files: tuple[Path, ...], *, a
 
 def _past(over: Sequence[Excess]) -> list[str]:
     remedy = "it is over and stops nothing; if the pool had more GPUs then, write its capacity as steps"
-    told = [f"{excess.fact}; {remedy}" for excess in over[:MOST_LINES]]
-    return [*told, f"and {len(over) - MOST_LINES} more that are over"] if len(over) > MOST_LINES else told
+    shown = [f"{excess.fact}; {remedy}" for excess in over[:MOST_LINES]]
+    return [*shown, f"and {len(over) - MOST_LINES} more that are over"] if len(over) > MOST_LINES else shown
 
 
 def _refuse(exceeded: Sequence[Excess], *, as_json: bool) -> NoReturn:

@@ -126,7 +126,7 @@ def test_status_adds_up_the_quotas(world: World, full: Api) -> None:
     assert (kt["capacity"], kt["allocated"], kt["free"], kt["used"], kt["over"]) == (400, 223, 177, 0, 0)
     assert pools["elice-cloud A100"]["h100"] == {"capacity": 20, "allocated": 0, "free": 20}
     path = world.root / "stacks" / "Pulumi.kt-cloud.yaml"
-    steps = f"capacity: [{{gpus: 400}}, {{gpus: 392, from: {MARCH}}}]"
+    steps = f"capacity: [{{gpus: 400}}, {{gpus: 392, from: '{MARCH}'}}]"
     path.write_text(path.read_text(encoding="utf-8").replace("capacity: 400", steps), encoding="utf-8")
     at = {
         at: world.run("status", "--provider", "kt-cloud", "--json", at=at).data["pools"] for at in (MARCH, "2026-02-28")

@@ -125,7 +125,7 @@ def test_an_excess_refuses_every_decision_until_it_is_over(root: Path, at: str) 
 
 
 def test_a_capacity_with_a_history_is_exceeded_only_where_it_is(root: Path) -> None:
-    stack_with(root, "samsung-sds", "capacity: 200", "capacity: [{gpus: 200}, {gpus: 192, from: 2026-03-15}]")
+    stack_with(root, "samsung-sds", "capacity: 200", "capacity: [{gpus: 200}, {gpus: 192, from: '2026-03-15'}]")
     ledger = root / "examples" / "ledger.jsonl"
     ledger.write_text(forfeitures(["HPC-2026-1-018"]).replace("2026-01-20T00:00", "2026-03-15T00:00"))
     result = run("validate", "--json", "--at", "2026-03-15T10:00+09:00")

@@ -92,25 +92,25 @@ def test_the_project_is_found_from_below(tmp_path):
         ("capacity: 8", "capacity: [8]", "shop:cluster.pools.0.capacity.0"),
         ("capacity: 8", "capacity: [{gpus: -1}]", "shop:cluster.pools.0.capacity.0.gpus"),
         ("capacity: 8", "capacity: [{gpus: '8'}]", "shop:cluster.pools.0.capacity.0.gpus"),
-        ("capacity: 8", "capacity: [{from: 2026-03-15}]", "shop:cluster.pools.0.capacity.0.gpus"),
-        ("capacity: 8", "capacity: [{gpus: 8, until: 2026-03-15}]", "shop:cluster.pools.0.capacity.0.until"),
-        ("capacity: 8", "capacity: [{gpus: 8, from: 2026-03-15}]", "shop:cluster.pools.0.capacity.0.from"),
+        ("capacity: 8", "capacity: [{from: '2026-03-15'}]", "shop:cluster.pools.0.capacity.0.gpus"),
+        ("capacity: 8", "capacity: [{gpus: 8, until: '2026-03-15'}]", "shop:cluster.pools.0.capacity.0.until"),
+        ("capacity: 8", "capacity: [{gpus: 8, from: '2026-03-15'}]", "shop:cluster.pools.0.capacity.0.from"),
         ("capacity: 8", "capacity: [{gpus: 8}, {gpus: 7}]", "shop:cluster.pools.0.capacity.1.from"),
         ("capacity: 8", "capacity: [{gpus: 8}, {gpus: 7, from: soon}]", "shop:cluster.pools.0.capacity.1.from"),
         ("capacity: 8", "capacity: [{gpus: 8}, {gpus: 7, from: 20}]", "shop:cluster.pools.0.capacity.1.from"),
         (
             "capacity: 8",
-            "capacity: [{gpus: 8}, {gpus: 7, from: 2026-03-15T10:00:00}]",
+            "capacity: [{gpus: 8}, {gpus: 7, from: '2026-03-15T10:00:00'}]",
             "shop:cluster.pools.0.capacity.1.from",
         ),
         (
             "capacity: 8",
-            "capacity: [{gpus: 8}, {gpus: 7, from: 2026-03-15}, {gpus: 8, from: 2026-03-14T15:00Z}]",
+            "capacity: [{gpus: 8}, {gpus: 7, from: '2026-03-15'}, {gpus: 8, from: 2026-03-14T15:00Z}]",
             "shop:cluster.pools.0.capacity.2.from",
         ),
         (
             "capacity: 8",
-            "capacity: [{gpus: 8}, {gpus: 7, from: 9999-12-31T23:00:00Z}]",
+            "capacity: [{gpus: 8}, {gpus: 7, from: '9999-12-31T23:00:00Z'}]",
             "shop:cluster.pools.0.capacity.1.from",
         ),
         ("model: H100", "model: B200", "shop:cluster.pools.0.model"),
@@ -132,15 +132,14 @@ def test_a_wrong_setting_of_a_stack_is_told_by_its_place(old, new, column, tmp_p
     ("written", "start"),
     [
         ("2026-03-15T10:00+09:00", "2026-03-15T10:00:00+09:00"),
-        ("2026-03-15T10:00:00+09:00", "2026-03-15T10:00:00+09:00"),
+        ('"2026-03-15T10:00:00+09:00"', "2026-03-15T10:00:00+09:00"),
         ('"2026-03-15T01:00:00Z"', "2026-03-15T10:00:00+09:00"),
-        ("2026-03-15 01:00:00 Z", "2026-03-15T10:00:00+09:00"),
-        ("2026-03-15", "2026-03-15T00:00:00+09:00"),
+        ("2026-03-15 01:00Z", "2026-03-15T10:00:00+09:00"),
         ('"2026-03-15"', "2026-03-15T00:00:00+09:00"),
     ],
 )
 def test_a_capacity_may_have_a_history(written, start, tmp_path):
-    steps = f"capacity: [{{gpus: 8}}, {{gpus: 7, from: {written}}}, {{gpus: 9, from: 2026-05-01}}]"
+    steps = f"capacity: [{{gpus: 8}}, {{gpus: 7, from: {written}}}, {{gpus: 9, from: '2026-05-01'}}]"
     (pool,) = open_project(project(tmp_path, sds=STACK.replace("capacity: 8", steps))).clusters[0].pools
     begins = datetime.fromisoformat(start)
     assert [(step.gpus, step.start) for step in pool.steps] == [
@@ -155,6 +154,19 @@ def test_a_capacity_may_have_a_history(written, start, tmp_path):
     assert pool.span_at(MARCH.replace(year=2030)) == (datetime(2026, 5, 1, tzinfo=SEOUL), None)
 
 
+@pytest.mark.parametrize(
+    "written", ["2026-03-15", "2026-03-15T10:00:00+09:00", "2026-03-15 01:00:00Z", "'2026-03-15 00:00:00 +0000 UTC'"]
+)
+def test_a_date_that_pulumi_rewrites_is_refused_before_and_after(written, tmp_path):
+    """Making the stack writes its file anew, with Go's text of what YAML calls a date: a day would lose its meaning."""
+    steps = f"capacity: [{{gpus: 8}}, {{gpus: 7, from: {written}}}]"
+    (problem,) = problems(open_project, project(tmp_path, sds=STACK.replace("capacity: 8", steps)))
+    assert problem.column == "shop:cluster.pools.0.capacity.1.from"
+    quoted = written.startswith("'")
+    assert ("put it in quotes" in problem.remedy) is not quoted
+    assert ("is neither an instant with an offset nor a day" in problem.message) is quoted
+
+
 def test_a_plain_capacity_holds_at_every_instant(tmp_path):
     (pool,) = open_project(project(tmp_path)).clusters[0].pools
     assert (pool.capacity, pool.capacity_at(MARCH), pool.span_at(MARCH)) == (8, 8, (None, None))
@@ -162,9 +174,8 @@ def test_a_plain_capacity_holds_at_every_instant(tmp_path):
 
 
 def test_every_wrong_step_of_a_capacity_is_told_at_once(tmp_path):
-    steps = (
-        "capacity: [{gpus: 8, from: 2026-01-01}, {gpus: 7}, {gpus: 6, from: 2026-03-15}, {gpus: 5, from: 2026-03-15}]"
-    )
+    day = "from: '2026-03-15'"
+    steps = f"capacity: [{{gpus: 8, {day}}}, {{gpus: 7}}, {{gpus: 6, {day}}}, {{gpus: 5, {day}}}]"
     found = problems(open_project, project(tmp_path, sds=STACK.replace("capacity: 8", steps)))
     assert [one.column.rpartition("capacity.")[2] for one in found] == ["0.from", "1.from", "3.from"]
     assert "since ever" in found[0].message

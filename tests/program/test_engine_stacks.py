@@ -1,0 +1,108 @@
+"""New stacks with the real Pulumi and a backend of files: nothing that the user has chosen changes, errors say why."""
+
+import os
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gpuprov import engine, state, toolchain
+from gpuprov.errors import EngineError
+
+pytestmark = pytest.mark.sandbox
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project whose user has selected a stack of her own."""
+    found: Sequence[toolchain.Found | None] = [
+        toolchain.locate(name, toolchain.Settings.load()) for name in toolchain.CLI_TOOLS
+    ]
+    assert None not in found, f"{', '.join(toolchain.CLI_TOOLS)}: run `gpuprov toolchain install`"
+    path = toolchain.Installed(tool for tool in found if tool is not None).path_for_cli()
+    monkeypatch.setenv("PATH", os.pathsep.join([path, "/usr/bin", "/bin"]))
+    monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "xdg"))
+    monkeypatch.setenv("PULUMI_BACKEND_URL", f"file://{tmp_path / 'state'}")
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "first")
+    (tmp_path / "state").mkdir()
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "Pulumi.yaml").write_text(yaml.safe_dump({"name": "gpuprov", "runtime": "python"}), encoding="utf-8")
+    pulumi(folder, "stack", "init", "mine")
+    return folder
+
+
+def pulumi(root: Path, *command: str) -> str:
+    asked = ["pulumi", *command, "--non-interactive"]
+    done = subprocess.run(asked, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def up(root: Path, stack: str, *, exists: bool = False) -> None:
+    """Run a program that declares nothing but an output."""
+
+    async def program() -> None:
+        from pulumi import export
+
+        export("made", stack)
+
+    run = engine._Run(root=root, stack=stack, patience=1.0, progress=lambda _: None)
+    run.up(program, exists=exists, refresh=False, target=None)
+
+
+def test_a_new_stack_is_made_and_the_users_own_stays_selected(root: Path) -> None:
+    before = {path: path.read_bytes() for path in (root.parent / "home" / "workspaces").iterdir()}
+    assert before
+    for stack in ("kt-cloud", "kt-cloud.setup"):
+        up(root, stack)
+        assert state.read_outputs(root, stack) == {"made": stack}
+    assert pulumi(root, "stack", "--show-name") == "mine"
+    assert {path: path.read_bytes() for path in (root.parent / "home" / "workspaces").iterdir()} == before
+
+
+def test_a_stack_that_a_killed_run_made_just_now_is_used(root: Path) -> None:
+    state.create(root, "kt-cloud")
+    up(root, "kt-cloud")
+    up(root, "kt-cloud")
+    assert state.read_outputs(root, "kt-cloud") == {"made": "kt-cloud"}
+    assert pulumi(root, "stack", "--show-name") == "mine"
+
+
+def test_a_stack_that_lost_its_last_award_is_removed_with_its_file(root: Path) -> None:
+    """The last step of taking a supplier out (docs/configuration.md)."""
+    up(root, "kt-cloud")
+    assert (root / "Pulumi.kt-cloud.yaml").is_file()
+    pulumi(root, "stack", "rm", "kt-cloud", "--yes")
+    assert not (root / "Pulumi.kt-cloud.yaml").exists()
+    assert state.read_outputs(root, "kt-cloud") is None
+
+
+def make(root: Path) -> None:
+    (root / "Pulumi.other.yaml").write_bytes((root / "Pulumi.mine.yaml").read_bytes())
+    up(root, "other")
+
+
+def use(root: Path) -> None:
+    up(root, "mine", exists=True)
+
+
+@pytest.mark.parametrize(("run", "stack"), [(make, "other"), (use, "mine")], ids=["new stack", "stack that is there"])
+def test_a_wrong_passphrase_is_told_with_the_stacks_file(
+    root: Path, monkeypatch: pytest.MonkeyPatch, run: Callable[[Path], None], stack: str
+) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "second")
+    with pytest.raises(EngineError, match=rf"(?s)^{stack}: .*incorrect passphrase.*; .* in Pulumi\.{stack}\.yaml"):
+        run(root)
+
+
+@pytest.mark.parametrize("run", [make, use], ids=["new stack", "stack that is there"])
+def test_a_backend_that_nobody_chose_is_told(
+    root: Path, monkeypatch: pytest.MonkeyPatch, run: Callable[[Path], None]
+) -> None:
+    monkeypatch.delenv("PULUMI_BACKEND_URL")
+    with pytest.raises(EngineError, match="set PULUMI_BACKEND_URL"):
+        run(root)

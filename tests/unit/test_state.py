@@ -1,0 +1,86 @@
+"""Pulumi's command line as `gpuprov.state` uses it: what it is asked, and what its errors are made into.
+
+Pulumi is a script here; tests/program/test_engine_stacks.py asks the real one.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from gpuprov import state
+from gpuprov.errors import EngineError
+
+NO_BACKEND = "error: PULUMI_ACCESS_TOKEN must be set for login during non-interactive CLI sessions"
+WRONG_PASSPHRASE = "error: getting stack configuration: get stack secrets manager: incorrect passphrase"
+
+
+@pytest.fixture
+def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Put a script in Pulumi's place, which keeps its arguments and fails with a text."""
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    (tmp_path / "bin").mkdir()
+    asked = tmp_path / "asked"
+
+    def fails(text: str, code: int = 1) -> Path:
+        script = tmp_path / "bin" / "pulumi"
+        script.write_text(f'#!/bin/sh\necho "$*" > {asked}\necho "{text}" >&2\nexit {code}\n')
+        script.chmod(0o755)
+        return asked
+
+    return fails
+
+
+def calls(root: Path):
+    return {
+        "outputs": lambda: state.read_outputs(root, "kt-cloud"),
+        "export": lambda: state.read_deployment(root, "kt-cloud"),
+        "import": lambda: state.write_deployment(root, "kt-cloud", {}),
+        "init": lambda: state.create(root, "kt-cloud"),
+        "rm": lambda: state.remove(root, "kt-cloud"),
+        "cancel": lambda: state.cancel(root, "kt-cloud"),
+    }
+
+
+@pytest.mark.parametrize("call", calls(Path()))
+def test_a_wrong_passphrase_is_told_with_the_file_and_the_way_out(pulumi, tmp_path, call):
+    pulumi(WRONG_PASSPHRASE)
+    with pytest.raises(EngineError) as caught:
+        calls(tmp_path)[call]()
+    text = str(caught.value)
+    assert text.startswith(f"kt-cloud: {WRONG_PASSPHRASE}; ")
+    for part in ("`encryptionsalt` in Pulumi.kt-cloud.yaml", "PULUMI_CONFIG_PASSPHRASE_FILE", "remove that line"):
+        assert part in text
+
+
+@pytest.mark.parametrize("call", calls(Path()))
+def test_a_backend_that_nobody_chose_is_told_with_the_way_out(pulumi, tmp_path, call):
+    pulumi(NO_BACKEND, 3)
+    with pytest.raises(EngineError) as caught:
+        calls(tmp_path)[call]()
+    text = str(caught.value)
+    assert text.startswith(f"kt-cloud: {NO_BACKEND}; ")
+    for part in ("PULUMI_BACKEND_URL", "file:///", "s3://", "`pulumi login`"):
+        assert part in text
+
+
+def test_any_other_error_stays_as_pulumi_wrote_it(pulumi, tmp_path):
+    pulumi("error: the disk is full")
+    with pytest.raises(EngineError) as caught:
+        state.read_outputs(tmp_path, "kt-cloud")
+    assert str(caught.value) == "kt-cloud: error: the disk is full"
+    assert state.explained("error: the disk is full", "kt-cloud") == "error: the disk is full"
+
+
+def test_an_error_that_names_both_has_both_remedies():
+    text = state.explained(f"{NO_BACKEND}\n{WRONG_PASSPHRASE}", "kt-cloud")
+    assert ("PULUMI_BACKEND_URL" in text, "`encryptionsalt`" in text) == (True, True)
+
+
+def test_a_stack_that_is_there_already_is_made_without_being_selected(pulumi, tmp_path):
+    asked = pulumi("error: stack 'organization/gpuprov/kt-cloud' already exists")
+    state.create(tmp_path, "kt-cloud")
+    words = asked.read_text().split()
+    assert words[:2] == ["stack", "init"]
+    assert {"--no-select", "kt-cloud"} <= set(words)
