@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from gpuprov.errors import InputError, PlanRefused, Problem
 from gpuprov.observe import cluster_uid
 from gpuprov.program import declare
 from gpuprov.project import open_project
-from gpuprov.run.clock import AT_VARIABLE, instant
+from gpuprov.run.clock import AT_VARIABLE, instant, not_now
 from gpuprov.run.pipeline import load
 from gpuprov.run.setup import chart_of
 from gpuprov.tenant import Tenant
@@ -53,7 +55,7 @@ def decide(root: Path, stack: str) -> Decision:
             remedy=f"select one of {', '.join(stacks)}",
         )
         raise InputError([problem])
-    tenants = load(project).desired(instant(os.environ.get(AT_VARIABLE))).on(cluster.provider)
+    tenants = load(project).desired(_instant()).on(cluster.provider)
     uid = cluster_uid(cluster)
     if cluster.uid not in (None, uid):
         raise PlanRefused([f"{stack}: context {cluster.context!r} leads to the cluster {uid}, not to {cluster.uid}"])
@@ -72,3 +74,12 @@ def decide(root: Path, stack: str) -> Decision:
         tenants=[tenant for tenant in tenants if cluster.stack_of(tenant.award_id) == stack],
         cluster_uid=uid,
     )
+
+
+def _instant() -> datetime:
+    """Return the instant to decide for, and say on standard error, which Pulumi shows, where it is not now."""
+    text = os.environ.get(AT_VARIABLE)
+    at = instant(text)
+    if text:
+        sys.stderr.write(f"{not_now(at, AT_VARIABLE)}\n")
+    return at
