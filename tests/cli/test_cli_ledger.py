@@ -165,6 +165,7 @@ def test_an_event_to_come_is_recorded_and_touches_no_cluster(closed: World, comm
     again = closed.run(*command, "--at", MAY)
     assert (again.code, again.out, len(lines(closed))) == (0, "", 1)
     assert "already" in again.err
+    assert again.err.endswith(f"{MAY} is still to come: no cluster was changed; there was nothing to record\n")
 
 
 @BOTH
