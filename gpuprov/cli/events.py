@@ -65,10 +65,8 @@ def record_for_later(
         append_events(loaded.project.ledger, decision.events, known=len(loaded.events))
     for event in decision.events:
         click.echo(f"recorded in {loaded.project.ledger.name}: {event.event} {event.award}", err=True)
-    click.echo(
-        f"{effect.isoformat()} is still to come: no cluster was changed; {carried_out_by} carries it out from then on",
-        err=True,
-    )
+    then = f"{carried_out_by} carries it out from then on" if decision.events else "there was nothing to record"
+    click.echo(f"{effect.isoformat()} is still to come: no cluster was changed; {then}", err=True)
     if as_json:
         print_json({"providers": [], "failed": {}})
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ from gpuprov.observe import cluster_uid
 from gpuprov.outputs import Origin
 from gpuprov.program import declare, explained
 from gpuprov.project import Project, open_project
-from gpuprov.run.clock import AT_VARIABLE, instant
+from gpuprov.run.clock import AT_VARIABLE, instant, not_now
 from gpuprov.run.pipeline import Situation, load, look, refusals
 from gpuprov.run.setup import chart_of, wrong_cluster
 from gpuprov.tenant import Tenant
@@ -89,7 +91,7 @@ def decide(project: Project, stack: str) -> Declaration:
     """Load, observe, plan and guard for the stack. Raises InputError, PlanRefused, EngineError or ClusterError."""
     cluster = _cluster_of(project, stack)
     loaded = load(project)
-    desired = loaded.desired(instant(os.environ.get(AT_VARIABLE)))
+    desired = loaded.desired(_instant())
     whole = look(loaded, desired, [cluster.provider])
     for error in (*whole.failed.values(), *whole.unread.values()):
         raise error
@@ -120,3 +122,12 @@ def _shards(situation: Situation, cluster: ProviderCluster, stack: str) -> list[
         "`gpuprov up`, which moves it without touching a tenant, then this again"
     )
     return [reason]
+
+
+def _instant() -> datetime:
+    """Return the instant to decide for, and say on standard error, which Pulumi shows, where it is not now."""
+    text = os.environ.get(AT_VARIABLE)
+    at = instant(text)
+    if text:
+        sys.stderr.write(f"{not_now(at, AT_VARIABLE)}\n")
+    return at

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 from cli_world import JULY, MARCH, Api, World
+from projects import run_command
 
 MAY = "2026-05-01T00:00:00+09:00"
 FORFEIT = ("forfeit", "HPC-2026-1-002", "--reason", "x", "--yes")
@@ -135,6 +136,19 @@ def test_whoever_decides_for_another_instant_than_now_is_told(
     assert "deciding for" not in ran.out
 
 
+RUN_BY_PULUMI = "from pathlib import Path; from gpuprov.run.byhand import decide; decide(Path(), 'kt-cloud')"
+
+
+@pytest.mark.parametrize(
+    ("at", "said"), [("", ""), (MARCH, "deciding for 2026-03-01T09:00+09:00 (GPUPROV_AT), not for now\n")]
+)
+def test_pulumi_by_hand_is_told_too(world: World, api: Api, at: str, said: str) -> None:
+    """The program that `pulumi up` runs decides in the same way; Pulumi shows what it says."""
+    variable = {"GPUPROV_AT": at} if at else {}
+    ran = run_command([sys.executable, "-c", RUN_BY_PULUMI], world.root, world.environment | variable)
+    assert (ran.code, ran.err) == (0, said)
+
+
 # ---- events of the future
 
 
@@ -151,6 +165,7 @@ def test_an_event_to_come_is_recorded_and_touches_no_cluster(closed: World, comm
     again = closed.run(*command, "--at", MAY)
     assert (again.code, again.out, len(lines(closed))) == (0, "", 1)
     assert "already" in again.err
+    assert again.err.endswith(f"{MAY} is still to come: no cluster was changed; there was nothing to record\n")
 
 
 @BOTH
