@@ -25,7 +25,7 @@ def act(
     only: Collection[str] | None = None,
 ) -> None:
     """Carry a situation's plan out and end the command with the right exit code. Raises PlanRefused."""
-    print_plan(situation.plan, err=True)
+    print_plan(situation.plan, unread=situation.failed, err=True)
     check(situation, confirmed)
     jobs = make_jobs(situation, timeout=timeout, only=only, accept=confirmed.clusters)
     if any(not job.empty for job in jobs):

@@ -78,7 +78,7 @@ def record_and_apply(
     desired = desired_state(after, project.clusters, at)
     whole = look(project, desired, {one.award.provider for one in found})
     situation: Situation = replace(whole, plan=whole.plan.where(lambda change: change.award_id in ids))
-    print_plan(situation.plan, err=True)
+    print_plan(situation.plan, unread=situation.failed, err=True)
     check(situation, Confirmed())
     jobs = make_jobs(situation, timeout=timeout, only=ids)
     if events or any(not job.empty for job in jobs):

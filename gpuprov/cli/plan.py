@@ -63,7 +63,7 @@ def command(
     elif markdown:
         click.echo(plan_markdown(situation.plan, failed, refused))
     else:
-        print_plan(situation.plan, full=full)
+        print_plan(situation.plan, unread=situation.failed, full=full)
     for message in failed.values():
         click.echo(f"not planned: {message}", err=True)
     if refused:

@@ -81,12 +81,14 @@ class Freed(Message):
 class Outcome(Message):
     """What one provider's process did. ``error`` is None where all of it succeeded.
 
+    ``lowered`` are the awards whose quotas were lowered first, before Pulumi, which then finds them as they should be.
     ``applied`` are the awards that Pulumi brought to what they should be, ``operations`` the Kubernetes objects that
     it wrote or deleted on the way; ``stuck`` are awards that could not be reclaimed, ``postponed`` those that wait for
     their GPUs.
     """
 
     provider: str
+    lowered: tuple[str, ...] = ()
     applied: tuple[str, ...] = ()
     operations: dict[str, int] = {}
     freed: tuple[Freed, ...] = ()

@@ -43,6 +43,7 @@ def run(job: Job) -> Outcome:
         touch = {award_id for award_id in touch if job.cluster.stack_of(award_id) not in broken}
     return Outcome(
         provider=job.cluster.provider,
+        lowered=job.lower,
         applied=tuple(sorted(touch)),
         operations=_sum(done),
         freed=tuple(freed),
