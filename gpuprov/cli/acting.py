@@ -10,9 +10,11 @@ import click
 from gpuprov.cli.common import Exit, confirm, fail, print_json, progress
 from gpuprov.cli.output import print_outcomes, print_plan
 from gpuprov.guard import Confirmed
-from gpuprov.plan import Change, Op, Plan
+from gpuprov.plan import Change, Op
 from gpuprov.run import story
+from gpuprov.run.apply import restored
 from gpuprov.run.job import Job
+from gpuprov.run.pipeline import Situation
 from gpuprov.run.story import Intent, Report
 
 
@@ -22,9 +24,9 @@ class Terminal:
 
     yes: bool
 
-    def show(self, plan: Plan) -> None:
+    def show(self, situation: Situation, jobs: Sequence[Job]) -> None:
         """Print the plan on standard error."""
-        print_plan(plan, err=True)
+        print_plan(situation.plan, unread=situation.failed, restored=restored(situation, jobs), err=True)
 
     def tell(self, line: str) -> None:
         """Print a line on standard error."""

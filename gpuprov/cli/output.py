@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -32,8 +32,14 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]], *, err: bool
     _console(err=err).print(grid, markup=False)
 
 
-def print_plan(plan: Plan, *, err: bool = False, full: bool = False) -> None:
-    """Print a plan: every change that needs a look, and of creations and expected reclaims as many as fit."""
+def print_plan(
+    plan: Plan, *, unread: Collection[str] = (), restored: int = 0, err: bool = False, full: bool = False
+) -> None:
+    """Print a plan: every change that needs a look, and of creations and expected reclaims as many as fit.
+
+    ``unread`` are the providers that should have a part in it and did not answer; ``restored`` is how many awards only
+    Pulumi's state has otherwise.
+    """
     shown = plan.changes if full else _worth_showing(plan)
     rows = [(c.op, c.provider, c.award_id, c.model, f"{c.before} → {c.after}", "; ".join(c.reasons)) for c in shown]
     if rows:
@@ -43,7 +49,11 @@ def print_plan(plan: Plan, *, err: bool = False, full: bool = False) -> None:
         print(f"… and {len(plan.changes) - len(shown)} more (`gpuprov plan --full` shows all)", file=stream)
     counts = {op: sum(change.op is op for change in plan.changes) for op in Op}
     said = ", ".join(f"{count} to {op}" for op, count in counts.items() if count) or "nothing to change"
-    print(f"at {plan.at.isoformat(timespec='seconds')}: {said}, {plan.unchanged} unchanged", file=stream)
+    said += f"; {restored} to write into Pulumi's state" if restored else ""
+    said += f", {plan.unchanged} unchanged" + (f"; not read: {', '.join(unread)}" if unread else "")
+    if not plan.providers:
+        said = "no cluster could be read, so nothing is known of what would change"
+    print(f"at {plan.at.isoformat(timespec='seconds')}: {said}", file=stream)
 
 
 def _worth_showing(plan: Plan) -> list[Change]:
@@ -55,9 +65,11 @@ def _worth_showing(plan: Plan) -> list[Change]:
 
 def print_outcomes(outcomes: Sequence[Outcome]) -> None:
     """Print what each provider's process did."""
+    if not outcomes:
+        return
     rows = []
     for one in outcomes:
-        objects = ", ".join(f"{n} {op}" for op, n in sorted(one.operations.items()) if op != "same") or "no change"
+        objects = ", ".join(_objects(one)) or "no change"
         gpus = ", ".join(f"{freed} {model}" for model, freed in sorted(_freed(one).items())) or "-"
         rows.append(
             (one.provider, "failed" if one.error else "ok", len(one.applied), objects, gpus, f"{one.seconds:.1f} s")
@@ -70,6 +82,13 @@ def print_outcomes(outcomes: Sequence[Outcome]) -> None:
                     f"{freed.award_id}: {freed.gpus} {freed.model} proven free after {freed.pods_seconds:.1f} s, "
                     f"namespace {freed.namespace} gone after {freed.seconds:.1f} s"
                 )
+
+
+def _objects(outcome: Outcome) -> Iterator[str]:
+    """Yield what was done to Kubernetes objects: a quota that was lowered first is one that Pulumi finds in order."""
+    if outcome.lowered:
+        yield f"{len(outcome.lowered)} {'quota' if len(outcome.lowered) == 1 else 'quotas'} lowered"
+    yield from (f"{number} {op}" for op, number in sorted(outcome.operations.items()) if op != "same")
 
 
 def _freed(outcome: Outcome) -> dict[str, int]:

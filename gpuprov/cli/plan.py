@@ -24,6 +24,7 @@ from gpuprov.errors import PlanRefused
 from gpuprov.guard import Confirmed
 from gpuprov.project import Project
 from gpuprov.render import plan_markdown
+from gpuprov.run.apply import make_jobs, restored
 from gpuprov.run.clock import now
 from gpuprov.run.pipeline import check, load, look, select
 
@@ -52,18 +53,19 @@ def command(
     loaded = load(project)
     warn(loaded.warnings)
     situation = look(loaded, loaded.desired(at or now()), select(project.clusters, providers))
+    to_state = restored(situation, make_jobs(situation, timeout=1.0))
     refused: tuple[str, ...] = ()
     try:
         check(situation, Confirmed())
     except PlanRefused as error:
         refused = error.reasons
-    failed = {provider: str(error) for provider, error in situation.failed.items()}
+    failed = {provider: str(error) for provider, error in {**situation.failed, **situation.unread}.items()}
     if as_json:
-        print_json(situation.plan.to_json() | {"failed": failed, "refused": list(refused)})
+        print_json(situation.plan.to_json() | {"restored": to_state, "failed": failed, "refused": list(refused)})
     elif markdown:
         click.echo(plan_markdown(situation.plan, failed, refused))
     else:
-        print_plan(situation.plan, full=full)
+        print_plan(situation.plan, unread=situation.failed, restored=to_state, full=full)
     for message in failed.values():
         click.echo(f"not planned: {message}", err=True)
     if refused:
@@ -72,5 +74,5 @@ def command(
         fail(Exit.SOME_CLUSTERS_FAILED)
     if refused:
         fail(Exit.REFUSED)
-    if exit_code and situation.plan.changes:
+    if exit_code and (situation.plan.changes or to_state):
         fail(Exit.CHANGES_PENDING)

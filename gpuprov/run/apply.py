@@ -86,6 +86,13 @@ def _job(
     )
 
 
+def restored(situation: Situation, jobs: Sequence[Job]) -> int:
+    """Return how many awards are as they should be on their clusters and not in Pulumi's state, which is written anew."""
+    return sum(
+        len(set(job.touch) - {change.award_id for change in situation.plan.on(job.cluster.provider)}) for job in jobs
+    )
+
+
 def _differing(
     changes: Sequence[Change], said: StackOutputs, tenants: Sequence[Tenant], *, everything: bool
 ) -> set[str]:

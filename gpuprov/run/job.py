@@ -94,6 +94,7 @@ class Freed(Message):
 class Outcome(Message):
     """What one provider's process did. ``error`` is None where all of it succeeded.
 
+    ``lowered`` are the awards whose quotas were lowered first, before Pulumi, which then finds them as they should be.
     ``applied`` are the awards that Pulumi brought to what they should be, as read back from the cluster; ``operations``
     the Kubernetes objects that it wrote or deleted on the way; ``stuck`` are awards that could not be reclaimed,
     ``postponed`` those that wait for their GPUs. ``stale`` is what has changed since the decision was made: what was
@@ -101,6 +102,7 @@ class Outcome(Message):
     """
 
     provider: str
+    lowered: tuple[str, ...] = ()
     applied: tuple[str, ...] = ()
     operations: dict[str, int] = {}
     freed: tuple[Freed, ...] = ()
@@ -119,6 +121,7 @@ class Outcome(Message):
         return later.model_copy(
             update={
                 "applied": tuple(sorted({*self.applied, *later.applied})),
+                "lowered": tuple(sorted({*self.lowered, *later.lowered})),
                 "operations": operations,
                 "freed": (*self.freed, *later.freed),
                 "seconds": self.seconds + later.seconds,

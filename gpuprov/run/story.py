@@ -14,7 +14,7 @@ from gpuprov.errors import GpuprovError, Stale
 from gpuprov.guard import Confirmed
 from gpuprov.ledger import Event
 from gpuprov.ledgerfile import append_events
-from gpuprov.plan import Change, Op, Plan
+from gpuprov.plan import Change, Op
 from gpuprov.run.apply import carry_out, make_jobs, merged
 from gpuprov.run.files import digests
 from gpuprov.run.job import Job, Outcome
@@ -55,8 +55,8 @@ def ended(loaded: Loaded, situation: Situation) -> Intent:
 class Operator(Protocol):
     """Whoever gave the command: is shown plans, told what happens, and asked."""
 
-    def show(self, plan: Plan) -> None:
-        """Show what would change."""
+    def show(self, situation: Situation, jobs: Sequence[Job]) -> None:
+        """Show what would change, on the clusters and in Pulumi's state."""
 
     def tell(self, line: str) -> None:
         """Say what happens."""
@@ -91,15 +91,17 @@ def act(
     for note in intent.notes:
         operator.tell(note)
     for _ in range(MOST_ROUNDS):
+        jobs = _jobs(intent, confirmed, timeout, purpose)
         if changed:
-            operator.show(intent.situation.plan)
-        jobs = _guarded(intent, confirmed, timeout, purpose)
+            operator.show(intent.situation, jobs)
+        check(intent.situation, confirmed)
         busy = [job for job in jobs if not job.empty]
         if (intent.events or busy) and operator.confirm(intent, busy):
             intent, changed = _again(decide, intent, operator)
             if changed:
                 continue
-            jobs = _guarded(intent, confirmed, timeout, purpose)
+            check(intent.situation, confirmed)
+            jobs = _jobs(intent, confirmed, timeout, purpose)
         try:
             jobs = _record(intent, jobs, operator)
         except Stale as stale:
@@ -117,9 +119,7 @@ def act(
     raise Stale(f"decided {MOST_ROUNDS} times and overtaken each time; rerun the command when the others have ended")
 
 
-def _guarded(intent: Intent, confirmed: Confirmed, timeout: float, purpose: str) -> list[Job]:
-    """Return the jobs that the guard lets through. Raises PlanRefused."""
-    check(intent.situation, confirmed)
+def _jobs(intent: Intent, confirmed: Confirmed, timeout: float, purpose: str) -> list[Job]:
     return make_jobs(intent.situation, timeout=timeout, only=intent.only, accept=confirmed.clusters, purpose=purpose)
 
 

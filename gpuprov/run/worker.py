@@ -76,6 +76,7 @@ def _carry_out(job: Job, turn: Turn | None) -> Outcome:
     errors = [error, *(one.error for one in done), *missing.values(), _complaint(stuck, postponed)]
     return Outcome(
         provider=job.cluster.provider,
+        lowered=job.lower,
         applied=tuple(sorted(touch - missing.keys())),
         operations=_sum(done),
         freed=tuple(freed),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cli_world import PROVIDERS, Api, World
+from cli_world import MARCH, PROVIDERS, Api, World
 
 READING = [("plan",), ("up", "--yes"), ("expire", "--yes"), ("status",)]
 
@@ -30,6 +30,15 @@ def test_a_closed_port_is_told_for_each_provider(closed: World, command: tuple[s
         assert message.removeprefix(f"{provider}: ") in ran.err
 
 
+def test_where_no_cluster_was_read_nothing_is_called_unchanged(closed: World) -> None:
+    unknown = "no cluster could be read, so nothing is known of what would change"
+    ran = closed.run("plan")
+    assert (ran.code, ran.out.splitlines()) == (5, [f"at {MARCH}: {unknown}"])
+    assert unknown in closed.run("plan", "--markdown").out.replace("No cluster", "no cluster")
+    ran = closed.run("up", "--yes")
+    assert (ran.code, ran.out, unknown in ran.err) == (5, "", True)
+
+
 def test_only_the_providers_asked_for_are_looked_at(closed: World) -> None:
     ran = closed.run("plan", "--provider", "kt-cloud", "--provider", "samsung-sds", "--json")
     assert (ran.code, ran.data["failed"].keys()) == (5, {"kt-cloud", "samsung-sds"})
@@ -44,6 +53,7 @@ def test_one_provider_without_context_does_not_stop_the_others(world: World, ful
     assert (ran.code, ran.data["failed"].keys()) == (5, {"kt-cloud"})
     assert (ran.data["providers"], ran.data["changes"]) == (["elice-cloud", "samsung-sds"], [])
     assert ran.data["unchanged"] > 0
+    assert world.run("plan").out.endswith(" unchanged; not read: kt-cloud\n")
 
 
 def test_an_identity_without_rights_is_told(world: World, full: Api) -> None:

@@ -95,12 +95,34 @@ def decoded(path: Path) -> bytes:
 
 
 def test_revoking_voids_every_token(story: Story, tmp_path: Path) -> None:
-    path = tmp_path / "other"
+    path, again = tmp_path / "other", tmp_path / "again"
     story.ok("kubeconfig", "HPC-2026-1-005", "--out", str(path))
     core = awardee(path)
     core.list_namespaced_pod("gpu-hpc-2026-1-005")
-    story.ok("kubeconfig", "HPC-2026-1-005", "--revoke")
+    ran = story.ok("kubeconfig", "HPC-2026-1-005", "--revoke", "--json")
+    assert ran.data == {
+        "award": "HPC-2026-1-005",
+        "revoked": [{"provider": "samsung-sds", "namespace": "gpu-hpc-2026-1-005"}],
+        "ends_within_seconds": 10,
+        "failed": {},
+    }
+    story.ok("kubeconfig", "HPC-2026-1-005", "--out", str(again))
     eventually(lambda: tried(core, "gpu-hpc-2026-1-005") == 401)  # the server remembers a token for some seconds
+    assert tried(awardee(again), "gpu-hpc-2026-1-005") == 200
+
+
+def test_an_award_that_ended_or_left_the_list_is_revoked_all_the_same(story: Story, tmp_path: Path) -> None:
+    """Nothing has been torn down yet, and a leaked token does not wait for that."""
+    path = tmp_path / "other"
+    story.ok("kubeconfig", "HPC-2026-1-005", "--out", str(path))
+    list_file = story.root / "examples" / "awards-2026-h1.csv"
+    before = list_file.read_bytes()
+    story.edit_list(lambda rows: [row for row in rows if not row.startswith("HPC-2026-1-005,")])
+    ran = story.ok("kubeconfig", "HPC-2026-1-005", "--revoke", "--json", at="2026-07-01T00:00:00+09:00")
+    list_file.write_bytes(before)
+    assert [one["provider"] for one in ran.data["revoked"]] == ["samsung-sds"]
+    core = awardee(path)
+    eventually(lambda: tried(core, "gpu-hpc-2026-1-005") == 401)
 
 
 def tried(core: client.CoreV1Api, namespace: str) -> int:
@@ -121,6 +143,8 @@ def test_forfeiting_voids_the_credential_at_once(story: Story, tmp_path: Path) -
     eventually(lambda: tried(core, NAMESPACE) == 401)
     ran = story.run("kubeconfig", STUDIO, "--out", str(tmp_path / "again"))
     assert (ran.code, "has no GPUs (forfeited" in ran.err) == (1, True)
+    ran = story.run("kubeconfig", "HPC-2026-1-002", "--out", str(tmp_path / "again"))  # `up` ran at samsung-sds alone
+    assert (ran.code, "has no namespace gpu-hpc-2026-1-002 at kt-cloud" in ran.err) == (1, True)
     assert not (tmp_path / "again").exists()
 
 

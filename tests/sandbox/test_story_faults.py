@@ -153,7 +153,7 @@ def test_what_was_changed_by_hand_is_found_and_put_right(story: Story) -> None:
     assert changes["HPC-2026-1-003"]["reasons"][0] == "the quota grants 64 H100, the award has 8"
     assert changes["HPC-2026-1-005"]["reasons"] == ["LimitRange defaults is missing"]
     assert "pod-security.kubernetes.io/enforce is None" in changes["HPC-2026-1-001"]["reasons"][0]
-    story.up()
+    assert story.up()["samsung-sds"]["lowered"] == ["HPC-2026-1-003"]
     assert live(story) == everything()
     assert story.world.quotas("samsung-sds")[namespace("HPC-2026-1-003")] == 8
     story.in_step()

@@ -52,7 +52,10 @@ def test_failures_and_refusals_follow_in_order():
 
 def test_no_provider_answered():
     made = make_plan(desired([], [SDS]), [], {})
-    assert "0 awards unchanged on no provider." in plan_markdown(made, {}, [])
+    assert plan_markdown(made, {"samsung-sds": "no answer"}, []).partition("\n\n")[2] == (
+        "No cluster could be read, so nothing is known of what would change.\n\n"
+        "**samsung-sds was not planned:** no answer\n"
+    )
 
 
 def cells(text):

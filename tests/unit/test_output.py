@@ -1,0 +1,56 @@
+"""What commands say of a plan and of what was done: nothing is called unchanged that was changed or not read."""
+
+import pytest
+from plans import KT, SDS, plan
+from strategies import award, live, seen, tenant
+
+from gpuprov.cli.output import print_outcomes, print_plan
+from gpuprov.run.job import Outcome
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> str:
+    return capsys.readouterr().out.splitlines()[-1].split("+09:00: ")[1]
+
+
+def test_a_plan_of_clusters_that_were_all_read(capsys: pytest.CaptureFixture[str]) -> None:
+    print_plan(plan([award("A")], seen(SDS, live(tenant("A", 8, SDS), SDS)), seen(KT)))
+    assert said(capsys) == "nothing to change, 1 unchanged"
+
+
+def test_a_plan_without_any_cluster_does_not_say_that_nothing_changes(capsys: pytest.CaptureFixture[str]) -> None:
+    print_plan(plan([award("A")]), unread=["samsung-sds", "kt-cloud"])
+    assert said(capsys) == "no cluster could be read, so nothing is known of what would change"
+
+
+def test_a_plan_names_the_clusters_that_it_knows_nothing_of(capsys: pytest.CaptureFixture[str]) -> None:
+    print_plan(plan([award("A")], seen(SDS)), unread=["kt-cloud"])
+    assert said(capsys) == "1 to create, 0 unchanged; not read: kt-cloud"
+    print_plan(plan([award("A")], seen(KT)), unread=["samsung-sds"])
+    assert said(capsys) == "nothing to change, 0 unchanged; not read: samsung-sds"
+
+
+def rows(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """Return the cells of the only provider's row."""
+    return [cell.strip() for cell in capsys.readouterr().out.splitlines()[1].split("  ") if cell.strip()]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "objects"),
+    [
+        (Outcome(provider="kt-cloud"), "no change"),
+        (Outcome(provider="kt-cloud", operations={"same": 9}), "no change"),
+        (Outcome(provider="kt-cloud", operations={"same": 9, "create": 6, "update": 2}), "6 create, 2 update"),
+        (Outcome(provider="kt-cloud", lowered=("A",), operations={"same": 9}), "1 quota lowered"),
+        (Outcome(provider="kt-cloud", lowered=("A", "B"), operations={"update": 2}), "2 quotas lowered, 2 update"),
+    ],
+)
+def test_a_quota_that_was_put_right_before_pulumi_looked_counts_as_a_change(
+    capsys: pytest.CaptureFixture[str], outcome: Outcome, objects: str
+) -> None:
+    print_outcomes([outcome])
+    assert rows(capsys)[3] == objects
+
+
+def test_where_no_cluster_was_reached_there_is_no_table(capsys: pytest.CaptureFixture[str]) -> None:
+    print_outcomes([])
+    assert capsys.readouterr().out == ""
