@@ -179,7 +179,7 @@ class Unlisted:
 
 
 def unlisted(listed: Collection[str], events: Iterable[Event]) -> tuple[Unlisted, ...]:
-    """Return every award that the ledger forfeited or gave an end to and that is not ``listed``, in order of lines.
+    """Return every award that only the ledger knows, because it is not ``listed``, in order of lines.
 
     Without a row nobody knows whether an extension came in time, so each counts, and none before it takes effect:
     the end is never earlier than the row's would be.
@@ -194,8 +194,7 @@ def unlisted(listed: Collection[str], events: Iterable[Event]) -> tuple[Unlisted
                 break
             if isinstance(event, Extended):
                 end = max(_end_of(event), event.at)
-        if forfeited is not None or end is not None:
-            found.append(Unlisted(award_id=award_id, forfeited=forfeited, end=end))
+        found.append(Unlisted(award_id=award_id, forfeited=forfeited, end=end))
     return tuple(found)
 
 
