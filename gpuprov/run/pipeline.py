@@ -156,7 +156,7 @@ def look(loaded: Loaded, desired: Desired, providers: Collection[str]) -> Situat
                     if cluster.uid is None:  # nothing else tells that it is the right cluster
                         raise
                     unread[name], known[name] = error, StackOutputs()
-                there[name] = _with_unlabelled(found, cluster, known[name], desired)
+                there[name] = _with_unlabelled(found, cluster, known[name])
             except GpuprovError as error:
                 failed[name] = error
     plan = make_plan(desired, tuple(there.values()), project.by_provider)
@@ -247,14 +247,11 @@ def _outputs(
     return outputs.read(cluster, printed | {stack: one.result() for stack, one in also.items()})
 
 
-def _with_unlabelled(
-    there: ObservedCluster, cluster: ProviderCluster, said: StackOutputs, desired: Desired
-) -> ObservedCluster:
-    """Add tenants that a stack knows, that should go, and that the cluster does not list: they may have lost their
-    labels. One that should stay is planned as missing, and gets its labels back with the rest.
+def _with_unlabelled(there: ObservedCluster, cluster: ProviderCluster, said: StackOutputs) -> ObservedCluster:
+    """Add tenants that a stack knows and that the cluster does not list: they may have lost their labels, and hold
+    GPUs all the same. One that should stay gets its labels back with the rest.
     """
-    names = {naming.namespace(award_id) for award_id in said.tenants}
-    names -= {tenant.namespace for tenant in there.tenants} | {one.namespace for one in desired.on(there.provider)}
+    names = {naming.namespace(award_id) for award_id in said.tenants} - {tenant.namespace for tenant in there.tenants}
     return replace(there, tenants=(*there.tenants, *find(cluster, sorted(names)))) if names else there
 
 
