@@ -174,3 +174,19 @@ def moves(situation: Situation) -> list[tuple[object, ...]]:
         for change in situation.plan.changes
         if change.op is not Op.UPDATE or change.before != change.after
     ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("| selected | any | terminating |", "| selected | any | terminatng |"),
+        ("| list | ledger |", "| ledger | list |"),
+        ("| any | forfeited | nothing | any | any | nothing |", "| any | forfeited | nothing | any | nothing |"),
+    ],
+    ids=["an unknown word", "other columns", "a cell too few"],
+)
+def test_a_table_that_cannot_be_read_is_no_table(old: str, new: str) -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    with pytest.raises(ValueError, match=r"has no|another head|argument"):
+        rows(text.replace(old, new))
