@@ -13,7 +13,6 @@ from __future__ import annotations
 import getpass
 import secrets
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -94,7 +93,12 @@ def holder() -> str:
 
 @contextmanager
 def take_turn(
-    cluster: ProviderCluster, purpose: str, *, patience: float, progress: Callable[[str], None] | None = None
+    cluster: ProviderCluster,
+    purpose: str,
+    *,
+    patience: float,
+    progress: Callable[[str], None] | None = None,
+    api: KubeApi | None = None,
 ) -> Iterator[Turn]:
     """Wait for the turn, for ``patience`` seconds at most, keep it while the block runs, and give it back.
 
@@ -103,8 +107,8 @@ def take_turn(
     """
     with ExitStack() as stack:
         mine = stack.enter_context(_note())
-        api = KubeApi(cluster)
-        lease, turn = _acquire(_Lease(api, cluster, mine, f"{holder()} ({purpose})"), patience, progress or _silence)
+        lease = _Lease(api or KubeApi(cluster), cluster, mine, f"{holder()} ({purpose})")
+        turn = _acquire(lease, patience, progress or _silence)
         stopped = Event()
         renewing = Thread(target=_renew, args=(lease, turn, stopped), daemon=True)
         renewing.start()
@@ -123,6 +127,7 @@ class _Lease:
     def __init__(self, api: KubeApi, cluster: ProviderCluster, identity: str, words: str) -> None:
         self.cluster = cluster
         self.identity = identity
+        self.clock = api.clock
         self._api = api
         self._words = words
         self._path = path(cluster)
@@ -203,30 +208,31 @@ class _Lease:
         self.data = answer.data
 
 
-def _acquire(lease: _Lease, patience: float, progress: Callable[[str], None]) -> tuple[_Lease, Turn]:
-    deadline = time.monotonic() + patience
-    seen, since, told = "", time.monotonic(), ""
+def _acquire(lease: _Lease, patience: float, progress: Callable[[str], None]) -> Turn:
+    clock = lease.clock
+    deadline = clock.now() + patience
+    seen, since, told = "", clock.now(), ""
     while True:
         if not lease.read():
             if lease.create():
-                return lease, Turn(provider=lease.cluster.provider, number=1, previous="")
+                return Turn(provider=lease.cluster.provider, number=1, previous="")
             continue
         version, previous = lease.data["metadata"]["resourceVersion"], lease.words
         if version != seen:
-            seen, since = version, time.monotonic()
+            seen, since = version, clock.now()
         limit = int(lease.data["spec"].get("leaseDurationSeconds") or SECONDS)
-        if not lease.held_by or _has_ended(lease.held_by) or time.monotonic() - since >= limit:
+        if not lease.held_by or _has_ended(lease.held_by) or clock.now() - since >= limit:
             if lease.take():
-                return lease, Turn(provider=lease.cluster.provider, number=_number(lease.data), previous=previous)
+                return Turn(provider=lease.cluster.provider, number=_number(lease.data), previous=previous)
             continue
-        if time.monotonic() >= deadline:
+        if clock.now() >= deadline:
             raise ClusterError(
                 lease.cluster.provider, f"{previous} is at work on this cluster; rerun the command when that has ended"
             )
         if told != previous:
             told = previous
             progress(f"waiting for {previous} to end")
-        time.sleep(_POLL_SECONDS)
+        clock.sleep(_POLL_SECONDS)
 
 
 def _renew(lease: _Lease, turn: Turn, stopped: Event) -> None:

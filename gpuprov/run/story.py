@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from gpuprov.errors import GpuprovError, Stale
 from gpuprov.guard import Confirmed
@@ -171,11 +171,10 @@ def _what(changes: Collection[Change]) -> list[str]:
 
 
 def _same(before: Intent, now: Intent) -> bool:
-    """True where the same jobs would be done; how many turns there were does not count by itself."""
+    """True where the same would be done. How often others acted, and what they wrote to the ledger, shows in that."""
 
-    def bare(intent: Intent) -> list[Job]:
-        situation = replace(intent.situation, files={})
-        jobs = make_jobs(situation, timeout=1.0, only=intent.only)
-        return [job.model_copy(update={"turn": None, "over": {}}) for job in jobs]
+    def bare(intent: Intent) -> list[dict[str, Any]]:
+        jobs = make_jobs(intent.situation, timeout=1.0, only=intent.only)
+        return [job.model_dump(exclude={"turn", "files", "origin", "over"}) for job in jobs]
 
     return bare(before) == bare(now) and [e.award for e in before.events] == [e.award for e in now.events]
