@@ -65,7 +65,7 @@ class Gpuprov:
         self._gpuprov("expire", "--yes", "--timeout", "3600", at=AFTER)
 
     def _gpuprov(self, *command: str, at: str = AT) -> None:
-        self._world.run(sys.executable, "-m", "gpuprov", *command, at=at, **self.environment())
+        self._world.run(sys.executable, "-m", "gpuprov", *command, at=at, cwd=None, **self.environment())
 
     def environment(self) -> dict[str, str]:
         """Return the variables that the commands need besides."""
