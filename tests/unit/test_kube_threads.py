@@ -38,7 +38,7 @@ def test_no_thread_is_given_the_file_of_a_certificate_that_another_still_writes(
     }
     path = tmp_path / "kubeconfig"
     path.write_text(yaml.safe_dump(settings), encoding="utf-8")
-    monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", str(path))
+    monkeypatch.setenv("KUBECONFIG", str(path))
     seen: list[bytes] = []
 
     def look(configuration: client.Configuration) -> object:
