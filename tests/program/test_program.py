@@ -15,7 +15,7 @@ from gpuprov.award import SEOUL
 from gpuprov.cluster import GpuPool, ProviderCluster
 from gpuprov.gpu import GpuModel
 from gpuprov.manifests import tenant_manifests
-from gpuprov.outputs import summary
+from gpuprov.outputs import Origin, summary
 from gpuprov.program import declare
 from gpuprov.tenant import Tenant
 
@@ -223,7 +223,7 @@ def test_the_provider_knows_the_context_and_no_credentials(two, monkeypatch, tmp
 def test_pulumi_deletes_nothing_of_a_tenant_whatever_it_is_not_told_of(two):
     asked, _ = two
     for (kind, name), resource in asked.items():
-        assert resource.retained is resource.custom is (kind in OBJECTS or kind == PROVIDER), (kind, name)
+        assert resource.retained is (kind in OBJECTS), (kind, name)
 
 
 def test_outputs_say_what_each_award_has(two):
