@@ -60,7 +60,7 @@ class Api:
         return 200, {"kind": f"{kind}List", "apiVersion": version, "items": self._of(provider, kind)}
 
     def _one(self, provider: str, path: str) -> tuple[int, dict[str, Any]]:
-        """Return the role, a namespace or its quota; what else is asked for is not there, as on a new cluster the Lease."""
+        """Return the role, a namespace or its quota; what else is asked for is not there, as the Lease at first."""
         name = path.rpartition("/")[2]
         if "/clusterroles/" in path:
             roles = [role for role in self._of(provider, "ClusterRole") if role["metadata"]["name"] == name]
