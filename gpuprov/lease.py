@@ -69,17 +69,17 @@ def path(cluster: ProviderCluster) -> str:
     return f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
 
 
-def turns(cluster: ProviderCluster, api: KubeApi) -> int | None:
-    """Return how many turns have ended on the cluster; None where that cannot be read.
+def turns(cluster: ProviderCluster, api: KubeApi) -> tuple[int | None, str]:
+    """Return how many turns have ended on the cluster, None where that cannot be read, and who had the last in words.
 
     To be read before anything else that a decision rests on. Raises ClusterUnreachable where there is no answer.
     """
     answer = api.ask("GET", f"{path(cluster)}/{NAME}")
     if answer.status == _NOT_FOUND:
-        return 0
+        return 0, ""
     if answer.status != _OK:
-        return None
-    return _number(answer.data) - bool(answer.data.get("spec", {}).get("holderIdentity"))
+        return None, ""
+    return _number(answer.data) - bool(answer.data.get("spec", {}).get("holderIdentity")), _words(answer.data)
 
 
 def holder() -> str:
@@ -171,7 +171,7 @@ class _Lease:
 
     @property
     def words(self) -> str:
-        return str((self.data["metadata"].get("annotations") or {}).get(HOLDER) or self.held_by or "nobody")
+        return _words(self.data)
 
     def _spec(self, number: int, acquired: str, renewed: str) -> dict[str, Any]:
         return {
@@ -242,6 +242,11 @@ def _renew(lease: _Lease, turn: Turn, stopped: Event) -> None:
             if not lease.renew():
                 turn._lost.set()
                 return
+
+
+def _words(lease: dict[str, Any]) -> str:
+    named = (lease.get("metadata", {}).get("annotations") or {}).get(HOLDER)
+    return str(named or lease.get("spec", {}).get("holderIdentity") or "somebody")
 
 
 def _silence(line: str) -> None:

@@ -153,6 +153,10 @@ def _tell_differences(before: Intent, now: Intent, operator: Operator) -> bool:
     changed = [path for path, digest in before.situation.files.items() if files.get(path) != digest]
     if lines and changed:
         operator.tell(f"changed meanwhile: {', '.join(changed)}")
+    turns = {seen.provider: seen.turn for seen in before.situation.observed}
+    for seen in now.situation.observed if lines else ():
+        if seen.turn != turns.get(seen.provider):
+            operator.tell(f"{seen.provider}: {seen.actor} has acted meanwhile")
     for line in lines[:_MOST_LINES]:
         operator.tell(line)
     if len(lines) > _MOST_LINES:

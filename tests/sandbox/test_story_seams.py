@@ -133,6 +133,7 @@ def test_a_plan_that_grew_stale_at_its_question_deletes_nobody(story: Story, tmp
         first.answer("y")
         first.wait_for("[y/N]", times=2)
         assert f"now also: reclaim {NEW} at kt-cloud" in first.said
+        assert "(gpuprov up) has acted meanwhile" in first.said
         first.answer("n")
         assert first.end() == 1
     assert live(story) == expected(NEW)

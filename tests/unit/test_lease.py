@@ -71,14 +71,14 @@ def take(server, patience=60.0, progress=None):
 
 
 def test_the_first_turn_makes_the_lease_and_each_one_more_counts(server):
-    assert turns(SDS, server.api) == 0
+    assert turns(SDS, server.api) == (0, "")
     for number in (1, 2, 3):
         with take(server) as turn:
             assert (turn.number, server.leases.spec["leaseTransitions"]) == (number, number)
             assert server.leases.spec["holderIdentity"]
-            assert turns(SDS, server.api) == number - 1  # not over yet: whoever looks now has to look again
+            assert turns(SDS, server.api)[0] == number - 1  # not over yet: whoever looks now has to look again
         assert server.leases.spec["holderIdentity"] == ""
-        assert turns(SDS, server.api) == number
+        assert turns(SDS, server.api) == (number, f"{lease.holder()} (gpuprov up)")
     assert {asked.path for asked in server.asked} == {PATH, f"{PATH}/gpuprov"}
 
 
@@ -176,7 +176,7 @@ def test_a_cluster_without_a_place_for_the_lease_is_told_what_to_do(status, serv
     with pytest.raises(NoLease, match="gpuprov setup --provider samsung-sds"), take(server):
         pass
     server.does(lambda asked: refusal(403, "Forbidden"))
-    assert turns(SDS, server.api) is None
+    assert turns(SDS, server.api) == (None, "")
 
 
 def test_without_the_chart_the_lease_is_in_default():
