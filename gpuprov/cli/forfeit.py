@@ -39,7 +39,15 @@ def command(
     effect, present = event_instants(at)
 
     def decide(loaded: Loaded) -> Decision:
-        return forfeit(loaded.histories, awards, at=effect, by=by, reason=reason, recorded=now())
+        return forfeit(
+            loaded.histories,
+            awards,
+            at=effect,
+            by=by,
+            reason=reason,
+            recorded=now(),
+            unlisted=loaded.unlisted,
+        )
 
     if effect > present:
         record_for_later(project, decide, effect, "`gpuprov up` or `gpuprov expire`", yes=yes, as_json=as_json)
