@@ -142,11 +142,14 @@ class PlayedCluster:
         previous, self.before = self.before, f"{me.name} ({purpose})"
         self.lease, self.holder = self.lease + 1, me.name
         me.log(f"{me.name} has turn {self.lease}")
+        turn = Turn(provider=cluster.provider, number=self.lease, previous=previous)
         try:
             me.pause("has the turn")
-            yield Turn(provider=cluster.provider, number=self.lease, previous=previous)
+            yield turn
         finally:
             self.holder = ""
+            if turn.idle:
+                self.lease, self.before = self.lease - 1, previous
 
     # what takes back
 

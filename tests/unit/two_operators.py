@@ -86,6 +86,9 @@ class Act:
     rows: tuple[Row, ...] = ()
 
 
+Schedule = Sequence[tuple[int | Act, int | str]]
+
+
 @dataclass
 class Folder:
     """The files of a project."""
@@ -104,8 +107,13 @@ class Folder:
         events = read_ledger(path)
         if not self.before.startswith(before):
             return f"the ledger was {before!r} and is {self.before!r}"
-        gone = [event.award for event in events if event.event == "forfeited"]
-        return f"forfeited twice: {gone}" if len(set(gone)) < len(gone) else None
+        gone: dict[str, datetime] = {}
+        for event in events:
+            if event.event == "forfeited":
+                if event.award in gone and gone[event.award] <= event.at:
+                    return f"{event.award} was forfeited from {gone[event.award]} on already: {self.before!r}"
+                gone[event.award] = event.at
+        return None
 
 
 @dataclass(eq=False)
@@ -119,12 +127,13 @@ class Run:
     ended: bool = False
     result: str = ""
     outcomes: list[Outcome] = field(default_factory=list)
+    says: str = ""
     until: Callable[[], bool] | None = None
     go: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     pending: list[Any] = field(default_factory=list)
 
     def pause(self, what: str, until: Callable[[], bool] | None = None) -> None:
-        self.until = until
+        self.until, self.says = until, what
         self.log(f"{self.name} {what}")
         self.world.back.release()
         self.go.acquire()
@@ -236,8 +245,11 @@ class World:
     def state_of(self, root: Path) -> State:
         return self.states[[folder.root for folder in self.folders].index(root)]
 
-    def play(self, commands: Sequence[Command], schedule: Sequence[tuple[int | Act, int]], name: str = "AB") -> list[Run]:
-        """Run the commands to their ends; ``schedule`` says who goes on for how many steps, or what else happens."""
+    def play(self, commands: Sequence[Command], schedule: Schedule, name: str = "AB") -> list[Run]:
+        """Run the commands to their ends; ``schedule`` says who goes on for how many steps, or what else happens.
+
+        In the place of a number, a text lets a command go on until it says that.
+        """
         runs = [Run(name=name[number], command=command, world=self) for number, command in enumerate(commands)]
         threads = [threading.Thread(target=run.start, daemon=True) for run in runs]
         self.history += [f"{run.name} is {run.command}" for run in runs]
@@ -248,8 +260,10 @@ class World:
                 if isinstance(who, Act):
                     self._act(who)
                     continue
-                for _ in range(steps):
-                    self._step(runs, who % len(runs))
+                for _ in range(MOST_STEPS if isinstance(steps, str) else steps):
+                    self._step(runs, who)
+                    if steps == runs[who].says or runs[who].ended:
+                        break
             for _ in range(MOST_STEPS):
                 if not self._step(runs, 0):
                     return runs
