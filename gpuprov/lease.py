@@ -13,7 +13,6 @@ from __future__ import annotations
 import getpass
 import secrets
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -75,17 +74,17 @@ def path(cluster: ProviderCluster) -> str:
     return f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
 
 
-def turns(cluster: ProviderCluster, api: KubeApi) -> int | None:
-    """Return how many turns have ended on the cluster; None where that cannot be read.
+def turns(cluster: ProviderCluster, api: KubeApi) -> tuple[int | None, str]:
+    """Return how many turns have ended on the cluster, None where that cannot be read, and who had the last in words.
 
     To be read before anything else that a decision rests on. Raises ClusterUnreachable where there is no answer.
     """
     answer = api.ask("GET", f"{path(cluster)}/{NAME}")
     if answer.status == _NOT_FOUND:
-        return 0
+        return 0, ""
     if answer.status != _OK:
-        return None
-    return _number(answer.data) - bool(answer.data.get("spec", {}).get("holderIdentity"))
+        return None, ""
+    return _number(answer.data) - bool(answer.data.get("spec", {}).get("holderIdentity")), _words(answer.data)
 
 
 def holder() -> str:
@@ -99,7 +98,12 @@ def holder() -> str:
 
 @contextmanager
 def take_turn(
-    cluster: ProviderCluster, purpose: str, *, patience: float, progress: Callable[[str], None] | None = None
+    cluster: ProviderCluster,
+    purpose: str,
+    *,
+    patience: float,
+    progress: Callable[[str], None] | None = None,
+    api: KubeApi | None = None,
 ) -> Iterator[Turn]:
     """Wait for the turn, for ``patience`` seconds at most, keep it while the block runs, and give it back.
 
@@ -108,8 +112,8 @@ def take_turn(
     """
     with ExitStack() as stack:
         mine = stack.enter_context(_note())
-        api = KubeApi(cluster)
-        lease, turn = _acquire(_Lease(api, cluster, mine, f"{holder()} ({purpose})"), patience, progress or _silence)
+        lease = _Lease(api or KubeApi(cluster), cluster, mine, f"{holder()} ({purpose})")
+        turn = _acquire(lease, patience, progress or _silence)
         stopped = Event()
         renewing = Thread(target=_renew, args=(lease, turn, stopped), daemon=True)
         renewing.start()
@@ -128,6 +132,7 @@ class _Lease:
     def __init__(self, api: KubeApi, cluster: ProviderCluster, identity: str, words: str) -> None:
         self.cluster = cluster
         self.identity = identity
+        self.clock = api.clock
         self._api = api
         self._words = words
         self._path = path(cluster)
@@ -175,7 +180,7 @@ class _Lease:
 
     @property
     def words(self) -> str:
-        return str((self.data["metadata"].get("annotations") or {}).get(HOLDER) or self.held_by or "nobody")
+        return _words(self.data)
 
     def _spec(self, number: int, acquired: str, renewed: str) -> dict[str, Any]:
         return {
@@ -212,30 +217,31 @@ class _Lease:
         self.data = answer.data
 
 
-def _acquire(lease: _Lease, patience: float, progress: Callable[[str], None]) -> tuple[_Lease, Turn]:
-    deadline = time.monotonic() + patience
-    seen, since, told = "", time.monotonic(), ""
+def _acquire(lease: _Lease, patience: float, progress: Callable[[str], None]) -> Turn:
+    clock = lease.clock
+    deadline = clock.now() + patience
+    seen, since, told = "", clock.now(), ""
     while True:
         if not lease.read():
             if lease.create():
-                return lease, Turn(provider=lease.cluster.provider, number=1, previous="")
+                return Turn(provider=lease.cluster.provider, number=1, previous="")
             continue
         version, previous = lease.data["metadata"]["resourceVersion"], lease.words
         if version != seen:
-            seen, since = version, time.monotonic()
+            seen, since = version, clock.now()
         limit = int(lease.data["spec"].get("leaseDurationSeconds") or SECONDS)
-        if not lease.held_by or _has_ended(lease.held_by) or time.monotonic() - since >= limit:
+        if not lease.held_by or _has_ended(lease.held_by) or clock.now() - since >= limit:
             if lease.take():
-                return lease, Turn(provider=lease.cluster.provider, number=_number(lease.data), previous=previous)
+                return Turn(provider=lease.cluster.provider, number=_number(lease.data), previous=previous)
             continue
-        if time.monotonic() >= deadline:
+        if clock.now() >= deadline:
             raise ClusterError(
                 lease.cluster.provider, f"{previous} is at work on this cluster; rerun the command when that has ended"
             )
         if told != previous:
             told = previous
             progress(f"waiting for {previous} to end")
-        time.sleep(_POLL_SECONDS)
+        clock.sleep(_POLL_SECONDS)
 
 
 def _renew(lease: _Lease, turn: Turn, stopped: Event) -> None:
@@ -245,6 +251,11 @@ def _renew(lease: _Lease, turn: Turn, stopped: Event) -> None:
             if not lease.renew():
                 turn._lost.set()
                 return
+
+
+def _words(lease: dict[str, Any]) -> str:
+    named = (lease.get("metadata", {}).get("annotations") or {}).get(HOLDER)
+    return str(named or lease.get("spec", {}).get("holderIdentity") or "somebody")
 
 
 def _silence(line: str) -> None:

@@ -87,7 +87,7 @@ def _job(
 
 
 def restored(situation: Situation, jobs: Sequence[Job]) -> int:
-    """Return how many awards are as they should be on their clusters and not in Pulumi's state, which is written anew."""
+    """Return how many awards are right on their clusters and not in Pulumi's state, which is then written anew."""
     return sum(
         len(set(job.touch) - {change.award_id for change in situation.plan.on(job.cluster.provider)}) for job in jobs
     )

@@ -11,7 +11,7 @@ from typing import Any
 from gpuprov import guard, naming, outputs, state
 from gpuprov.capacity import Excess, excesses, lines, not_over
 from gpuprov.cluster import ProviderCluster, stack_names
-from gpuprov.errors import EngineError, GpuprovError, InputError, PlanRefused, Problem
+from gpuprov.errors import ClusterError, EngineError, GpuprovError, InputError, PlanRefused, Problem
 from gpuprov.guard import Confirmed
 from gpuprov.ledger import Event, History, LedgerMark, Unlisted, histories, late_extensions, lost, mark, unlisted
 from gpuprov.ledgerfile import LedgerLine, read_lines
@@ -193,8 +193,9 @@ def living(
         try:
             if read.result():
                 found.add(provider)
-        except GpuprovError as error:
-            failed[provider] = error
+        except ClusterError as error:
+            unknown = "whether the awards have something here too is not known"
+            failed[provider] = ClusterError(provider, f"{unknown}: {error.message}")
     return found, failed
 
 

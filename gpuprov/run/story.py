@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from gpuprov.errors import GpuprovError, Stale
 from gpuprov.guard import Confirmed
@@ -153,6 +153,10 @@ def _tell_differences(before: Intent, now: Intent, operator: Operator) -> bool:
     changed = [path for path, digest in before.situation.files.items() if files.get(path) != digest]
     if lines and changed:
         operator.tell(f"changed meanwhile: {', '.join(changed)}")
+    turns = {seen.provider: seen.turn for seen in before.situation.observed}
+    for seen in now.situation.observed if lines else ():
+        if seen.turn != turns.get(seen.provider):
+            operator.tell(f"{seen.provider}: {seen.actor} has acted meanwhile")
     for line in lines[:_MOST_LINES]:
         operator.tell(line)
     if len(lines) > _MOST_LINES:
@@ -171,11 +175,10 @@ def _what(changes: Collection[Change]) -> list[str]:
 
 
 def _same(before: Intent, now: Intent) -> bool:
-    """True where the same jobs would be done; how many turns there were does not count by itself."""
+    """True where the same would be done. How often others acted, and what they wrote to the ledger, shows in that."""
 
-    def bare(intent: Intent) -> list[Job]:
-        situation = replace(intent.situation, files={})
-        jobs = make_jobs(situation, timeout=1.0, only=intent.only)
-        return [job.model_copy(update={"turn": None, "over": {}}) for job in jobs]
+    def bare(intent: Intent) -> list[dict[str, Any]]:
+        jobs = make_jobs(intent.situation, timeout=1.0, only=intent.only)
+        return [job.model_dump(exclude={"turn", "files", "origin", "over"}) for job in jobs]
 
     return bare(before) == bare(now) and [e.award for e in before.events] == [e.award for e in now.events]

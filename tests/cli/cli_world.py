@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import yaml
 from golden_chart import chart
-from loopback import JsonHandler, serving
+from loopback import JsonHandler, refusal, serving
 from projects import REPOSITORY, Ran, copy_project, run_command, timed
 
 from gpuprov.toolchain.pins import EXEC_SCRIPT, PLUGIN, PULUMI
@@ -50,15 +50,29 @@ class Api:
             return 403, {"kind": "Status", "message": "no rights here"}
         if rest == "api/v1/namespaces/kube-system":
             return 200, {"kind": "Namespace", "metadata": {"name": "kube-system", "uid": f"uid-of-{provider}"}}
-        if rest == "apis/rbac.authorization.k8s.io/v1/clusterroles/gpuprov-tenant":
-            roles = [one for one in self._of(provider, "ClusterRole") if one["metadata"]["name"] == "gpuprov-tenant"]
-            return (200, roles[0]) if roles else (404, {"message": "not found"})
         if rest == "apis/resource.k8s.io":
             return 200, {"preferredVersion": {"version": "v1"}}
+        if rest not in KINDS:
+            return self._one(provider, rest)
         kind, version = KINDS[rest], rest.split("/", 1)[1].rpartition("/")[0]
         if (provider, kind) in self.refused:
             return 403, {"kind": "Status", "message": f"no right to list {kind}"}
         return 200, {"kind": f"{kind}List", "apiVersion": version, "items": self._of(provider, kind)}
+
+    def _one(self, provider: str, path: str) -> tuple[int, dict[str, Any]]:
+        """Return the role, a namespace or its quota; what else is asked for is not there, as the Lease at first."""
+        name = path.rpartition("/")[2]
+        if "/clusterroles/" in path:
+            roles = [role for role in self._of(provider, "ClusterRole") if role["metadata"]["name"] == name]
+            return (200, roles[0]) if roles else refusal(404, "NotFound", name)
+        _, _, inside = path.partition("api/v1/namespaces/")
+        namespace, _, rest = inside.partition("/")
+        kind = "ResourceQuota" if rest else "Namespace"
+        for one in self._of(provider, kind):
+            metadata = one["metadata"]
+            if namespace == (metadata.get("namespace") if rest else metadata["name"]):
+                return 200, one
+        return refusal(404, "NotFound", name)
 
     def _of(self, provider: str, kind: str) -> list[dict[str, Any]]:
         """Return the objects of a kind: those of the chart too, unless others are given."""
@@ -67,6 +81,7 @@ class Api:
 
 
 KINDS = {
+    "api/v1/pods": "Pod",
     "api/v1/namespaces": "Namespace",
     "api/v1/resourcequotas": "ResourceQuota",
     "api/v1/limitranges": "LimitRange",

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from cli_world import PROVIDERS, World
 from golden_chart import chart
-from loopback import JsonHandler
+from loopback import JsonHandler, refusal
 
 PRODUCTS = {"H100": "NVIDIA-H100-80GB-HBM3", "A100": "NVIDIA-A100-SXM4-80GB", "H200": "NVIDIA-H200"}
 SERVERS = {"elice-cloud": {"H100": 50, "A100": 10}, "kt-cloud": {"H200": 50}, "samsung-sds": {"H100": 25}}
@@ -33,7 +33,7 @@ class Server:
         if path == f"{RBAC}/clusterroles/gpuprov-tenant":
             return 200, chart("ClusterRole")["gpuprov-tenant"]
         if path == "apis/resource.k8s.io":
-            return 404, {"message": "not found"}
+            return refusal(404, "NotFound")
         items = {
             "api/v1/nodes": list(self.nodes(provider)),
             f"{ADMISSION}/validatingadmissionpolicies": list(chart("ValidatingAdmissionPolicy").values()),
