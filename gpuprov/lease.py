@@ -48,11 +48,16 @@ class NoLease(ClusterError):
 
 @dataclass(slots=True, kw_only=True)
 class Turn:
-    """A turn that lasts. ``number`` counts the turns on this cluster; ``previous`` is who had the one before."""
+    """A turn that lasts. ``number`` counts the turns on this cluster; ``previous`` is who had the one before.
+
+    ``idle`` is set by whoever did nothing in it. It does not count then: else two that find themselves overtaken would
+    overtake each other, again and again.
+    """
 
     provider: str
     number: int
     previous: str
+    idle: bool = False
     _lost: Event = field(default_factory=Event)
 
     def insist(self) -> None:
@@ -118,7 +123,7 @@ def take_turn(
             stopped.set()
             renewing.join()
             with suppress(ClusterError):  # it ends by itself then
-                lease.give_back()
+                lease.give_back(turn)
 
 
 class _Lease:
@@ -161,9 +166,13 @@ class _Lease:
         """Say that we are still here; False where it is not ours any more."""
         return self._write(self.data["spec"] | {"renewTime": _now()})
 
-    def give_back(self) -> None:
-        """Let the next one have it at once."""
-        self._write(self.data["spec"] | {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": _now()})
+    def give_back(self, turn: Turn) -> None:
+        """Let the next one have it at once; after an idle turn as if there had been none."""
+        spec = self.data["spec"] | {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": _now()}
+        if turn.idle:
+            spec |= {"leaseTransitions": turn.number - 1}
+            self._words = turn.previous or self._words
+        self._write(spec)
 
     @property
     def held_by(self) -> str:

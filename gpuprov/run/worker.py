@@ -33,6 +33,7 @@ def run(job: Job) -> Outcome:
     try:
         with take_turn(job.cluster, job.purpose, patience=job.timeout, progress=progress) as turn:
             if job.turn != turn.number - 1:
+                turn.idle = True
                 return Outcome(provider=job.cluster.provider, stale=_who(turn))
             return _carry_out(job, turn)
     except NoLease:
