@@ -33,7 +33,7 @@ from story import OURS, accepted, gpu_pod, make_environment
 from gpuprov.ledgerfile import read_ledger
 from gpuprov.naming import namespace
 from gpuprov.project import open_project
-from gpuprov.run.pipeline import load
+from gpuprov.run.loading import load
 from gpuprov.sandbox import H100, ClusterSpec, NodePool, Sandbox
 
 CAPACITY = 16
@@ -126,7 +126,9 @@ class Command:
         return self.words[0] == "pulumi"
 
     def run(self, at: datetime) -> Ran:
-        words = list(self.words) if self.by_hand else [sys.executable, "-m", "gpuprov", *timed(self.words, at.isoformat())]
+        words = (
+            list(self.words) if self.by_hand else [sys.executable, "-m", "gpuprov", *timed(self.words, at.isoformat())]
+        )
         return run_command(words, self.folder.root, {**self.folder.environment, "GPUPROV_AT": at.isoformat()})
 
 
@@ -268,7 +270,11 @@ class Arena:
         award = self.dice.choice(self._live(folders[0]))
         return (
             Command(folders[0], self._words(folders[0], award), self.dice.uniform(0, 2)),
-            Command(folders[1], self._words(folders[1], award if self.dice.random() < 0.4 else None), self.dice.uniform(0, 2)),
+            Command(
+                folders[1],
+                self._words(folders[1], award if self.dice.random() < 0.4 else None),
+                self.dice.uniform(0, 2),
+            ),
         )
 
     def _live(self, folder: Folder) -> list[str]:
@@ -306,7 +312,9 @@ class Arena:
         return held
 
     def _all_pods(self) -> list[Any]:
-        return [pod for pod in self.eyes.core.list_pod_for_all_namespaces().items if pod.metadata.name.startswith("train-")]
+        return [
+            pod for pod in self.eyes.core.list_pod_for_all_namespaces().items if pod.metadata.name.startswith("train-")
+        ]
 
     def _let_go(self) -> None:
         """Take the finalizers off that held pods, for half of the rounds before the last command and else after it."""
@@ -357,7 +365,10 @@ class Round:
 
     @property
     def line(self) -> str:
-        codes = [f"{one.words[1] if one.by_hand else one.words[0]} {ran.code}" for one, ran in zip(self.commands, self.ran, strict=True)]
+        codes = [
+            f"{one.words[1] if one.by_hand else one.words[0]} {ran.code}"
+            for one, ran in zip(self.commands, self.ran, strict=True)
+        ]
         hand = ["by hand " if one.by_hand else "" for one in self.commands]
         again = sum("deciding again" in ran.err for ran in self.ran)
         both = ", ".join(f"{how}{what}" for how, what in zip(hand, codes, strict=True))

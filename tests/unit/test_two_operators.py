@@ -3,21 +3,17 @@
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import event, example, given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
-from strategies import JANUARY, MARCH
+from strategies import MARCH
 from two_operators import CAPACITY, STACK, WHERE, Act, Command, Folder, Row, World
 
 from gpuprov.award import SEOUL
-from gpuprov.ledgerfile import read_ledger
-from gpuprov.naming import namespace
 from gpuprov.project import open_project
-from gpuprov.run import pipeline
-from gpuprov.run.apply import make_jobs
+from gpuprov.run import loading
 
 AWARDS = "ABCDE"
 FEBRUARY = "2026-02-28"
@@ -59,7 +55,7 @@ def world(projects, rows, *, shared=False):
 
 def is_so(made, folder, at):
     """Tell what is not as the folder's files want it, and whether anything is left to do."""
-    loaded = pipeline.load(made.folders[folder].project)
+    loaded = loading.load(made.folders[folder].project)
     desired = loaded.desired(at)
     should = {tenant.namespace: tenant.gpus for tenant in desired.tenants}
     has = {name: space.hard for name, space in made.cluster.spaces.items()}
@@ -88,7 +84,7 @@ def finish(made, folder, at):
 
 def too_much(made, folder, at):
     """Tell whether the list asks for more than there is, now or later, counting what pods hold."""
-    loaded = pipeline.load(made.folders[folder].project)
+    loaded = loading.load(made.folders[folder].project)
     if any(excess.end > at for excess in loaded.excesses):
         return True
     held = [max(one.gpus, made.cluster.by_pods(one.namespace)) for one in loaded.desired(at).tenants]
@@ -154,9 +150,13 @@ def stories(draw):
     first, second = draw(commands(start)), draw(commands(start))
     if draw(st.booleans()):
         second = replace(second, award_id=first.award_id, folder=first.folder)
-    steps = st.tuples(st.one_of(st.integers(0, 1), st.integers(0, 1), st.integers(0, 1), acts(later)), st.integers(1, 12))
+    steps = st.tuples(
+        st.one_of(st.integers(0, 1), st.integers(0, 1), st.integers(0, 1), acts(later)), st.integers(1, 12)
+    )
     schedule = draw(st.lists(steps, min_size=6, max_size=24))
-    return Story(start, before, (draw(later), draw(later)), (first, second), schedule, draw(st.booleans()), first.folder)
+    return Story(
+        start, before, (draw(later), draw(later)), (first, second), schedule, draw(st.booleans()), first.folder
+    )
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,9 @@ def test_two_that_overtake_each_other_come_to_an_end(projects):
     with world(projects, (Row("A", 1), Row("B", 1))) as made:
         made.folders[0].write((Row("A", 1, status="forfeited"), Row("B", 1)))
         first = [(0, "has the turn"), (1, "has written to the ledger"), (0, "has given the turn back")]
-        again = [(who, says) for who in (1, 0) for says in ("has the turn", "has given the turn back", "has read the Lease")]
+        again = [
+            (who, says) for who in (1, 0) for says in ("has the turn", "has given the turn back", "has read the Lease")
+        ]
         order = [*first, (1, "has the turn"), (0, "has read the Lease"), *again[1:], *again * 6]
         runs = made.play((Command("up", MARCH), Command("forfeit", MARCH, award_id="B")), order)
         made.insist([run.result for run in runs] == ["done", "done"], f"{[run.result for run in runs]}")

@@ -27,7 +27,7 @@ from gpuprov.naming import namespace
 from gpuprov.outputs import summary
 from gpuprov.plan import Op
 from gpuprov.project import Project
-from gpuprov.run import apply, byhand, pipeline, story, worker
+from gpuprov.run import apply, byhand, loading, pipeline, story, worker
 from gpuprov.run import stack as stack_process
 from gpuprov.run.child import Answer
 from gpuprov.run.job import Job, Outcome, StackDone
@@ -154,7 +154,7 @@ class Run:
             self.result = f"{type(error).__name__}: {error}"
         except Abandoned:
             self.result = "abandoned"
-        except BaseException as error:  # noqa: BLE001 (a thread's error would be lost)
+        except BaseException as error:
             self.result = f"a bug: {error!r}"
             self.world.cluster.broken.append(self.result)
             raise
@@ -195,7 +195,7 @@ class Run:
     def intent(self) -> story.Intent:
         """Decide as the command line does."""
         command, folder = self.command, self.world.folders[self.command.folder]
-        loaded = pipeline.load(folder.project)
+        loaded = loading.load(folder.project)
         if command.kind == "up":
             situation = pipeline.look(loaded, loaded.desired(command.at), [STACK])
             return story.Intent(situation=situation, known=len(loaded.events))
