@@ -53,7 +53,7 @@ class Situation:
 def look(loaded: Loaded, desired: Desired, providers: Collection[str]) -> Situation:
     """Observe the providers' clusters and stacks side by side, and plan. A provider that fails is set aside."""
     project = loaded.project
-    seen = _read(project, desired, [cluster for cluster in project.clusters if cluster.provider in providers])
+    seen = _read(project, [cluster for cluster in project.clusters if cluster.provider in providers])
     plan = make_plan(desired, tuple(seen.observed.values()), project.by_provider)
     plan = plan.where(
         lambda change: change.provider not in seen.unread or (change.op is Op.RECLAIM and change.expected)
@@ -83,7 +83,7 @@ class _Seen:
     unread: dict[str, EngineError] = field(default_factory=dict)
 
 
-def _read(project: Project, desired: Desired, clusters: Sequence[ProviderCluster]) -> _Seen:
+def _read(project: Project, clusters: Sequence[ProviderCluster]) -> _Seen:
     """Read clusters and stacks side by side. Where only the state cannot be read, a pinned UID tells the cluster."""
     seen = _Seen()
     with (
@@ -102,7 +102,7 @@ def _read(project: Project, desired: Desired, clusters: Sequence[ProviderCluster
                     if cluster.uid is None:
                         raise
                     seen.unread[name], outputs = error, StackOutputs()
-                seen.observed[name] = _with_unlabelled(found, cluster, outputs, desired)
+                seen.observed[name] = _with_unlabelled(found, cluster, outputs)
                 seen.outputs[name] = outputs
             except GpuprovError as error:
                 seen.failed[name] = error
@@ -181,14 +181,11 @@ def _outputs(
     return outputs.read(cluster, printed | {stack: one.result() for stack, one in also.items()})
 
 
-def _with_unlabelled(
-    there: ObservedCluster, cluster: ProviderCluster, said: StackOutputs, desired: Desired
-) -> ObservedCluster:
-    """Add tenants that a stack knows, that should go, and that the cluster does not list: they may have lost their
-    labels. One that should stay is planned as missing, and gets its labels back with the rest.
+def _with_unlabelled(there: ObservedCluster, cluster: ProviderCluster, said: StackOutputs) -> ObservedCluster:
+    """Add tenants that a stack knows and that the cluster does not list: they may have lost their labels, and hold
+    GPUs all the same. One that should stay gets its labels back with the rest.
     """
-    names = {naming.namespace(award_id) for award_id in said.tenants}
-    names -= {tenant.namespace for tenant in there.tenants} | {one.namespace for one in desired.on(there.provider)}
+    names = {naming.namespace(award_id) for award_id in said.tenants} - {tenant.namespace for tenant in there.tenants}
     return replace(there, tenants=(*there.tenants, *find(cluster, sorted(names)))) if names else there
 
 

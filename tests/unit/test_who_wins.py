@@ -13,7 +13,7 @@ from gpuprov.cli import events as event_commands
 from gpuprov.errors import InputError, PlanRefused
 from gpuprov.guard import Confirmed
 from gpuprov.plan import Op
-from gpuprov.run import byhand
+from gpuprov.run import byhand, pipeline
 from gpuprov.run.apply import make_jobs
 from gpuprov.run.pipeline import Situation, refusals
 from gpuprov.run.story import ended
@@ -129,6 +129,7 @@ def test_the_row_says_what_the_core_does(number: int, played: pytest.MonkeyPatch
     wrong = set()
     for key in mine:
         for one in situations(key):
+            played.setattr(pipeline, "find", one.find)
             does = (plan_and_up(one), expire(one), forfeit(one, played), by_hand(one, played))
             wrong |= {
                 f"{' | '.join(key)}: {command} does {done!r}, the table says {row.says[command]!r}"
@@ -150,12 +151,13 @@ def test_every_word_of_the_answers_is_explained_below_the_table() -> None:
 
 
 @pytest.mark.parametrize("in_list", AXES["list"])
-def test_a_forfeiture_to_come_is_recorded_only(in_list: str) -> None:
+def test_a_forfeiture_to_come_is_recorded_only(in_list: str, played: pytest.MonkeyPatch) -> None:
     """It neither gives nor takes before its time: at most the end that the cluster is promised is another."""
     for key in keys():
         if key[0] != in_list:
             continue
         for one in situations(key):
+            played.setattr(pipeline, "find", one.find)
             try:
                 decision = decided(one, LATER)
             except InputError:

@@ -17,12 +17,14 @@ from pathlib import Path
 from strategies import JULY, MARCH, accepted, award, cluster, extended, forfeited, live, reduced, seen, tenant
 
 from gpuprov.award import SEOUL, Award
+from gpuprov.cluster import ProviderCluster
 from gpuprov.ledger import Event, histories, unlisted
 from gpuprov.manifests import BINDING, QUOTA
 from gpuprov.observed import ObservedCluster, ObservedTenant
 from gpuprov.outputs import StackOutputs, summary
 from gpuprov.plan import make_plan
 from gpuprov.project import Project
+from gpuprov.run import pipeline
 from gpuprov.run.loading import Loaded
 from gpuprov.run.pipeline import Situation
 from gpuprov.tenant import Desired, Tenant
@@ -115,9 +117,17 @@ class Played:
         return bool(self.observed[0].tenants)
 
     def look(self, loaded: Loaded, desired: Desired, providers: Sequence[str]) -> Situation:
-        """Stand for `pipeline.look`: the same plan, of these clusters."""
-        observed = tuple(one for one in self.observed if one.provider in providers)
-        outputs = {one.provider: _outputs(one) for one in observed}
+        """Stand for `pipeline.look`: the same plan, of these clusters. A LIST shows what carries our labels."""
+        outputs = {one.provider: _outputs(one) for one in self.observed if one.provider in providers}
+        observed = tuple(
+            pipeline._with_unlabelled(
+                replace(one, tenants=tuple(filter(_labelled, one.tenants))),
+                loaded.project.by_provider[one.provider],
+                outputs[one.provider],
+            )
+            for one in self.observed
+            if one.provider in providers
+        )
         return Situation(
             project=loaded.project,
             files={},
@@ -129,9 +139,18 @@ class Played:
             plan=make_plan(desired, observed, loaded.project.by_provider),
         )
 
+    def find(self, cluster: ProviderCluster, names: Sequence[str]) -> list[ObservedTenant]:
+        """Stand for `observe.find`."""
+        (there,) = (one for one in self.observed if one.provider == cluster.provider)
+        return [tenant for tenant in there.tenants if tenant.namespace in names]
+
     def living(self, clusters: object, besides: Sequence[str], award_ids: object) -> tuple[set[str], dict[str, object]]:
         """Stand for `pipeline.living`."""
         return {one.provider for one in self.observed if one.tenants} - set(besides), {}
+
+
+def _labelled(there: ObservedTenant) -> bool:
+    return bool(there.objects["Namespace", there.namespace]["metadata"]["labels"])
 
 
 def _outputs(there: ObservedCluster) -> StackOutputs:
