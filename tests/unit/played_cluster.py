@@ -106,13 +106,13 @@ class PlayedCluster:
     # what reads
 
     def observe(self, cluster: ProviderCluster) -> ObservedCluster:
-        turn = self.lease - bool(self.holder)
+        turn, actor = self.lease - bool(self.holder), self.before
         self.me().pause("has read the Lease")
         names = list(self.spaces)
         self.me().pause("has listed the namespaces")
         found = tuple(self.spaces[name].seen(name) for name in names if name in self.spaces)
         self.me().pause("has observed the cluster")
-        return ObservedCluster(provider=cluster.provider, uid=UID, tenants=found, turn=turn)
+        return ObservedCluster(provider=cluster.provider, uid=UID, tenants=found, turn=turn, actor=actor)
 
     def read_back(self, cluster: ProviderCluster, namespaces: Any) -> dict[str, ObservedTenant]:
         self.me().pause("reads back")
@@ -132,7 +132,9 @@ class PlayedCluster:
     # the Lease
 
     @contextmanager
-    def take_turn(self, cluster: ProviderCluster, purpose: str, *, patience: float, progress: Any = None) -> Iterator[Turn]:
+    def take_turn(
+        self, cluster: ProviderCluster, purpose: str, *, patience: float, progress: Any = None
+    ) -> Iterator[Turn]:
         me = self.me()
         me.pause("asks for the turn")
         if self.holder and not patience:
@@ -193,7 +195,7 @@ class PlayedCluster:
             return [name for name in namespaces if name in self.spaces and self.spaces[name].terminating]
 
         self._wait(lambda: bool(going()), "waits for namespaces to be made again")
-        return {name: "a finalizer" for name in going()}
+        return dict.fromkeys(going(), "a finalizer")
 
     def _wait(self, going: Callable[[], bool], what: str) -> None:
         for _ in range(ROUNDS):

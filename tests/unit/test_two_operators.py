@@ -3,21 +3,17 @@
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import event, example, given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
-from strategies import JANUARY, MARCH
+from strategies import MARCH
 from two_operators import CAPACITY, STACK, WHERE, Act, Command, Folder, Row, World
 
 from gpuprov.award import SEOUL
-from gpuprov.ledgerfile import read_ledger
-from gpuprov.naming import namespace
 from gpuprov.project import open_project
 from gpuprov.run import pipeline
-from gpuprov.run.apply import make_jobs
 
 AWARDS = "ABCDE"
 FEBRUARY = "2026-02-28"
@@ -154,9 +150,13 @@ def stories(draw):
     first, second = draw(commands(start)), draw(commands(start))
     if draw(st.booleans()):
         second = replace(second, award_id=first.award_id, folder=first.folder)
-    steps = st.tuples(st.one_of(st.integers(0, 1), st.integers(0, 1), st.integers(0, 1), acts(later)), st.integers(1, 12))
+    steps = st.tuples(
+        st.one_of(st.integers(0, 1), st.integers(0, 1), st.integers(0, 1), acts(later)), st.integers(1, 12)
+    )
     schedule = draw(st.lists(steps, min_size=6, max_size=24))
-    return Story(start, before, (draw(later), draw(later)), (first, second), schedule, draw(st.booleans()), first.folder)
+    return Story(
+        start, before, (draw(later), draw(later)), (first, second), schedule, draw(st.booleans()), first.folder
+    )
 
 
 @dataclass(frozen=True)
@@ -194,8 +194,20 @@ def test_two_that_overtake_each_other_come_to_an_end(projects):
     with world(projects, (Row("A", 1), Row("B", 1))) as made:
         made.folders[0].write((Row("A", 1, status="forfeited"), Row("B", 1)))
         first = [(0, "has the turn"), (1, "has written to the ledger"), (0, "has given the turn back")]
-        again = [(who, says) for who in (1, 0) for says in ("has the turn", "has given the turn back", "has read the Lease")]
+        again = [
+            (who, says) for who in (1, 0) for says in ("has the turn", "has given the turn back", "has read the Lease")
+        ]
         order = [*first, (1, "has the turn"), (0, "has read the Lease"), *again[1:], *again * 6]
         runs = made.play((Command("up", MARCH), Command("forfeit", MARCH, award_id="B")), order)
         made.insist([run.result for run in runs] == ["done", "done"], f"{[run.result for run in runs]}")
         assert made.cluster.spaces == {}
+
+
+def test_what_a_command_did_before_it_was_refused_is_reported(projects):
+    """The list is changed while pods end, and asks for more than there is: what came back by then did come back."""
+    with world(projects, (Row("A", 4), Row("B", 1))) as made:
+        made.folders[0].write((Row("B", 1),))
+        change = Act("list", rows=(Row("B", 4), Row("C", 4), Row("D", 4)))
+        (run,) = made.play([Command("up", MARCH)], [(0, "has closed gpu-a"), (change, 1)])
+        made.insist(["A"] == [freed.award_id for one in run.outcomes for freed in one.freed], run.result)
+        made.insist("12 GPUs allocated of 8" in run.result, run.result)

@@ -154,7 +154,7 @@ class Run:
             self.result = f"{type(error).__name__}: {error}"
         except Abandoned:
             self.result = "abandoned"
-        except BaseException as error:  # noqa: BLE001 (a thread's error would be lost)
+        except BaseException as error:
             self.result = f"a bug: {error!r}"
             self.world.cluster.broken.append(self.result)
             raise
