@@ -85,9 +85,38 @@ def act(
 ) -> Report:
     """Carry out what ``decide`` decides; it is called again whenever the decision may not hold any more.
 
-    Raises PlanRefused, InputError and whatever ``decide`` raises; nothing more is changed then.
+    Raises PlanRefused, InputError, Stale and whatever ``decide`` raises, as long as nothing was changed. What ends the
+    command after that is the error of each cluster on which it left something undone: what was done is reported.
     """
-    rounds: list[Mapping[str, Outcome]] = []
+    rounds: list[tuple[Situation, Mapping[str, Outcome]]] = []
+    try:
+        _act(rounds, decide, operator, progress, confirmed, timeout, purpose)
+    except GpuprovError as error:
+        if not any(outcome.did_something for _, outcomes in rounds for outcome in outcomes.values()):
+            raise
+        done = [
+            one.model_copy(update={"error": f"not finished: {error}"}) if one.stale else one for one in _merged(rounds)
+        ]
+    else:
+        done = _merged(rounds)
+    situation, _ = rounds[-1]
+    return Report(outcomes=tuple(done), failed={**situation.failed, **situation.unread})
+
+
+def _merged(rounds: Sequence[tuple[Situation, Mapping[str, Outcome]]]) -> list[Outcome]:
+    return merged([outcomes for _, outcomes in rounds])
+
+
+def _act(  # noqa: PLR0917 (the parts of `act`)
+    rounds: list[tuple[Situation, Mapping[str, Outcome]]],
+    decide: Callable[[], Intent],
+    operator: Operator,
+    progress: Progress,
+    confirmed: Confirmed,
+    timeout: float,
+    purpose: str,
+) -> None:
+    """Decide and carry out until a round was not overtaken; each is added to ``rounds`` when it is done."""
     intent, changed = decide(), True
     for note in intent.notes:
         operator.tell(note)
@@ -109,11 +138,11 @@ def act(
             operator.tell(f"{stale}; deciding again")
             intent, changed = _again(decide, intent, operator)
             continue
-        rounds.append(carry_out(jobs, progress))
-        overtaken = [f"{name}: {outcome.stale}" for name, outcome in rounds[-1].items() if outcome.stale]
+        outcomes = carry_out(jobs, progress)
+        rounds.append((intent.situation, outcomes))
+        overtaken = [f"{name}: {outcome.stale}" for name, outcome in outcomes.items() if outcome.stale]
         if not overtaken:
-            failed = {**intent.situation.failed, **intent.situation.unread}
-            return Report(outcomes=tuple(merged(rounds)), failed=failed)
+            return
         for line in overtaken:
             operator.tell(f"{line} since this was decided; deciding again")
         intent, changed = _again(decide, intent, operator)

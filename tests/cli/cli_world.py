@@ -81,7 +81,6 @@ class Api:
 
 
 KINDS = {
-    "api/v1/pods": "Pod",
     "api/v1/namespaces": "Namespace",
     "api/v1/resourcequotas": "ResourceQuota",
     "api/v1/limitranges": "LimitRange",

@@ -13,6 +13,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -126,10 +127,12 @@ class Command:
         return self.words[0] == "pulumi"
 
     def run(self, at: datetime) -> Ran:
-        words = (
-            list(self.words) if self.by_hand else [sys.executable, "-m", "gpuprov", *timed(self.words, at.isoformat())]
+        ours = [sys.executable, "-m", "gpuprov", *timed(self.words, at.isoformat())]
+        return run_command(
+            self.words if self.by_hand else ours,
+            self.folder.root,
+            {**self.folder.environment, "GPUPROV_AT": at.isoformat()},
         )
-        return run_command(words, self.folder.root, {**self.folder.environment, "GPUPROV_AT": at.isoformat()})
 
 
 @dataclass(frozen=True)
@@ -219,13 +222,15 @@ class Arena:
         story.held, story.broken, story.last = held, watch.broken, last
         story.ledgers(self.folders, ledgers)
         story.check()
-        self._let_go()
+        if early := self.dice.random() < 0.5:
+            self._let_go()
         folder = self.dice.choice(self.folders)
         with Watch(self.eyes) as watch:
             story.then = Command(folder, ("up", "--yes", *EVERYTHING, "--timeout", TIMEOUT, "--json"), 0.0)
             story.then_ran = story.then.run(self.at)
         story.broken, story.end = watch.broken, self.eyes.look()
-        story.check_alone(self._in_step(folder))
+        story.check_alone(self._in_step(folder), stuck=bool(held) and not early)
+        self._let_go()
         return story.line
 
     def _in_step(self, folder: Folder) -> Ran | None:
@@ -268,20 +273,16 @@ class Arena:
     def _commands(self) -> tuple[Command, Command]:
         folders = [self.dice.choice(self.folders) for _ in range(2)]
         award = self.dice.choice(self._live(folders[0]))
+        other = award if self.dice.random() < 0.4 else self.dice.choice(self._live(folders[1]))
         return (
-            Command(folders[0], self._words(folders[0], award), self.dice.uniform(0, 2)),
-            Command(
-                folders[1],
-                self._words(folders[1], award if self.dice.random() < 0.4 else None),
-                self.dice.uniform(0, 2),
-            ),
+            Command(folders[0], self._words(award), self.dice.uniform(0, 2)),
+            Command(folders[1], self._words(other), self.dice.uniform(0, 2)),
         )
 
     def _live(self, folder: Folder) -> list[str]:
         return [row.award_id for row in folder.rows if row.status == "selected"] or ["HPC-0"]
 
-    def _words(self, folder: Folder, award: str | None) -> tuple[str, ...]:
-        award = award or self.dice.choice(self._live(folder))
+    def _words(self, award: str) -> tuple[str, ...]:
         common = ("--yes", "--json", "--timeout", TIMEOUT)
         kind = self.dice.choice(("up", "up", "up", "forfeit", "reduce", "expire", "hand"))
         if kind == "hand":
@@ -312,12 +313,11 @@ class Arena:
         return held
 
     def _all_pods(self) -> list[Any]:
-        return [
-            pod for pod in self.eyes.core.list_pod_for_all_namespaces().items if pod.metadata.name.startswith("train-")
-        ]
+        pods = self.eyes.core.list_pod_for_all_namespaces().items
+        return [pod for pod in pods if pod.metadata.name.startswith("train-")]
 
     def _let_go(self) -> None:
-        """Take the finalizers off that held pods, for half of the rounds before the last command and else after it."""
+        """Take the finalizers off that held pods."""
         for pod in self._all_pods():
             if pod.metadata.finalizers:
                 self.eyes.core.patch_namespaced_pod(
@@ -365,14 +365,10 @@ class Round:
 
     @property
     def line(self) -> str:
-        codes = [
-            f"{one.words[1] if one.by_hand else one.words[0]} {ran.code}"
-            for one, ran in zip(self.commands, self.ran, strict=True)
-        ]
-        hand = ["by hand " if one.by_hand else "" for one in self.commands]
+        names = ["by hand" if one.by_hand else one.words[0] for one in self.commands]
+        both = ", ".join(f"{name} {ran.code}" for name, ran in zip(names, self.ran, strict=True))
         again = sum("deciding again" in ran.err for ran in self.ran)
-        both = ", ".join(f"{how}{what}" for how, what in zip(hand, codes, strict=True))
-        reasons = "".join(f"\n    {ran.err.strip().splitlines()[-1][:160]}" for ran in self.ran if ran.code and ran.err)
+        reasons = "".join(f"\n    {_reason(ran)}" for ran in self.ran if ran.code)
         last = self.then_ran.code if self.then_ran else "-"
         return f"round {self.number}: {both}; {again} decided again; then up {last}{reasons}"
 
@@ -414,16 +410,18 @@ class Round:
             if should != has:
                 self.faults.append(f"{command}: reported {award} as applied with {should} GPUs, and it has {has}")
 
-    def check_alone(self, plan: Ran | None) -> None:
+    def check_alone(self, plan: Ran | None, *, stuck: bool) -> None:
         """Whoever then works alone gets all that is desired, or is told why not."""
-        assert self.then is not None and self.then_ran is not None and self.end is not None
+        assert self.then is not None
+        assert self.then_ran is not None
+        assert self.end is not None
         self.faults += self.broken
         ran, should = self.then_ran, {}
         if ran.code == 4:
             if "GPUs allocated of" not in ran.err and "more than the capacity" not in ran.err:
                 self.faults.append("refused for another reason than the capacity")
         elif ran.code != 0:
-            if "not granted until" not in ran.err:
+            if not stuck or ("not granted until" not in ran.err and "is not reclaimed" not in ran.err):
                 self.faults.append(f"code {ran.code} and no word of GPUs that are held")
         else:
             should = {namespace(award): gpus for award, gpus in self.then.folder.desired(self.at).items()}
@@ -449,6 +447,12 @@ class Round:
         return "\n".join(lines)
 
 
+def _reason(ran: Ran) -> str:
+    """Return one line of what a command said went wrong."""
+    lines = [line.strip() for line in (ran.err + ran.out).splitlines()]
+    return next((line for line in lines if re.match(r"- |error: |.*(failed|locked)", line)), lines[-1])[:160]
+
+
 def _outcome(ran: Ran) -> Mapping[str, Any]:
     """Return what a command said of the cluster; nothing where it was refused or typed by hand."""
     try:
@@ -468,11 +472,12 @@ def arena(folder: Path, seed: int) -> Iterator[Arena]:
         sandbox.up()
         environment = make_environment(sandbox) | {"XDG_STATE_HOME": str(folder / "state-home")}
         folders = (_folder(folder / "office", environment), _folder(folder / "night-shift", environment))
-        made = Arena(Eyes(sandbox.kubeconfig), folders, random.Random(seed))
+        dice = random.Random(seed)  # noqa: S311 (to be thrown again, the same way)
+        made = Arena(Eyes(sandbox.kubeconfig), folders, dice)
         made._change_list(folders[0])
         made._same_lists()
-        for command in (("setup", "--yes"), ("up", "--yes")):
-            ran = Command(folders[0], command, 0.0).run(made.at)
+        for place, *words in ((0, "setup", "--yes"), (0, "up", "--yes"), (1, "up", "--yes")):
+            ran = Command(folders[place], tuple(words), 0.0).run(made.at)
             assert ran.code == 0, ran
         yield made
     finally:
@@ -498,6 +503,7 @@ def main() -> None:
     options.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     options.add_argument("--folder", type=Path, help="where to work; a folder that is deleted at the end if not given")
     given = options.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the cluster is stopped
     print(f"seed {given.seed}, {os.getpid()}", flush=True)
     failed = 0
     folder = given.folder or Path(tempfile.mkdtemp(prefix="two-operators-"))

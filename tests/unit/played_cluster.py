@@ -106,13 +106,13 @@ class PlayedCluster:
     # what reads
 
     def observe(self, cluster: ProviderCluster) -> ObservedCluster:
-        turn = self.lease - bool(self.holder)
+        turn, actor = self.lease - bool(self.holder), self.before
         self.me().pause("has read the Lease")
         names = list(self.spaces)
         self.me().pause("has listed the namespaces")
         found = tuple(self.spaces[name].seen(name) for name in names if name in self.spaces)
         self.me().pause("has observed the cluster")
-        return ObservedCluster(provider=cluster.provider, uid=UID, tenants=found, turn=turn)
+        return ObservedCluster(provider=cluster.provider, uid=UID, tenants=found, turn=turn, actor=actor)
 
     def read_back(self, cluster: ProviderCluster, namespaces: Any) -> dict[str, ObservedTenant]:
         self.me().pause("reads back")

@@ -201,3 +201,13 @@ def test_two_that_overtake_each_other_come_to_an_end(projects):
         runs = made.play((Command("up", MARCH), Command("forfeit", MARCH, award_id="B")), order)
         made.insist([run.result for run in runs] == ["done", "done"], f"{[run.result for run in runs]}")
         assert made.cluster.spaces == {}
+
+
+def test_what_a_command_did_before_it_was_refused_is_reported(projects):
+    """The list is changed while pods end, and asks for more than there is: what came back by then did come back."""
+    with world(projects, (Row("A", 4), Row("B", 1))) as made:
+        made.folders[0].write((Row("B", 1),))
+        change = Act("list", rows=(Row("B", 4), Row("C", 4), Row("D", 4)))
+        (run,) = made.play([Command("up", MARCH)], [(0, "has closed gpu-a"), (change, 1)])
+        made.insist([freed.award_id for one in run.outcomes for freed in one.freed] == ["A"], run.result)
+        made.insist("12 GPUs allocated of 8" in run.result, run.result)
