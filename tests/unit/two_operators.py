@@ -404,7 +404,7 @@ class World:
         monkeypatch.setattr(stack_process, "run", self.up)
         monkeypatch.setattr(story, "append_events", self.append_events)
         for name in ("load_awards", "read_lines"):
-            monkeypatch.setattr(pipeline, name, self._paused(getattr(pipeline, name), f"reads ({name})"))
+            monkeypatch.setattr(loading, name, self._paused(getattr(loading, name), f"reads ({name})"))
         projects = {folder.root: folder.project for folder in self.folders}
         monkeypatch.setattr(byhand, "open_project", projects.__getitem__)
         monkeypatch.setattr(byhand, "declare", self.declare)
