@@ -21,7 +21,7 @@ from bench.tools import TOOLS, Tool
 from bench.world import CHANGED, FORFEITED, TooLong, World, WrongState, namespace, world
 from gpuprov.errors import GpuprovError
 
-MOST = {"gpuprov": 10_000, "kubectl": 10_000, "helm": 300, "terraform": 1000, "plain": 300}
+MOST = {"gpuprov": 10_000, "before": 10_000, "kubectl": 10_000, "helm": 300, "terraform": 1000, "plain": 300}
 """To how many awards a tool is run unless asked: plain Pulumi is quadratic, Helm takes most of a second for each."""
 
 QUICK_SECONDS = 60.0
@@ -73,7 +73,7 @@ def one_pass(make: type[Tool], where: World, wanted: Sequence[str], limit: float
 
 @click.command()
 @click.option("--sizes", default="100,300,1000,3000", show_default=True, help="How many awards.")
-@click.option("--tools", default=",".join(TOOLS), show_default=True)
+@click.option("--tools", default=",".join(name for name in TOOLS if name != "before"), show_default=True)
 @click.option("--cases", default="provision,nothing,change,forfeit,teardown", show_default=True)
 @click.option("--repeat", default=3, show_default=True, help="Passes of what takes less than a minute.")
 @click.option("--shards", default=0, help="Stacks that gpuprov shares the awards between; one for each 150 if 0.")

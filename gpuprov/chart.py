@@ -6,6 +6,9 @@ anything, and the identity that provisions awards day by day must not.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +28,13 @@ async def declare_chart(cluster: ProviderCluster, chart: Path, cluster_uid: str)
     from pulumi_kubernetes.core.v1 import Namespace
     from pulumi_kubernetes.helm.v4 import Chart
 
-    provider = kubernetes.Provider(
-        cluster.provider,
-        context=cluster.setup_context,
-        cluster_identifier=cluster.provider,
-        enable_server_side_apply=True,
-    )
+    with _plugin_reads_kubeconfig():
+        provider = kubernetes.Provider(
+            cluster.provider,
+            context=cluster.setup_context,
+            cluster_identifier=cluster.provider,
+            enable_server_side_apply=True,
+        )
     home = Namespace(
         NAMESPACE, metadata={"name": NAMESPACE, "annotations": ADOPT}, opts=pulumi.ResourceOptions(provider=provider)
     )
@@ -43,6 +47,18 @@ async def declare_chart(cluster: ProviderCluster, chart: Path, cluster_uid: str)
         opts=pulumi.ResourceOptions(provider=provider, depends_on=[home], transforms=[_adopting]),
     )
     pulumi.export(outputs.UID, cluster_uid)
+
+
+@contextmanager
+def _plugin_reads_kubeconfig() -> Iterator[None]:
+    """Keep KUBECONFIG from the SDK, which takes it for one file: the plugin reads it itself, as a list of files too."""
+    name = "KUBECONFIG"
+    value = os.environ.pop(name, None)
+    try:
+        yield
+    finally:
+        if value is not None:
+            os.environ[name] = value
 
 
 ADOPT = {"pulumi.com/patchForce": "true", "pulumi.com/patchFieldManager": "gpuprov-setup"}

@@ -10,21 +10,14 @@ user on this machine and has ended: the kernel drops the lock that it held on a 
 
 from __future__ import annotations
 
-import getpass
-import secrets
-import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
-from filelock import FileLock, Timeout
-from platformdirs import user_state_path
-
+from gpuprov import holders
 from gpuprov.answer import Answer
 from gpuprov.cluster import ProviderCluster
 from gpuprov.errors import ClusterError, ClusterUnreachable
@@ -49,11 +42,16 @@ class NoLease(ClusterError):
 
 @dataclass(slots=True, kw_only=True)
 class Turn:
-    """A turn that lasts. ``number`` counts the turns on this cluster; ``previous`` is who had the one before."""
+    """A turn that lasts. ``number`` counts the turns on this cluster; ``previous`` is who had the one before.
+
+    ``idle`` is set by whoever did nothing in it. It does not count then: else two that find themselves overtaken would
+    overtake each other, again and again.
+    """
 
     provider: str
     number: int
     previous: str
+    idle: bool = False
     _lost: Event = field(default_factory=Event)
 
     def insist(self) -> None:
@@ -70,31 +68,27 @@ def path(cluster: ProviderCluster) -> str:
     return f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
 
 
-def turns(cluster: ProviderCluster, api: KubeApi) -> int | None:
-    """Return how many turns have ended on the cluster; None where that cannot be read.
+def turns(cluster: ProviderCluster, api: KubeApi) -> tuple[int | None, str]:
+    """Return how many turns have ended on the cluster, None where that cannot be read, and who had the last in words.
 
     To be read before anything else that a decision rests on. Raises ClusterUnreachable where there is no answer.
     """
     answer = api.ask("GET", f"{path(cluster)}/{NAME}")
     if answer.status == _NOT_FOUND:
-        return 0
+        return 0, ""
     if answer.status != _OK:
-        return None
-    return _number(answer.data) - bool(answer.data.get("spec", {}).get("holderIdentity"))
-
-
-def holder() -> str:
-    """Return who we are, in words: user and machine."""
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError):  # a container without a name for its user
-        user = "unknown"
-    return f"{user}@{socket.gethostname()}"
+        return None, ""
+    return _number(answer.data) - bool(answer.data.get("spec", {}).get("holderIdentity")), _words(answer.data)
 
 
 @contextmanager
 def take_turn(
-    cluster: ProviderCluster, purpose: str, *, patience: float, progress: Callable[[str], None] | None = None
+    cluster: ProviderCluster,
+    purpose: str,
+    *,
+    patience: float,
+    progress: Callable[[str], None] | None = None,
+    api: KubeApi | None = None,
 ) -> Iterator[Turn]:
     """Wait for the turn, for ``patience`` seconds at most, keep it while the block runs, and give it back.
 
@@ -102,9 +96,9 @@ def take_turn(
     patience ends.
     """
     with ExitStack() as stack:
-        mine = stack.enter_context(_note())
-        api = KubeApi(cluster)
-        lease, turn = _acquire(_Lease(api, cluster, mine, f"{holder()} ({purpose})"), patience, progress or _silence)
+        mine = stack.enter_context(holders.present())
+        lease = _Lease(api or KubeApi(cluster), cluster, mine, f"{holders.words()} ({purpose})")
+        turn = _acquire(lease, patience, progress or _silence)
         stopped = Event()
         renewing = Thread(target=_renew, args=(lease, turn, stopped), daemon=True)
         renewing.start()
@@ -114,7 +108,7 @@ def take_turn(
             stopped.set()
             renewing.join()
             with suppress(ClusterError):  # it ends by itself then
-                lease.give_back()
+                lease.give_back(turn)
 
 
 class _Lease:
@@ -123,6 +117,7 @@ class _Lease:
     def __init__(self, api: KubeApi, cluster: ProviderCluster, identity: str, words: str) -> None:
         self.cluster = cluster
         self.identity = identity
+        self.clock = api.clock
         self._api = api
         self._words = words
         self._path = path(cluster)
@@ -156,9 +151,13 @@ class _Lease:
         """Say that we are still here; False where it is not ours any more."""
         return self._write(self.data["spec"] | {"renewTime": _now()})
 
-    def give_back(self) -> None:
-        """Let the next one have it at once."""
-        self._write(self.data["spec"] | {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": _now()})
+    def give_back(self, turn: Turn) -> None:
+        """Let the next one have it at once; after an idle turn as if there had been none."""
+        spec = self.data["spec"] | {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": _now()}
+        if turn.idle:
+            spec |= {"leaseTransitions": turn.number - 1}
+            self._words = turn.previous or self._words
+        self._write(spec)
 
     @property
     def held_by(self) -> str:
@@ -166,7 +165,7 @@ class _Lease:
 
     @property
     def words(self) -> str:
-        return str((self.data["metadata"].get("annotations") or {}).get(HOLDER) or self.held_by or "nobody")
+        return _words(self.data)
 
     def _spec(self, number: int, acquired: str, renewed: str) -> dict[str, Any]:
         return {
@@ -203,30 +202,31 @@ class _Lease:
         self.data = answer.data
 
 
-def _acquire(lease: _Lease, patience: float, progress: Callable[[str], None]) -> tuple[_Lease, Turn]:
-    deadline = time.monotonic() + patience
-    seen, since, told = "", time.monotonic(), ""
+def _acquire(lease: _Lease, patience: float, progress: Callable[[str], None]) -> Turn:
+    clock = lease.clock
+    deadline = clock.now() + patience
+    seen, since, told = "", clock.now(), ""
     while True:
         if not lease.read():
             if lease.create():
-                return lease, Turn(provider=lease.cluster.provider, number=1, previous="")
+                return Turn(provider=lease.cluster.provider, number=1, previous="")
             continue
         version, previous = lease.data["metadata"]["resourceVersion"], lease.words
         if version != seen:
-            seen, since = version, time.monotonic()
+            seen, since = version, clock.now()
         limit = int(lease.data["spec"].get("leaseDurationSeconds") or SECONDS)
-        if not lease.held_by or _has_ended(lease.held_by) or time.monotonic() - since >= limit:
+        if not lease.held_by or holders.has_ended(lease.held_by) or clock.now() - since >= limit:
             if lease.take():
-                return lease, Turn(provider=lease.cluster.provider, number=_number(lease.data), previous=previous)
+                return Turn(provider=lease.cluster.provider, number=_number(lease.data), previous=previous)
             continue
-        if time.monotonic() >= deadline:
+        if clock.now() >= deadline:
             raise ClusterError(
                 lease.cluster.provider, f"{previous} is at work on this cluster; rerun the command when that has ended"
             )
         if told != previous:
             told = previous
             progress(f"waiting for {previous} to end")
-        time.sleep(_POLL_SECONDS)
+        clock.sleep(_POLL_SECONDS)
 
 
 def _renew(lease: _Lease, turn: Turn, stopped: Event) -> None:
@@ -236,6 +236,11 @@ def _renew(lease: _Lease, turn: Turn, stopped: Event) -> None:
             if not lease.renew():
                 turn._lost.set()
                 return
+
+
+def _words(lease: dict[str, Any]) -> str:
+    named = (lease.get("metadata", {}).get("annotations") or {}).get(HOLDER)
+    return str(named or lease.get("spec", {}).get("holderIdentity") or "somebody")
 
 
 def _silence(line: str) -> None:
@@ -248,36 +253,3 @@ def _number(lease: dict[str, Any]) -> int:
 
 def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def _folder() -> Path:
-    return user_state_path("gpuprov") / "turns"
-
-
-@contextmanager
-def _note() -> Iterator[str]:
-    """Keep a file locked whose name is part of our identity, and remove it at the end.
-
-    Found unlocked, it tells that we were killed.
-    """
-    token = secrets.token_hex(8)
-    _folder().mkdir(parents=True, exist_ok=True)
-    lock = FileLock(_folder() / token)
-    with lock:
-        try:
-            yield f"{holder()}/{token}"
-        finally:
-            Path(lock.lock_file).unlink(missing_ok=True)
-
-
-def _has_ended(identity: str) -> bool:
-    """Tell whether the holder was one of this user's processes on this machine and ended without a word."""
-    note = _folder() / identity.rpartition("/")[2]
-    if not note.is_file():
-        return False
-    try:
-        with FileLock(note).acquire(timeout=0):
-            note.unlink(missing_ok=True)
-            return True
-    except Timeout:
-        return False

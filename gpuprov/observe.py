@@ -34,7 +34,7 @@ def observe(cluster: ProviderCluster) -> ObservedCluster:
     brings and the identity may not see is no error: it is part of what the cluster lacks.
     """
     api = KubeApi(cluster)
-    turn = turns(cluster, api)  # first: whoever acts while we read must not go unnoticed
+    turn, actor = turns(cluster, api)  # first: whoever acts while we read must not go unnoticed
     ours = selector(cluster.provider)
     objects: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
     for namespace in api.list("/api/v1/namespaces", labelSelector=ours):
@@ -51,6 +51,7 @@ def observe(cluster: ProviderCluster) -> ObservedCluster:
         uid=cluster_uid(cluster, api),
         tenants=tuple(ObservedTenant(namespace=name, objects=found) for name, found in objects.items()),
         turn=turn,
+        actor=actor,
         missing=lacking(*read_policies(api), read_tenant_role(api), classes),
         unfit=served(cluster, classes),
     )

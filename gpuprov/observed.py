@@ -133,7 +133,7 @@ class ObservedCluster:
     ``uid`` is that of its kube-system namespace. ``missing`` is what the cluster lacks of what charts/gpu-cluster
     brings, a phrase of the preflight's for each; without it tenants could take more than they were given. ``unfit`` is
     why awardees could not use what they are given, chart or not, likewise. ``turn`` counts the runs that had ended on
-    it before it was read (`gpuprov.lease`); None where that is not known.
+    it before it was read (`gpuprov.lease`); None where that is not known; ``actor`` is who had the last of them.
     """
 
     provider: str
@@ -142,6 +142,7 @@ class ObservedCluster:
     missing: tuple[str, ...] = ()
     unfit: tuple[str, ...] = ()
     turn: int | None = None
+    actor: str = ""
 
 
 def _gpus(quantities: Mapping[str, Any] | None, resource: str) -> int:

@@ -15,7 +15,7 @@ def departed(known: Collection[str], project_providers: Collection[str], retired
     return [
         f"{name}: this project was applied to it, and its stack file Pulumi.{name}.yaml is gone; its tenants may live "
         f"on: restore the file (git checkout), tear its awards down with `gpuprov up --provider {name} "
-        f"--allow-teardown N`, remove the stack with `pulumi destroy --stack {name}` and `pulumi stack rm {name}`, "
+        f"--allow-teardown N`, remove the stack with `pulumi stack rm {name}`, "
         "then list it under `retired` in Pulumi.yaml (docs/configuration.md, Taking a supplier out)"
         for name in lost
     ]

@@ -12,6 +12,12 @@ _SHUTDOWN_SECONDS = 0.01
 """How often the server looks whether it is to end: each test waits for that."""
 
 
+def refusal(code: int, reason: str, name: str = "") -> tuple[int, dict[str, Any]]:
+    """Return the answer of an API server that refuses: only its own word counts for an absence."""
+    details = {"name": name} if name else {}
+    return code, {"kind": "Status", "code": code, "reason": reason, "message": f"{reason} {name}", "details": details}
+
+
 class JsonHandler(BaseHTTPRequestHandler):
     """Answers in JSON, and writes no log."""
 

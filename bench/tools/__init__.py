@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from bench.measure import Cost
-from bench.tools.gpuprov import Gpuprov
+from bench.tools.gpuprov import Before, Gpuprov
 from bench.tools.helm import Helm
 from bench.tools.kubectl import Kubectl
 from bench.tools.plain import Plain
@@ -41,6 +41,7 @@ class Tool(Protocol):
 
 TOOLS: dict[str, type[Tool]] = {
     "gpuprov": Gpuprov,
+    "before": Before,
     "kubectl": Kubectl,
     "helm": Helm,
     "terraform": Terraform,

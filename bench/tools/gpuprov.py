@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from threading import Timer
@@ -39,7 +40,7 @@ class Gpuprov:
         award = f"HPC-2026-9-{FORFEITED:05d}"
         command = [sys.executable, "-m", "gpuprov", "forfeit", award, "--reason", "bench", "--yes", "--timeout", "600"]
         command += ["--at", AT]  # an event never takes its instant from GPUPROV_AT
-        process = self._world.start(*command, cwd=None, environment={"GPUPROV_AT": AT})
+        process = self._world.start(*command, cwd=None, environment={"GPUPROV_AT": AT, **self.environment()})
         limit = Timer(max(1.0, self._world.deadline - begun), end, [process])
         limit.start()
         said = []
@@ -64,4 +65,18 @@ class Gpuprov:
         self._gpuprov("expire", "--yes", "--timeout", "3600", at=AFTER)
 
     def _gpuprov(self, *command: str, at: str = AT) -> None:
-        self._world.run(sys.executable, "-m", "gpuprov", *command, at=at)
+        self._world.run(sys.executable, "-m", "gpuprov", *command, at=at, cwd=None, **self.environment())
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that the commands need besides."""
+        return {}
+
+
+class Before(Gpuprov):
+    """Another version of gpuprov: the checkout that GPUPROV_BEFORE names, with the present environment."""
+
+    name = "before"
+
+    def environment(self) -> dict[str, str]:
+        """Return the path that leads Python to the other checkout."""
+        return {"PYTHONPATH": os.environ["GPUPROV_BEFORE"]}

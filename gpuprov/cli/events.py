@@ -16,7 +16,8 @@ from gpuprov.guard import Confirmed
 from gpuprov.ledger import histories, unlisted
 from gpuprov.ledgerfile import append_events
 from gpuprov.project import Project
-from gpuprov.run.pipeline import Loaded, living, load, loader, look
+from gpuprov.run.loading import Loaded, load, loader
+from gpuprov.run.pipeline import living, look
 from gpuprov.run.story import Intent
 from gpuprov.tenant import desired_state
 
@@ -90,12 +91,13 @@ def record_and_apply(
     The decision counts even where a cluster cannot be reached: the event is written all the same. Raises PlanRefused,
     InputError and Stale.
     """
-    use_toolchain()
     fresh = loader(project)
 
     def intent() -> Intent:
         loaded = fresh()
-        return _intent(loaded, decide(loaded), at)
+        decided = decide(loaded)
+        use_toolchain()
+        return _intent(loaded, decided, at)
 
     act(intent, confirmed=Confirmed(), purpose=purpose, yes=yes, as_json=as_json, timeout=timeout)
 

@@ -112,6 +112,11 @@ class Outcome(Message):
     stale: str | None = None
     error: str | None = None
 
+    @property
+    def did_something(self) -> bool:
+        """True where the cluster, or the state of its stacks, may not be any more as it was."""
+        return bool(self.lowered or self.applied or self.operations or self.freed or self.stuck or self.error)
+
     def then(self, later: Outcome) -> Outcome:
         """Return what both rounds did together; what went wrong in the first and not in the second is over."""
         operations = {

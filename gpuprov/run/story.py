@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from gpuprov.errors import GpuprovError, Stale
 from gpuprov.guard import Confirmed
@@ -18,7 +18,8 @@ from gpuprov.plan import Change, Op
 from gpuprov.run.apply import carry_out, make_jobs, merged
 from gpuprov.run.files import digests
 from gpuprov.run.job import Job, Outcome
-from gpuprov.run.pipeline import Loaded, Progress, Situation, check
+from gpuprov.run.loading import Loaded
+from gpuprov.run.pipeline import Progress, Situation, check
 
 MOST_ROUNDS = 6
 """How often a command decides anew before it gives up on a project where others are at work all the time."""
@@ -84,9 +85,38 @@ def act(
 ) -> Report:
     """Carry out what ``decide`` decides; it is called again whenever the decision may not hold any more.
 
-    Raises PlanRefused, InputError and whatever ``decide`` raises; nothing more is changed then.
+    Raises PlanRefused, InputError, Stale and whatever ``decide`` raises, as long as nothing was changed. What ends the
+    command after that is the error of each cluster on which it left something undone: what was done is reported.
     """
-    rounds: list[Mapping[str, Outcome]] = []
+    rounds: list[tuple[Situation, Mapping[str, Outcome]]] = []
+    try:
+        _act(rounds, decide, operator, progress, confirmed, timeout, purpose)
+    except GpuprovError as error:
+        if not any(outcome.did_something for _, outcomes in rounds for outcome in outcomes.values()):
+            raise
+        done = [
+            one.model_copy(update={"error": f"not finished: {error}"}) if one.stale else one for one in _merged(rounds)
+        ]
+    else:
+        done = _merged(rounds)
+    situation, _ = rounds[-1]
+    return Report(outcomes=tuple(done), failed={**situation.failed, **situation.unread})
+
+
+def _merged(rounds: Sequence[tuple[Situation, Mapping[str, Outcome]]]) -> list[Outcome]:
+    return merged([outcomes for _, outcomes in rounds])
+
+
+def _act(  # noqa: PLR0917 (the parts of `act`)
+    rounds: list[tuple[Situation, Mapping[str, Outcome]]],
+    decide: Callable[[], Intent],
+    operator: Operator,
+    progress: Progress,
+    confirmed: Confirmed,
+    timeout: float,
+    purpose: str,
+) -> None:
+    """Decide and carry out until a round was not overtaken; each is added to ``rounds`` when it is done."""
     intent, changed = decide(), True
     for note in intent.notes:
         operator.tell(note)
@@ -108,11 +138,11 @@ def act(
             operator.tell(f"{stale}; deciding again")
             intent, changed = _again(decide, intent, operator)
             continue
-        rounds.append(carry_out(jobs, progress))
-        overtaken = [f"{name}: {outcome.stale}" for name, outcome in rounds[-1].items() if outcome.stale]
+        outcomes = carry_out(jobs, progress)
+        rounds.append((intent.situation, outcomes))
+        overtaken = [f"{name}: {outcome.stale}" for name, outcome in outcomes.items() if outcome.stale]
         if not overtaken:
-            failed = {**intent.situation.failed, **intent.situation.unread}
-            return Report(outcomes=tuple(merged(rounds)), failed=failed)
+            return
         for line in overtaken:
             operator.tell(f"{line} since this was decided; deciding again")
         intent, changed = _again(decide, intent, operator)
@@ -153,6 +183,10 @@ def _tell_differences(before: Intent, now: Intent, operator: Operator) -> bool:
     changed = [path for path, digest in before.situation.files.items() if files.get(path) != digest]
     if lines and changed:
         operator.tell(f"changed meanwhile: {', '.join(changed)}")
+    turns = {seen.provider: seen.turn for seen in before.situation.observed}
+    for seen in now.situation.observed if lines else ():
+        if seen.turn != turns.get(seen.provider):
+            operator.tell(f"{seen.provider}: {seen.actor} has acted meanwhile")
     for line in lines[:_MOST_LINES]:
         operator.tell(line)
     if len(lines) > _MOST_LINES:
@@ -171,11 +205,10 @@ def _what(changes: Collection[Change]) -> list[str]:
 
 
 def _same(before: Intent, now: Intent) -> bool:
-    """True where the same jobs would be done; how many turns there were does not count by itself."""
+    """True where the same would be done. How often others acted, and what they wrote to the ledger, shows in that."""
 
-    def bare(intent: Intent) -> list[Job]:
-        situation = replace(intent.situation, files={})
-        jobs = make_jobs(situation, timeout=1.0, only=intent.only)
-        return [job.model_copy(update={"turn": None, "over": {}}) for job in jobs]
+    def bare(intent: Intent) -> list[dict[str, Any]]:
+        jobs = make_jobs(intent.situation, timeout=1.0, only=intent.only)
+        return [job.model_dump(exclude={"turn", "files", "origin", "over"}) for job in jobs]
 
     return bare(before) == bare(now) and [e.award for e in before.events] == [e.award for e in now.events]

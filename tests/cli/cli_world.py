@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import yaml
 from golden_chart import chart
-from loopback import JsonHandler, serving
+from loopback import JsonHandler, refusal, serving
 from projects import REPOSITORY, Ran, copy_project, run_command, timed
 
 from gpuprov.toolchain.pins import EXEC_SCRIPT, PLUGIN, PULUMI
@@ -48,29 +48,31 @@ class Api:
         provider, _, rest = path.strip("/").partition("/")
         if provider in self.forbidden:
             return 403, {"kind": "Status", "message": "no rights here"}
+        if rest == "api/v1/namespaces/kube-system":
+            return 200, {"kind": "Namespace", "metadata": {"name": "kube-system", "uid": f"uid-of-{provider}"}}
         if rest == "apis/resource.k8s.io":
             return 200, {"preferredVersion": {"version": "v1"}}
         if rest not in KINDS:
-            found = self._named(provider, rest)
-            return NOT_FOUND if found is None else (200, found)
+            return self._one(provider, rest)
         kind, version = KINDS[rest], rest.split("/", 1)[1].rpartition("/")[0]
         if (provider, kind) in self.refused:
             return 403, {"kind": "Status", "message": f"no right to list {kind}"}
         return 200, {"kind": f"{kind}List", "apiVersion": version, "items": self._of(provider, kind)}
 
-    def _named(self, provider: str, path: str) -> dict[str, Any] | None:
-        """Return the object that is read by its name: a namespace, its quota, or the role of awardees."""
-        if path == "api/v1/namespaces/kube-system":
-            return {"kind": "Namespace", "metadata": {"name": "kube-system", "uid": f"uid-of-{provider}"}}
-        if path.startswith("apis/coordination.k8s.io/"):
-            return None  # nobody has acted on it yet
-        if path == "apis/rbac.authorization.k8s.io/v1/clusterroles/gpuprov-tenant":
-            roles = (one for one in self._of(provider, "ClusterRole") if one["metadata"]["name"] == "gpuprov-tenant")
-            return next(roles, None)
-        namespace, _, inside = path.removeprefix("api/v1/namespaces/").partition("/")
-        assert inside in ("", "resourcequotas/gpu"), path
-        kind, key = ("ResourceQuota", "namespace") if inside else ("Namespace", "name")
-        return next((one for one in self._of(provider, kind) if one["metadata"][key] == namespace), None)
+    def _one(self, provider: str, path: str) -> tuple[int, dict[str, Any]]:
+        """Return the role, a namespace or its quota; what else is asked for is not there, as the Lease at first."""
+        name = path.rpartition("/")[2]
+        if "/clusterroles/" in path:
+            roles = [role for role in self._of(provider, "ClusterRole") if role["metadata"]["name"] == name]
+            return (200, roles[0]) if roles else refusal(404, "NotFound", name)
+        _, _, inside = path.partition("api/v1/namespaces/")
+        namespace, _, rest = inside.partition("/")
+        kind = "ResourceQuota" if rest else "Namespace"
+        for one in self._of(provider, kind):
+            metadata = one["metadata"]
+            if namespace == (metadata.get("namespace") if rest else metadata["name"]):
+                return 200, one
+        return refusal(404, "NotFound", name)
 
     def _of(self, provider: str, kind: str) -> list[dict[str, Any]]:
         """Return the objects of a kind: those of the chart too, unless others are given."""
@@ -78,7 +80,6 @@ class Api:
         return self.objects.get((provider, kind), brought)
 
 
-NOT_FOUND = 404, {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404}
 KINDS = {
     "api/v1/namespaces": "Namespace",
     "api/v1/resourcequotas": "ResourceQuota",

@@ -15,12 +15,12 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 from cli_world import JULY, MARCH, PROVIDERS, World
-from loopback import JsonHandler, serving
+from loopback import JsonHandler, refusal, serving
 
 from gpuprov.manifests import labels
 from gpuprov.naming import namespace
 from gpuprov.project import open_project
-from gpuprov.run.pipeline import load
+from gpuprov.run.loading import load
 from gpuprov.sandbox.pki import Authority
 
 STUDIO, GPUS = "HPC-2026-1-003", "gpu-hpc-2026-1-003"
@@ -85,7 +85,7 @@ def handler(clusters: Clusters) -> type[JsonHandler]:
                 self.reply(200, {"gitVersion": "v1.36.3"})
             elif self.command == "GET":
                 found = clusters.objects.get(path)
-                self.reply(*((200, found) if found else (404, {"message": "not found"})))
+                self.reply(*((200, found) if found else refusal(404, "NotFound", path.rpartition("/")[2])))
             elif self.command == "DELETE":
                 if provider not in clusters.kept:
                     clusters.objects.pop(path, None)
@@ -93,7 +93,7 @@ def handler(clusters: Clusters) -> type[JsonHandler]:
             elif path.endswith("/token"):
                 self.reply(201, clusters.token(yaml.safe_load(body)["spec"]["expirationSeconds"]))
             elif f"{path}/awardee" in clusters.objects:
-                self.reply(409, {"message": "already exists"})
+                self.reply(*refusal(409, "AlreadyExists", "awardee"))
             else:
                 clusters.account(f"{path}/awardee")
                 self.reply(201, {})

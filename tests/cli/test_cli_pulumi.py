@@ -26,6 +26,7 @@ def real(world: World) -> World:
             "KUBECONFIG": world.environment["KUBECONFIG"],
             "PULUMI_BACKEND_URL": f"file://{state}",
             "PULUMI_CONFIG_PASSPHRASE": "",
+            "PYTHONPATH": world.environment["PYTHONPATH"],
         },
     )
 

@@ -15,7 +15,7 @@ from gpuprov.award import SEOUL
 from gpuprov.cluster import GpuPool, ProviderCluster
 from gpuprov.gpu import GpuModel
 from gpuprov.manifests import tenant_manifests
-from gpuprov.outputs import summary
+from gpuprov.outputs import Origin, summary
 from gpuprov.program import declare
 from gpuprov.tenant import Tenant
 
@@ -84,11 +84,17 @@ class Monitor(mocks.MockMonitor):
                 custom=request.custom,
                 depends_on=set(request.dependencies),
                 deleted_with=request.deletedWith,
+                retained=request.retainOnDelete,
                 version=request.version,
                 inputs=rpc.deserialize_properties(request.object),
             )
         )
         return answer
+
+
+ORIGIN = Origin(providers=("kt-cloud", "samsung-sds"), ledger={"events": 3, "sha256": "abc"})
+ABOUT = {"providers": ["kt-cloud", "samsung-sds"], "ledger": {"events": 3, "sha256": "abc"}}
+"""What the outputs remember of what a run was decided from."""
 
 
 def declared(tenants, monitor=None, **how):
@@ -99,7 +105,7 @@ def declared(tenants, monitor=None, **how):
     outputs = {}
 
     async def program():
-        await declare(SDS, tenants, "uid-1", **how)
+        await declare(SDS, tenants, "uid-1", ORIGIN, **how)
         outputs.update(settings.get_root_resource().outputs)
 
     pulumi.runtime.test(lambda: asyncio.ensure_future(program()))()
@@ -214,6 +220,12 @@ def test_the_provider_knows_the_context_and_no_credentials(two, monkeypatch, tmp
     assert "not-a-real-one" not in text
 
 
+def test_pulumi_deletes_nothing_of_a_tenant_whatever_it_is_not_told_of(two):
+    asked, _ = two
+    for (kind, name), resource in asked.items():
+        assert resource.retained is (kind in OBJECTS), (kind, name)
+
+
 def test_outputs_say_what_each_award_has(two):
     _, outputs = two
     term = {"start": "2026-01-01T00:00:00+09:00", "end": "2026-07-01T00:00:00+09:00"}
@@ -233,7 +245,7 @@ def test_outputs_say_what_each_award_has(two):
 def test_without_tenants_there_are_only_outputs():
     asked, outputs = declared([])
     assert asked == {}
-    assert outputs == {"clusterUid": "uid-1", "context": "sds-admin", "shards": 1, "tenants": {}}
+    assert outputs == {"clusterUid": "uid-1", "context": "sds-admin", "shards": 1, "tenants": {}} | ABOUT
 
 
 def test_a_run_on_some_awards_leaves_out_the_others():
@@ -242,7 +254,7 @@ def test_a_run_on_some_awards_leaves_out_the_others():
     assert {name for kind, name in asked if kind == TENANT or kind in OBJECTS} == {"HPC-2"}
     assert (PROVIDER, "samsung-sds") in asked
     assert len(asked) == 1 + 6
-    assert outputs == {"clusterUid": "uid-1", "context": "sds-admin", "shards": 1, "tenants": told}
+    assert outputs == {"clusterUid": "uid-1", "context": "sds-admin", "shards": 1, "tenants": told} | ABOUT
 
 
 def test_a_run_on_no_award_keeps_the_provider():

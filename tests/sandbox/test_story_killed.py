@@ -7,12 +7,14 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from socket import gethostname
 
 import psutil
 import pytest
 from sandbox_fixtures import eventually
 from story import MARCH, Story, World, make_project
 
+from gpuprov import runs
 from gpuprov.cluster import stack_names
 
 pytestmark = pytest.mark.sandbox
@@ -174,3 +176,27 @@ def test_the_lock_of_a_killed_run_is_removed_and_that_of_another_is_not(story: S
     foreign1.unlink()
     story.up()
     assert story.world.quotas(KT) == {"gpu-hpc-2026-8-001": 2}
+
+
+def test_two_commands_that_find_the_lock_of_a_killed_run_at_once_both_finish(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One removes the lock and works; the other waits for it, and takes no lock from it."""
+    story.edit_list(lambda rows: [ROW.format(number=number, gpus=4) for number in range(20)])
+    story.up()
+    for name in ("PULUMI_BACKEND_URL", "XDG_STATE_HOME"):
+        monkeypatch.setenv(name, story.environment[name])
+    for stack in stack_names(KT, SHARDS):
+        with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as process:
+            runs.remembered(story.root, stack, process.pid).__enter__()
+            process.kill()
+        lock = story.root / "state" / ".pulumi" / "locks" / "organization" / "gpuprov" / stack / "killed.json"
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        about = {"pid": process.pid, "username": "x", "hostname": gethostname(), "timestamp": "2026-03-01T00:00:00Z"}
+        lock.write_text(json.dumps(about), encoding="utf-8")
+    story.edit_list(lambda rows: [ROW.format(number=number, gpus=2) for number in range(20)])
+    both = [start(story) for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0]
+    assert story.world.quotas(KT) == {f"gpu-hpc-2026-8-{number:03d}": 2 for number in range(20)}
+    assert left_locks(story) == []
+    story.in_step(stack_names(KT, SHARDS))

@@ -16,6 +16,7 @@ from gpuprov.cluster import DEVICE_CLASSES, OTHER_GPU_RESOURCES, ContainerDefaul
 from gpuprov.gpu import GpuModel
 from gpuprov.manifests import gib, labels, quota_hard, tenant_manifests
 from gpuprov.observed import ObservedTenant
+from gpuprov.outputs import Origin
 from gpuprov.run.job import Job
 from gpuprov.tenant import Tenant
 
@@ -188,6 +189,7 @@ def test_a_tenant_that_crossed_a_process_boundary_gives_the_same_objects():
         at=MARCH,
         cluster=where,
         cluster_uid="uid",
+        origin=Origin(providers=("kt-cloud",), ledger={"events": 0, "sha256": ""}),
         tenants=(tenant(where=where, model="A100"),),
         told={},
         touch=("HPC-1",),

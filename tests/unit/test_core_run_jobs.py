@@ -61,6 +61,10 @@ def here(award_id, gpus=8, used=0):
 A, B, C = award("A"), award("B"), award("C")
 
 
+def test_a_job_has_the_instant_of_the_decision():
+    assert job([A], []).at == MARCH
+
+
 def test_where_nothing_differs_there_is_nothing_to_do():
     made = job([A, B], [here("A"), here("B")])
     assert (made.empty, made.touch, made.grow, made.lower, made.reclaim, made.refresh) == (True, (), (), (), (), False)

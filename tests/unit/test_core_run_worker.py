@@ -143,6 +143,7 @@ class Cluster:
     asked: list = field(default_factory=list)
     declared: set = field(default_factory=set)
     turn: int = 7
+    taken: Turn | None = None
     pods: dict = field(default_factory=dict)
     written: dict = field(default_factory=dict)
     without_lease: bool = False
@@ -151,7 +152,8 @@ class Cluster:
     def take_turn(self, where, purpose, *, patience, progress):
         if self.without_lease:
             raise NoLease(where.provider, "forbidden")
-        yield Turn(provider=where.provider, number=self.turn, previous="kim@office (gpuprov up)")
+        self.taken = Turn(provider=where.provider, number=self.turn, previous="kim@office (gpuprov up)")
+        yield self.taken
 
     def read_back(self, where, namespaces):
         """Every namespace is as it was declared, unless the test says what its quota grants instead."""
@@ -293,8 +295,10 @@ def test_a_renamed_context_destroys_nothing_that_is_stuck_or_waits(award_id, mon
 
 def test_whoever_was_overtaken_while_waiting_for_the_turn_does_nothing(monkeypatch):
     made = plain([("A", 8)], grow=("A",), reclaim=[("X", 8)], told={"X": {}})
-    outcome, asked = run(made, monkeypatch, turn=8)
+    fake = Cluster(turn=8)
+    outcome, asked = run(made, monkeypatch, fake)
     assert asked == []
+    assert fake.taken.idle  # it counts for nobody else
     assert outcome.stale == "kim@office (gpuprov up) has acted on this cluster"
     assert (outcome.applied, outcome.freed, outcome.error) == ((), (), None)
 
@@ -331,7 +335,7 @@ def test_where_the_state_cannot_be_read_gpus_come_back_all_the_same(monkeypatch)
 
 def test_state_is_moved_only_when_gpus_are_free(monkeypatch):
     fake = Cluster()
-    monkeypatch.setattr(worker, "_reshard", lambda job: fake.asked.append(("reshard",)))
+    monkeypatch.setattr(worker.stacks, "reshard", lambda job, progress: fake.asked.append(("reshard",)))
     made = plain([("A", 8)], grow=("A",), lower=(), reclaim=[("X", 8)], told={"X": {}, "Z": {}})
     run(made.model_copy(update={"reshard": True}), monkeypatch, fake)
     assert [one[0] for one in fake.asked] == ["release", "delete", "prove", "reshard", "up"]

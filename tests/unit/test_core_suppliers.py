@@ -13,7 +13,7 @@ def test_a_supplier_whose_stack_file_is_gone_is_told_with_the_way_out():
     assert reason == (
         "kt-cloud: this project was applied to it, and its stack file Pulumi.kt-cloud.yaml is gone; its tenants may "
         "live on: restore the file (git checkout), tear its awards down with `gpuprov up --provider kt-cloud "
-        "--allow-teardown N`, remove the stack with `pulumi destroy --stack kt-cloud` and `pulumi stack rm kt-cloud`, "
+        "--allow-teardown N`, remove the stack with `pulumi stack rm kt-cloud`, "
         "then list it under `retired` in Pulumi.yaml (docs/configuration.md, Taking a supplier out)"
     )
 

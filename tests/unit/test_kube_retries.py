@@ -2,6 +2,7 @@
 
 import socket
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -184,3 +185,9 @@ def test_waits_are_bounded_and_never_shorter_than_what_was_asked_for(rounds):
         assert spent <= TOTAL_SECONDS
     assert sent <= TRIES
     assert wait is None
+
+
+def test_the_bounds_are_those_of_the_documents():
+    text = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text(encoding="utf-8")
+    told = f"waits {LONGEST_SECONDS:.0f} s at most, and gives up after {TRIES} tries or {TOTAL_SECONDS:.0f} s"
+    assert told in " ".join(text.split())

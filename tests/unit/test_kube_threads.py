@@ -12,15 +12,16 @@ from kubernetes.config import kube_config
 from strategies import cluster
 
 from gpuprov.kube import KubeApi
+from gpuprov.sandbox.pki import Authority
 
 CONTEXTS = ("a-cloud", "b-cloud", "c-cloud", "d-cloud")
-CERTIFICATE = b"a certificate that two suppliers' clusters share"
 
 
 def test_no_thread_is_given_the_file_of_a_certificate_that_another_still_writes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The client keeps such files by their content, and remembers each before there is anything in it."""
+    certificate = Authority("a CA that several clusters share").certificate
     settings = {
         "apiVersion": "v1",
         "kind": "Config",
@@ -29,7 +30,7 @@ def test_no_thread_is_given_the_file_of_a_certificate_that_another_still_writes(
                 "name": "one",
                 "cluster": {
                     "server": "https://127.0.0.1:1",
-                    "certificate-authority-data": base64.b64encode(CERTIFICATE).decode(),
+                    "certificate-authority-data": base64.b64encode(certificate).decode(),
                 },
             }
         ],
@@ -38,7 +39,7 @@ def test_no_thread_is_given_the_file_of_a_certificate_that_another_still_writes(
     }
     path = tmp_path / "kubeconfig"
     path.write_text(yaml.safe_dump(settings), encoding="utf-8")
-    monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", str(path))
+    monkeypatch.setenv("KUBECONFIG", str(path))
     seen: list[bytes] = []
 
     def look(configuration: client.Configuration) -> object:
@@ -56,4 +57,4 @@ def test_no_thread_is_given_the_file_of_a_certificate_that_another_still_writes(
         for _ in range(100):
             kube_config._temp_files.clear()
             list(pool.map(connect, CONTEXTS))
-    assert set(seen) == {CERTIFICATE}
+    assert set(seen) == {certificate}

@@ -25,7 +25,8 @@ from gpuprov.outputs import StackOutputs, summary
 from gpuprov.plan import make_plan
 from gpuprov.project import Project
 from gpuprov.run import pipeline
-from gpuprov.run.pipeline import Loaded, Situation
+from gpuprov.run.loading import Loaded
+from gpuprov.run.pipeline import Situation
 from gpuprov.tenant import Desired, Tenant
 
 SDS = cluster("samsung-sds", H100=200, A100=400)

@@ -1,0 +1,218 @@
+"""One turn at a time on a cluster: who gets it, when it is over, and what its number tells."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack
+from copy import deepcopy
+from threading import Event
+
+import pytest
+from played_api import Reply, not_found, played, refusal
+from strategies import cluster
+
+from gpuprov import holders, lease
+from gpuprov.errors import ClusterError
+from gpuprov.lease import NoLease, take_turn, turns
+
+SDS = cluster()
+PATH = "/apis/coordination.k8s.io/v1/namespaces/gpuprov-system/leases"
+
+
+class Leases:
+    """The API server's part: one object, whose writers must have seen its last version."""
+
+    def __init__(self) -> None:
+        self.object = None
+        self.version = 0
+        self.before_write = None
+
+    def __call__(self, asked):
+        if asked.method == "GET":
+            return not_found("gpuprov", "leases") if self.object is None else Reply(body=self.object)
+        if self.before_write is not None:
+            act, self.before_write = self.before_write, None
+            act()
+        if asked.method == "POST" and self.object is not None:
+            return refusal(409, "AlreadyExists")
+        if asked.method == "PUT" and asked.body["metadata"]["resourceVersion"] != str(self.version):
+            return refusal(409, "Conflict")
+        self.write(asked.body)
+        return Reply(201 if asked.method == "POST" else 200, self.object)
+
+    def write(self, body):
+        self.version += 1
+        self.object = deepcopy(body)
+        self.object["metadata"]["resourceVersion"] = str(self.version)
+
+    def held(self, identity, number=7, seconds=30, words="kim@office (gpuprov up)"):
+        spec = {"holderIdentity": identity, "leaseDurationSeconds": seconds, "leaseTransitions": number}
+        about = {"name": "gpuprov", "annotations": {"gpuprov.dev/holder": words}}
+        self.write({"metadata": about, "spec": spec})
+
+    @property
+    def spec(self):
+        return self.object["spec"]
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    with played(tmp_path, monkeypatch) as made:
+        made.leases = Leases()
+        made.does(made.leases)
+        yield made
+
+
+def take(server, patience=60.0, progress=None):
+    return take_turn(SDS, "gpuprov up", patience=patience, progress=progress, api=server.api)
+
+
+def test_the_first_turn_makes_the_lease_and_each_one_more_counts(server):
+    assert turns(SDS, server.api) == (0, "")
+    for number in (1, 2, 3):
+        with take(server) as turn:
+            assert (turn.number, server.leases.spec["leaseTransitions"]) == (number, number)
+            assert server.leases.spec["holderIdentity"]
+            assert turns(SDS, server.api)[0] == number - 1  # not over yet: whoever looks now has to look again
+        assert server.leases.spec["holderIdentity"] == ""
+        assert turns(SDS, server.api) == (number, f"{holders.words()} (gpuprov up)")
+    assert {asked.path for asked in server.asked} == {PATH, f"{PATH}/gpuprov"}
+
+
+def test_the_one_before_is_named(server):
+    with take(server):
+        pass
+    with take(server) as turn:
+        assert turn.previous == f"{holders.words()} (gpuprov up)"
+
+
+def test_a_turn_is_given_back_also_where_the_work_fails(server):
+    with pytest.raises(RuntimeError), take(server):
+        raise RuntimeError
+    assert server.leases.spec["holderIdentity"] == ""
+
+
+def test_whoever_waits_in_vain_is_told_for_whom(server):
+    server.leases.held("kim@office/1")
+    told = []
+    with (
+        pytest.raises(ClusterError, match=r"kim@office \(gpuprov up\) is at work on this cluster"),
+        take(server, patience=10, progress=told.append),
+    ):
+        pass
+    assert told == ["waiting for kim@office (gpuprov up) to end"]
+    assert server.leases.spec["holderIdentity"] == "kim@office/1"
+
+
+def test_a_turn_that_is_not_renewed_ends_by_the_clock_of_whoever_waits(server):
+    server.leases.held("kim@office/1", seconds=30)
+    with take(server) as turn:
+        assert turn.number == 8
+    assert 30 <= sum(server.watch.slept) < 32
+
+
+def test_a_turn_that_is_renewed_goes_on(server):
+    server.leases.held("kim@office/1", seconds=30)
+    sleep = server.watch.sleep
+
+    def renewing(seconds):
+        sleep(seconds)
+        if sum(server.watch.slept) < 100:
+            server.leases.held("kim@office/1", seconds=30)
+
+    server.watch.sleep = renewing
+    server.api.clock = server.watch.clock
+    with take(server, patience=600) as turn:
+        assert turn.number == 8
+    assert sum(server.watch.slept) >= 129
+
+
+def test_of_two_that_find_it_free_one_gets_it(server):
+    with take(server):
+        pass
+    server.leases.before_write = lambda: server.leases.held("lee@home/2", number=2, words="lee@home (gpuprov forfeit)")
+    with pytest.raises(ClusterError, match=r"lee@home \(gpuprov forfeit\) is at work"), take(server, patience=5):
+        pass
+
+
+def test_of_two_that_make_it_one_gets_it(server):
+    server.leases.before_write = lambda: server.leases.held("lee@home/2", number=1)
+    with pytest.raises(ClusterError, match="is at work"), take(server, patience=5):
+        pass
+
+
+HOLDER = """
+import sys
+from gpuprov.holders import present
+with present() as identity:
+    print(identity, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_the_turn_of_a_process_that_was_killed_here_is_over_at_once(server):
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ
+    )
+    assert process.stdout is not None
+    identity = process.stdout.readline().strip()
+    server.leases.held(identity)
+    with pytest.raises(ClusterError, match="is at work"), take(server, patience=5):  # it runs
+        pass
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    slept = len(server.watch.slept)
+    with take(server) as turn:
+        assert turn.number == 8
+    assert len(server.watch.slept) == slept
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_cluster_without_a_place_for_the_lease_is_told_what_to_do(status, server):
+    server.does(lambda asked: refusal(status, "no") if asked.method != "GET" else not_found("gpuprov", "leases"))
+    with pytest.raises(NoLease, match="gpuprov setup --provider samsung-sds"), take(server):
+        pass
+    server.does(lambda asked: refusal(403, "Forbidden"))
+    assert turns(SDS, server.api) == (None, "")
+
+
+def test_without_the_chart_the_lease_is_in_default():
+    bare = SDS.model_copy(update={"require_chart": False})
+    assert lease.path(bare) == "/apis/coordination.k8s.io/v1/namespaces/default/leases"
+
+
+def test_a_turn_is_renewed_and_its_loss_is_noticed(server, monkeypatch):
+    monkeypatch.setattr(lease, "SECONDS", 0.03)
+    renewed = Event()
+    answer = server.leases.__call__
+
+    def watching(asked):
+        reply = answer(asked)
+        if asked.method == "PUT" and asked.body["spec"]["holderIdentity"]:
+            renewed.set()
+        return reply
+
+    server.does(watching)
+    with ExitStack() as stack:
+        turn = stack.enter_context(take(server))
+        assert renewed.wait(30)
+        turn.insist()
+        server.leases.held("lee@home/2", number=2)
+        assert turn._lost.wait(30)
+        with pytest.raises(ClusterError, match="another run has taken over"):
+            turn.insist()
+    assert server.leases.spec["holderIdentity"] == "lee@home/2"  # giving back takes nothing from anybody
+
+
+def test_a_stolen_identity_in_the_lease_reaches_no_file_outside(server, tmp_path):
+    """The holder is text from the cluster: it names no path."""
+    outside = tmp_path / "state" / "gpuprov" / "precious"
+    outside.parent.mkdir(parents=True)
+    outside.write_text(json.dumps("keep"))
+    server.leases.held("kim@office/../precious")
+    with pytest.raises(ClusterError), take(server, patience=3):
+        pass
+    assert outside.exists()

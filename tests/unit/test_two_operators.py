@@ -1,0 +1,213 @@
+"""Two operators at once: whatever the order of their steps, nothing is lost, taken unseen, or granted twice."""
+
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import pytest
+import yaml
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+from strategies import MARCH
+from two_operators import CAPACITY, STACK, WHERE, Act, Command, Folder, Row, World
+
+from gpuprov.award import SEOUL
+from gpuprov.project import open_project
+from gpuprov.run import loading
+
+AWARDS = "ABCDE"
+FEBRUARY = "2026-02-28"
+BEFORE = datetime(2026, 2, 1, tzinfo=SEOUL)
+
+_PROJECT = {"name": "gpuprov", "main": "stacks", "stackConfigDir": "stacks"}
+_PROJECT |= {"config": {"awards": {"default": ["awards.csv"]}, "ledger": {"default": "ledger.jsonl"}}}
+
+
+@pytest.fixture(scope="module")
+def projects(tmp_path_factory):
+    """Two projects on one cluster; their settings are never changed, so they are read once."""
+    made = []
+    for name in ("office", "night-shift"):
+        root = tmp_path_factory.mktemp(name)
+        (root / "stacks").mkdir()
+        (root / "Pulumi.yaml").write_text(yaml.safe_dump(_PROJECT))
+        config = WHERE.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"provider"})
+        (root / "stacks" / f"Pulumi.{STACK}.yaml").write_text(yaml.safe_dump({"config": {"gpuprov:cluster": config}}))
+        made.append(open_project(root))
+    assert made[0].clusters == (WHERE,)
+    return made
+
+
+@contextmanager
+def world(projects, rows, *, shared=False):
+    """A world in which the awards of the list are granted, and both folders have that list."""
+    folders = [Folder(project.root, project) for project in projects]
+    for folder in folders:
+        folder.write(rows)
+        folder.project.ledger.unlink(missing_ok=True)
+    made = World(folders, shared=shared)
+    with pytest.MonkeyPatch.context() as patch:
+        made.patch(patch)
+        (ran,) = made.play([Command("up", BEFORE)], [])
+        made.insist(ran.result == "done", "the first `up`")
+        yield made
+
+
+def is_so(made, folder, at):
+    """Tell what is not as the folder's files want it, and whether anything is left to do."""
+    loaded = loading.load(made.folders[folder].project)
+    desired = loaded.desired(at)
+    should = {tenant.namespace: tenant.gpus for tenant in desired.tenants}
+    has = {name: space.hard for name, space in made.cluster.spaces.items()}
+    return should == has, f"should be {should} and is {has}"
+
+
+def finish(made, folder, at):
+    """One more `up`, alone: all that is desired is there, unless it is said why not."""
+    (ran,) = made.play([Command("up", at, folder=folder)], [], name="Z")
+    event(f"the last up: {ran.result[:20]}")
+    if ran.result == "done":
+        made.insist(*is_so(made, folder, at))
+        (again,) = made.play([Command("up", at, folder=folder)], [], name="Z")
+        made.insist(again.result == "done" and made.nothing_was_done(), "a second `up` finds something to do")
+        return
+    if ran.result.startswith("PlanRefused"):
+        made.insist(too_much(made, folder, at), f"refused without a cause: {ran.result}")
+        return
+    pods = any(space.pods for space in made.cluster.spaces.values())
+    sticky = any(space.sticky for space in made.cluster.spaces.values())
+    held = any(pod.stubborn or pod.gpus for space in made.cluster.spaces.values() for pod in space.pods)
+    made.insist((pods and held) or sticky, f"not done without a cause: {ran.result}")
+    for one in ran.outcomes:
+        made.insist(one.stuck or one.postponed, f"not done, and nothing is stuck or waits: {ran.result}")
+
+
+def too_much(made, folder, at):
+    """Tell whether the list asks for more than there is, now or later, counting what pods hold."""
+    loaded = loading.load(made.folders[folder].project)
+    if any(excess.end > at for excess in loaded.excesses):
+        return True
+    held = [max(one.gpus, made.cluster.by_pods(one.namespace)) for one in loaded.desired(at).tenants]
+    return sum(held) > CAPACITY
+
+
+CHANGES = st.sampled_from(("same", "same", "gpus", "gpus", "drop", "waitlisted", "forfeited", "term"))
+
+
+@st.composite
+def lists(draw, start=()):
+    """A list that comes from another by some changes."""
+    rows = []
+    there = {row.award_id: row for row in start}
+    for award_id in AWARDS:
+        change, row = draw(CHANGES), there.get(award_id)
+        if change == "gpus":
+            rows.append(Row(award_id, draw(st.integers(1, 4))))
+        elif row is not None and change == "same":
+            rows.append(row)
+        elif row is not None and change == "term":
+            rows.append(replace(row, last_day=FEBRUARY))
+        elif row is not None and change != "drop":
+            rows.append(replace(row, status=change))
+    return tuple(rows) or (Row("A", 1),)
+
+
+def fitting(rows):
+    """Return the first rows, as many as fit into the pool."""
+    while sum(row.gpus for row in rows if row.status == "selected") > CAPACITY:
+        rows = rows[:-1]
+    return rows
+
+
+def commands(rows):
+    """Any command on awards of a list."""
+    return st.builds(
+        Command,
+        st.sampled_from(("up", "up", "up", "forfeit", "forfeit", "reduce", "expire", "hand")),
+        st.sampled_from((MARCH, MARCH, MARCH, MARCH, BEFORE)),
+        award_id=st.sampled_from(sorted({row.award_id for row in rows})),
+        gpus=st.integers(1, 3),
+        folder=st.integers(0, 1),
+        asks=st.booleans(),
+        masses=st.sampled_from((True, True, True, False)),
+    )
+
+
+def acts(later):
+    """What happens meanwhile: pods, finalizers, and lists that are edited."""
+    kinds = st.sampled_from(("pod", "pod", "pod", "end", "go", "stick"))
+    others = st.builds(Act, kinds, st.sampled_from(AWARDS), st.integers(1, 3), st.sampled_from((False, False, True)))
+    return st.one_of(others, others, st.builds(Act, st.just("list"), folder=st.integers(0, 1), rows=later))
+
+
+@st.composite
+def stories(draw):
+    """What there is at first, what two operators do, in which order, and what happens meanwhile."""
+    quantities = draw(st.lists(st.integers(1, 4), min_size=1, max_size=len(AWARDS)))
+    start = fitting(tuple(Row(award_id, gpus) for award_id, gpus in zip(AWARDS, quantities, strict=False)))
+    later = st.one_of(st.just(start), lists(start).map(fitting), lists(start).map(fitting), lists(start))
+    before = draw(st.lists(acts(later), max_size=5))
+    first, second = draw(commands(start)), draw(commands(start))
+    if draw(st.booleans()):
+        second = replace(second, award_id=first.award_id, folder=first.folder)
+    steps = st.tuples(
+        st.one_of(st.integers(0, 1), st.integers(0, 1), st.integers(0, 1), acts(later)), st.integers(1, 12)
+    )
+    schedule = draw(st.lists(steps, min_size=6, max_size=24))
+    return Story(
+        start, before, (draw(later), draw(later)), (first, second), schedule, draw(st.booleans()), first.folder
+    )
+
+
+@dataclass(frozen=True)
+class Story:
+    """One example: ``shared`` is one state for both folders, ``last`` the folder of whoever works alone in the end."""
+
+    start: tuple[Row, ...]
+    before: list[Act]
+    lists: tuple[tuple[Row, ...], ...]
+    commands: tuple[Command, Command]
+    schedule: list[tuple[int | Act, int]]
+    shared: bool
+    last: int
+
+
+@settings(max_examples=250, print_blob=True)
+@given(stories())
+def test_whatever_the_order_of_their_steps_two_operators_do_no_harm(projects, told):
+    with world(projects, told.start, shared=told.shared) as made:
+        for folder, rows in zip(made.folders, told.lists, strict=True):
+            folder.write(rows)
+        made.play([], [(act, 1) for act in told.before])
+        runs = made.play(told.commands, told.schedule)
+        for run in runs:
+            event(f"{run.command.kind}: {run.result.partition(':')[0][:30]}")
+        event(f"decided again: {sum('deciding again' in line for line in made.history)}")
+        finish(made, told.last, max(command.at for command in told.commands))
+
+
+# Some orders of steps, by hand
+
+
+def test_two_that_overtake_each_other_come_to_an_end(projects):
+    """Each of them has turns only to find that the other has had one: that must not go on for ever."""
+    with world(projects, (Row("A", 1), Row("B", 1))) as made:
+        made.folders[0].write((Row("A", 1, status="forfeited"), Row("B", 1)))
+        first = [(0, "has the turn"), (1, "has written to the ledger"), (0, "has given the turn back")]
+        again = [
+            (who, says) for who in (1, 0) for says in ("has the turn", "has given the turn back", "has read the Lease")
+        ]
+        order = [*first, (1, "has the turn"), (0, "has read the Lease"), *again[1:], *again * 6]
+        runs = made.play((Command("up", MARCH), Command("forfeit", MARCH, award_id="B")), order)
+        made.insist([run.result for run in runs] == ["done", "done"], f"{[run.result for run in runs]}")
+        assert made.cluster.spaces == {}
+
+
+def test_what_a_command_did_before_it_was_refused_is_reported(projects):
+    """The list is changed while pods end, and asks for more than there is: what came back by then did come back."""
+    with world(projects, (Row("A", 4), Row("B", 1))) as made:
+        made.folders[0].write((Row("B", 1),))
+        change = Act("list", rows=(Row("B", 4), Row("C", 4), Row("D", 4)))
+        (run,) = made.play([Command("up", MARCH)], [(0, "has closed gpu-a"), (change, 1)])
+        made.insist([freed.award_id for one in run.outcomes for freed in one.freed] == ["A"], run.result)
+        made.insist("12 GPUs allocated of 8" in run.result, run.result)

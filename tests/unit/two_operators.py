@@ -1,0 +1,455 @@
+"""Two commands at once, in two threads of which only one ever runs: a drawn schedule says who goes on at each step.
+
+The story and the worker are the real ones, with real files; only the shells that reach for a cluster or for Pulumi are
+played (`played_cluster`). The same schedule gives the same steps, so that a failure can be shrunk and replayed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from played_cluster import PlayedCluster, Pod, State, failed, said
+from strategies import cluster
+
+from gpuprov import decisions
+from gpuprov.cli import events as cli_events
+from gpuprov.errors import GpuprovError
+from gpuprov.guard import Confirmed
+from gpuprov.ledgerfile import read_ledger
+from gpuprov.naming import namespace
+from gpuprov.outputs import summary
+from gpuprov.plan import Op
+from gpuprov.project import Project
+from gpuprov.run import apply, byhand, loading, pipeline, story, worker
+from gpuprov.run import stack as stack_process
+from gpuprov.run.child import Answer
+from gpuprov.run.job import Job, Outcome, StackDone
+from gpuprov.tenant import desired_state
+
+CAPACITY = 8
+MOST_STEPS = 5000
+HANGS_SECONDS = 120.0
+WHERE = cluster("samsung-sds", H100=CAPACITY).model_copy(update={"require_chart": False})
+STACK = WHERE.provider
+_HEADER = "award id,organization,track,applied,provider,model,quantity,start date,end date,status"
+
+
+class Abandoned(BaseException):
+    """The example is over, whatever its commands still wanted to do."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of an award list."""
+
+    award_id: str
+    gpus: int
+    last_day: str = "2026-06-30"
+    status: str = "selected"
+
+    def __str__(self) -> str:
+        return f"{self.award_id},org,1,{self.gpus},{STACK},H100,{self.gpus},2026-01-01,{self.last_day},{self.status}"
+
+
+@dataclass(frozen=True)
+class Command:
+    """What an operator types: up, expire, forfeit, reduce or hand. ``folder`` has the files, ``state`` the stacks.
+
+    ``asks`` is whether there is a question first. ``masses`` confirms whatever is unexplained.
+    """
+
+    kind: str
+    at: datetime
+    award_id: str = "A"
+    gpus: int = 1
+    folder: int = 0
+    asks: bool = False
+    masses: bool = True
+
+
+@dataclass(frozen=True)
+class Act:
+    """What tenants, ministries and controllers do meanwhile."""
+
+    kind: str
+    award_id: str = "A"
+    gpus: int = 1
+    stubborn: bool = False
+    folder: int = 0
+    rows: tuple[Row, ...] = ()
+
+
+Schedule = Sequence[tuple[int | Act, int | str]]
+
+
+@dataclass
+class Folder:
+    """The files of a project."""
+
+    root: Path
+    project: Project
+    before: bytes = b""
+
+    def write(self, rows: Sequence[Row]) -> None:
+        self.project.awards[0].write_text("\n".join([_HEADER, *map(str, rows)]) + "\n", encoding="utf-8")
+
+    def lost(self) -> str | None:
+        """Tell what has gone from the ledger since this was asked last."""
+        path = self.project.ledger
+        before, self.before = self.before, path.read_bytes() if path.exists() else b""
+        events = read_ledger(path)
+        if not self.before.startswith(before):
+            return f"the ledger was {before!r} and is {self.before!r}"
+        gone: dict[str, datetime] = {}
+        for event in events:
+            if event.event == "forfeited":
+                if event.award in gone and gone[event.award] <= event.at:
+                    return f"{event.award} was forfeited from {gone[event.award]} on already: {self.before!r}"
+                gone[event.award] = event.at
+        return None
+
+
+@dataclass(eq=False)
+class Run:
+    """One command on its way. ``result`` is how it ended."""
+
+    name: str
+    command: Command
+    world: World
+    shown: frozenset[str] = frozenset()
+    ended: bool = False
+    result: str = ""
+    outcomes: list[Outcome] = field(default_factory=list)
+    says: str = ""
+    until: Callable[[], bool] | None = None
+    go: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    pending: list[Any] = field(default_factory=list)
+
+    def pause(self, what: str, until: Callable[[], bool] | None = None) -> None:
+        self.until, self.says = until, what
+        self.log(f"{self.name} {what}")
+        self.world.back.release()
+        self.go.acquire()
+        if self.world.over:
+            raise Abandoned
+        self.world.running = self
+
+    def log(self, line: str) -> None:
+        self.world.history.append(line)
+
+    def start(self) -> None:
+        self.go.acquire()
+        self.world.running = self
+        try:
+            if not self.world.over:
+                self.result = self._run() or "done"
+        except GpuprovError as error:
+            self.result = f"{type(error).__name__}: {error}"
+        except Abandoned:
+            self.result = "abandoned"
+        except BaseException as error:
+            self.result = f"a bug: {error!r}"
+            self.world.cluster.broken.append(self.result)
+            raise
+        finally:
+            self.ended = True
+            self.log(f"{self.name} has ended: {self.result}")
+            self.world.back.release()
+
+    # the operator of the story
+
+    def show(self, situation: pipeline.Situation, jobs: Sequence[Job]) -> None:
+        changes = situation.plan.changes
+        self.shown = frozenset(change.namespace for change in changes if change.op is Op.RECLAIM)
+        self.pause("is shown " + (", ".join(f"{c.op} {c.award_id} {c.before}→{c.after}" for c in changes) or "nothing"))
+
+    def tell(self, line: str) -> None:
+        self.log(f"{self.name} is told: {line}")
+
+    def confirm(self, intent: story.Intent, busy: Sequence[Job]) -> bool:
+        if self.command.asks:
+            self.pause("is asked")
+        return self.command.asks
+
+    # the commands
+
+    def _run(self) -> str:
+        if self.command.kind == "hand":
+            return self._by_hand()
+        most = 99 if self.command.masses else 0
+        confirmed = Confirmed(teardown=most, change=most, ledger=self.command.masses)
+        report = story.act(
+            self.intent, self, lambda provider, line: None, confirmed=confirmed, timeout=1.0, purpose=self.command.kind
+        )
+        self.outcomes = list(report.outcomes)
+        errors = [one.error for one in report.outcomes if one.error] + [str(one) for one in report.failed.values()]
+        return "; ".join(errors)
+
+    def intent(self) -> story.Intent:
+        """Decide as the command line does."""
+        command, folder = self.command, self.world.folders[self.command.folder]
+        loaded = loading.load(folder.project)
+        if command.kind == "up":
+            situation = pipeline.look(loaded, loaded.desired(command.at), [STACK])
+            return story.Intent(situation=situation, known=len(loaded.events))
+        if command.kind == "expire":
+            desired = desired_state(loaded.histories, [WHERE], command.at, loaded.unlisted)
+            return story.ended(loaded, pipeline.look(loaded, desired, [STACK]))
+        about = {"at": command.at, "by": self.name, "reason": "as decided", "recorded": command.at}
+        if command.kind == "forfeit":
+            decision = decisions.forfeit(loaded.histories, [command.award_id], **about)
+        else:
+            decision = decisions.reduce(loaded.histories, command.award_id, command.gpus, **about)
+        return cli_events._intent(loaded, decision, command.at)
+
+    def _by_hand(self) -> str:
+        """Play `pulumi up`: it holds its stack's lock all the time, and saves the state when the program has ended."""
+        state = self.world.state_of(self.world.folders[self.command.folder].root)
+        if state.lock:
+            return f"the stack is locked by {state.lock}"
+        state.lock = self.name
+        try:
+            root = self.world.folders[self.command.folder].root
+            asyncio.run(byhand._run(root, STACK, preview=True))
+            self.pause("has seen the preview")
+            self.declared: byhand.Declaration | None = None
+            asyncio.run(byhand._run(root, STACK, preview=False))
+        finally:
+            state.lock = ""
+        return ""
+
+
+class World:
+    """The cluster, the folders with their states, and what has happened. ``shared`` is one state for both folders."""
+
+    def __init__(self, folders: Sequence[Folder], *, shared: bool) -> None:
+        self.folders = folders
+        self.states = [State()] * 2 if shared else [State(), State()]
+        self.history: list[str] = []
+        self.back = threading.Semaphore(0)
+        self.over = False
+        self.running: Run | None = None
+        self.cluster = PlayedCluster(WHERE, self.me)
+
+    def me(self) -> Run:
+        assert self.running is not None
+        return self.running
+
+    def state_of(self, root: Path) -> State:
+        return self.states[[folder.root for folder in self.folders].index(root)]
+
+    def play(self, commands: Sequence[Command], schedule: Schedule, name: str = "AB") -> list[Run]:
+        """Run the commands to their ends; ``schedule`` says who goes on for how many steps, or what else happens.
+
+        In the place of a number, a text lets a command go on until it says that.
+        """
+        runs = [Run(name=name[number], command=command, world=self) for number, command in enumerate(commands)]
+        threads = [threading.Thread(target=run.start, daemon=True) for run in runs]
+        self.history += [f"{run.name} is {run.command}" for run in runs]
+        for thread in threads:
+            thread.start()
+        try:
+            for who, steps in schedule:
+                if isinstance(who, Act):
+                    self._act(who)
+                    continue
+                for _ in range(MOST_STEPS if isinstance(steps, str) else steps):
+                    self._step(runs, who)
+                    if steps == runs[who].says or runs[who].ended:
+                        break
+            for _ in range(MOST_STEPS):
+                if not self._step(runs, 0):
+                    return runs
+            raise AssertionError(self._told("the commands do not end"))
+        finally:
+            self.over = any(not run.ended for run in runs)
+            for run in runs:
+                run.go.release()
+            for thread in threads:
+                thread.join()
+            self.over, self.running = False, None
+
+    def _step(self, runs: Sequence[Run], first: int) -> bool:
+        """Let one run go on to its next pause, if it can, else the other one; False where none can."""
+        ready = [run for run in (*runs[first:], *runs[:first]) if not run.ended and (not run.until or run.until())]
+        if not ready:
+            assert all(run.ended for run in runs), self._told("the commands wait for each other")
+            return False
+        ready[0].go.release()
+        assert self.back.acquire(timeout=HANGS_SECONDS), self._told(f"{ready[0].name} hangs")
+        self.check()
+        return True
+
+    def check(self) -> None:
+        """Insist that nothing has happened that must not."""
+        broken = [*self.cluster.broken, *(lost for folder in self.folders if (lost := folder.lost()))]
+        assert not broken, self._told("; ".join(broken))
+
+    def _told(self, what: str) -> str:
+        return "\n".join([what, "", *self.history])
+
+    def nothing_was_done(self) -> bool:
+        """Tell whether the last command was shown nothing to change, and started nothing."""
+        begun = max(number for number, line in enumerate(self.history) if " is Command(" in line)
+        lines = self.history[begun:]
+        return any("is shown nothing" in line for line in lines) and not any("the turn" in line for line in lines)
+
+    def insist(self, truth: object, what: str) -> None:
+        """Fail with the history where something is not true."""
+        assert truth, self._told(what)
+
+    def _act(self, act: Act) -> None:
+        """Let somebody else do something: a tenant, a controller, or whoever edits a list."""
+        self.history.append(f"meanwhile: {act}")
+        name = namespace(act.award_id)
+        space = self.cluster.spaces.get(name)
+        if act.kind == "list":
+            self.folders[act.folder].write(act.rows)
+        elif act.kind == "go":
+            for other in self.cluster.spaces.values():
+                other.sticky = False
+                for pod in other.pods:
+                    pod.stubborn = False
+            self.cluster.go_on()
+        elif act.kind == "end" and space is not None:
+            space.pods = space.pods[1:]
+        elif act.kind == "stick" and space is not None:
+            space.sticky = True
+        elif act.kind == "pod" and space is not None and not space.terminating:
+            on_nodes = sum(other.by_pods for other in self.cluster.spaces.values())
+            if space.by_pods + act.gpus <= space.hard and on_nodes + act.gpus <= CAPACITY:
+                space.pods.append(Pod(act.gpus, act.stubborn))
+
+    # what is played in the place of the shells
+
+    def read_outputs(self, root: Path, stack: str) -> dict[str, Any] | None:
+        self.me().pause("reads the state")
+        return self.state_of(root).outputs
+
+    def run_all(self, errands: Sequence[Any], **options: object) -> list[Answer]:
+        return [self._work(errand.message) for errand in errands]
+
+    def _work(self, job: Job) -> Answer:
+        sent = Job.model_validate_json(job.model_dump_json(by_alias=True))
+        try:
+            outcome = worker.run(sent)
+        except GpuprovError as error:
+            outcome = Outcome(provider=STACK, error=str(error))
+        self.me().log(f"{self.me().name} reports {outcome!r}")
+        self._applied(sent, outcome)
+        self.me().pause("has given the turn back")
+        return Answer(outcome=outcome.model_dump(mode="json"), code=0)
+
+    def _applied(self, job: Job, outcome: Outcome) -> None:
+        """What is reported as applied is there as it was decided."""
+        should = {tenant.award_id: tenant.gpus for tenant in job.tenants}
+        for award_id in outcome.applied:
+            space = self.cluster.spaces.get(namespace(award_id))
+            has = None if space is None or space.terminating else space.hard
+            if has != should.get(award_id):
+                self.cluster.broken.append(f"{award_id} is reported as applied with {should.get(award_id)}, has {has}")
+
+    def up(self, what: Any, progress: object) -> StackDone:
+        state, me = self.state_of(what.root), self.me()
+        if state.lock:
+            me.pause("finds the stack locked")
+        if state.lock:
+            return failed(what.stack, f"the stack is locked by {state.lock}")
+        state.lock = me.name
+        try:
+            told = said(what.cluster, what.origin, what.told)
+            me.pause("starts Pulumi")
+            self.cluster.up(state, what.tenants, touch=what.touch, refresh=what.refresh, said=told)
+        except GpuprovError as error:
+            return failed(what.stack, error)
+        finally:
+            state.lock = ""
+        return StackDone(stack=what.stack, operations={})
+
+    async def declare(self, where: Any, tenants: Any, uid: str, origin: Any) -> None:
+        """Play what Pulumi does while the program of `pulumi up` runs; a preview has no turn and writes nothing."""
+        if self.cluster.holder == self.me().name:
+            state = self.state_of(self.folders[self.me().command.folder].root)
+            told = said(where, origin, summary(tenants))
+            self.cluster.up(state, tenants, touch=None, refresh=False, said=told)
+
+    def append_events(self, path: Path, events: Any, known: int) -> Any:
+        self.me().pause("is about to write to the ledger")
+        written = self._append(path, events, known)
+        self.me().pause("has written to the ledger")
+        return written
+
+    def patch(self, monkeypatch: Any) -> None:
+        """Put what is played into the places of the shells."""
+        self._append = story.append_events
+        here = self.cluster
+        for name in ("lower", "release", "delete", "settle", "prove_gone"):
+            monkeypatch.setattr(worker.reclaim, name, getattr(here, name))
+        for module, names in ((pipeline, ("observe", "find", "read_back", "pods_on")), (worker, _WORKER)):
+            for name in names:
+                monkeypatch.setattr(module, name, getattr(here, name))
+        monkeypatch.setattr(byhand, "take_turn", here.take_turn)
+        monkeypatch.setattr(worker, "insist_on_parent", lambda: None)
+        monkeypatch.setattr(worker, "progress", lambda line: None)
+        monkeypatch.setattr(pipeline.state, "read_outputs", self.read_outputs)
+        monkeypatch.setattr(pipeline, "ThreadPoolExecutor", InTurn)
+        monkeypatch.setattr(apply, "run_all", self.run_all)
+        monkeypatch.setattr(stack_process, "run", self.up)
+        monkeypatch.setattr(story, "append_events", self.append_events)
+        for name in ("load_awards", "read_lines"):
+            monkeypatch.setattr(loading, name, self._paused(getattr(loading, name), f"reads ({name})"))
+        projects = {folder.root: folder.project for folder in self.folders}
+        monkeypatch.setattr(byhand, "open_project", projects.__getitem__)
+        monkeypatch.setattr(byhand, "declare", self.declare)
+        monkeypatch.setattr(byhand, "asyncio", SimpleNamespace(to_thread=_at_once))
+        monkeypatch.setattr(byhand, "_instant", lambda: self.me().command.at)
+
+    def _paused(self, work: Callable[..., Any], what: str) -> Callable[..., Any]:
+        def paused(*given: Any) -> Any:
+            if self.running is not None:  # the test itself reads too
+                self.running.pause(what)
+            return work(*given)
+
+        return paused
+
+
+_WORKER = ("take_turn", "read_back", "pods_on")
+
+
+async def _at_once(work: Callable[..., Any], *given: Any) -> Any:
+    return work(*given)
+
+
+class InTurn:
+    """A pool of threads that does everything at once in the thread that asks: only one ever runs."""
+
+    def __init__(self, max_workers: int) -> None:
+        del max_workers
+
+    def __enter__(self) -> InTurn:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def submit(self, work: Callable[..., Any], *given: Any) -> Any:
+        """Do it, and return what tells the result."""
+        try:
+            result = work(*given)
+        except GpuprovError as error:
+            return SimpleNamespace(result=_raises(error))
+        return SimpleNamespace(result=lambda: result)
+
+
+def _raises(error: GpuprovError) -> Callable[[], Any]:
+    def result() -> Any:
+        raise error
+
+    return result
