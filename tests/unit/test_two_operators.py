@@ -90,6 +90,12 @@ def too_much(made, folder, at):
     return sum(held) > CAPACITY
 
 
+def filled(rows, award_id):
+    """Let one more award take what is left of the pool."""
+    left = CAPACITY - sum(row.gpus for row in rows if row.status == "selected")
+    return (*rows, Row(award_id, min(4, left))) if left > 0 else rows
+
+
 CHANGES = st.sampled_from(("same", "same", "gpus", "gpus", "drop", "waitlisted", "forfeited", "term"))
 
 
@@ -160,11 +166,14 @@ def stories(draw):
     """What there is at first, what two operators do, in which order, and what happens meanwhile."""
     quantities = draw(st.lists(st.integers(1, 4), min_size=1, max_size=len(AWARDS)))
     start = fitting(tuple(Row(award_id, gpus) for award_id, gpus in zip(AWARDS, quantities, strict=False)))
-    later = st.one_of(st.just(start), lists(start).map(fitting), lists(start).map(fitting), lists(start))
+    fit = lists(start).map(fitting)
+    full = st.builds(filled, st.one_of(st.just(start), fit), st.sampled_from("FG"))
+    later = st.one_of(full, full, full, fit, lists(start), st.just(start))
     before = draw(st.lists(acts(later), max_size=5))
     first, second = draw(commands(start)), draw(commands(start))
+    second = replace(second, folder=1 - first.folder if draw(st.booleans()) else first.folder)
     if draw(st.booleans()):
-        second = replace(second, award_id=first.award_id, folder=first.folder)
+        second = replace(second, award_id=first.award_id)
     steps = st.tuples(
         st.one_of(st.integers(0, 1), st.integers(0, 1), st.integers(0, 1), acts(later)), st.integers(1, 12)
     )
