@@ -36,9 +36,14 @@ class Player(Protocol):
     name: str
     shown: frozenset[str]
     """The namespaces that the plan names as reclaims that this operator was shown last."""
+    fresh: bool
+    """False from the answer to a question until everything is looked at again."""
 
     def pause(self, what: str, until: Callable[[], bool] | None = None) -> None:
         """Let the others act, until ``until`` holds where it is given."""
+
+    def reads(self) -> None:
+        """Note that it looks at the cluster."""
 
     def log(self, line: str) -> None:
         """Keep a line for the history."""
@@ -106,6 +111,7 @@ class PlayedCluster:
     # what reads
 
     def observe(self, cluster: ProviderCluster) -> ObservedCluster:
+        self.me().reads()
         turn, actor = self.lease - bool(self.holder), self.before
         self.me().pause("has read the Lease")
         names = list(self.spaces)
@@ -129,6 +135,11 @@ class PlayedCluster:
     def by_pods(self, name: str) -> int:
         return self.spaces[name].by_pods if name in self.spaces else 0
 
+    def acts(self, what: str) -> None:
+        """Insist that who acts has looked again since it asked a question."""
+        if not self.me().fresh:
+            self.broken.append(f"{self.me().name} {what} on what it had seen before it asked")
+
     # the Lease
 
     @contextmanager
@@ -136,6 +147,7 @@ class PlayedCluster:
         self, cluster: ProviderCluster, purpose: str, *, patience: float, progress: Any = None
     ) -> Iterator[Turn]:
         me = self.me()
+        self.acts("asks for the turn")
         me.pause("asks for the turn")
         if self.holder and not patience:
             raise ClusterError(cluster.provider, f"{self.holder} is at work on this cluster")

@@ -12,6 +12,8 @@ from strategies import MARCH
 from two_operators import CAPACITY, STACK, WHERE, Act, Command, Folder, Row, World
 
 from gpuprov.award import SEOUL
+from gpuprov.ledgerfile import read_ledger
+from gpuprov.naming import namespace
 from gpuprov.project import open_project
 from gpuprov.run import loading
 
@@ -63,23 +65,20 @@ def is_so(made, folder, at):
 
 
 def finish(made, folder, at):
-    """One more `up`, alone: all that is desired is there, unless it is said why not."""
+    """Give one more `up`, alone: all that is desired is there, unless it is said why not. Return how that ended."""
     (ran,) = made.play([Command("up", at, folder=folder)], [], name="Z")
-    event(f"the last up: {ran.result[:20]}")
     if ran.result == "done":
         made.insist(*is_so(made, folder, at))
         (again,) = made.play([Command("up", at, folder=folder)], [], name="Z")
         made.insist(again.result == "done" and made.nothing_was_done(), "a second `up` finds something to do")
-        return
-    if ran.result.startswith("PlanRefused"):
+    elif ran.result.startswith("PlanRefused"):
         made.insist(too_much(made, folder, at), f"refused without a cause: {ran.result}")
-        return
-    pods = any(space.pods for space in made.cluster.spaces.values())
-    sticky = any(space.sticky for space in made.cluster.spaces.values())
-    held = any(pod.stubborn or pod.gpus for space in made.cluster.spaces.values() for pod in space.pods)
-    made.insist((pods and held) or sticky, f"not done without a cause: {ran.result}")
-    for one in ran.outcomes:
-        made.insist(one.stuck or one.postponed, f"not done, and nothing is stuck or waits: {ran.result}")
+    else:
+        held = any(space.pods or space.sticky for space in made.cluster.spaces.values())
+        made.insist(held, f"not done without a cause: {ran.result}")
+        for one in ran.outcomes:
+            made.insist(one.stuck or one.postponed, f"not done, and nothing is stuck or waits: {ran.result}")
+    return ran.result
 
 
 def too_much(made, folder, at):
@@ -89,6 +88,12 @@ def too_much(made, folder, at):
         return True
     held = [max(one.gpus, made.cluster.by_pods(one.namespace)) for one in loaded.desired(at).tenants]
     return sum(held) > CAPACITY
+
+
+def filled(rows, award_id):
+    """Let one more award take what is left of the pool."""
+    left = CAPACITY - sum(row.gpus for row in rows if row.status == "selected")
+    return (*rows, Row(award_id, min(4, left))) if left > 0 else rows
 
 
 CHANGES = st.sampled_from(("same", "same", "gpus", "gpus", "drop", "waitlisted", "forfeited", "term"))
@@ -123,13 +128,13 @@ def commands(rows):
     """Any command on awards of a list."""
     return st.builds(
         Command,
-        st.sampled_from(("up", "up", "up", "forfeit", "forfeit", "reduce", "expire", "hand")),
+        st.sampled_from(("up", "up", "up", "up", "up", "forfeit", "forfeit", "reduce", "expire", "hand")),
         st.sampled_from((MARCH, MARCH, MARCH, MARCH, BEFORE)),
         award_id=st.sampled_from(sorted({row.award_id for row in rows})),
         gpus=st.integers(1, 3),
         folder=st.integers(0, 1),
         asks=st.booleans(),
-        masses=st.sampled_from((True, True, True, False)),
+        masses=st.sampled_from((True, True, True, True, False)),
     )
 
 
@@ -140,16 +145,35 @@ def acts(later):
     return st.one_of(others, others, st.builds(Act, st.just("list"), folder=st.integers(0, 1), rows=later))
 
 
+STOPS = (
+    "has read the Lease",
+    "has observed the cluster",
+    "is asked",
+    "is about to write to the ledger",
+    "asks for the turn",
+    "has the turn",
+    "waits for pods",
+    "starts Pulumi",
+    "saves the state",
+    "has given the turn back",
+    "",
+)
+"""Where one of two may stop and let the other go on; it never says the last, so that it goes on to its end."""
+
+
 @st.composite
 def stories(draw):
     """What there is at first, what two operators do, in which order, and what happens meanwhile."""
     quantities = draw(st.lists(st.integers(1, 4), min_size=1, max_size=len(AWARDS)))
     start = fitting(tuple(Row(award_id, gpus) for award_id, gpus in zip(AWARDS, quantities, strict=False)))
-    later = st.one_of(st.just(start), lists(start).map(fitting), lists(start).map(fitting), lists(start))
+    fit = lists(start).map(fitting)
+    full = st.builds(filled, st.one_of(st.just(start), fit), st.sampled_from("FG"))
+    later = st.one_of(full, full, full, fit, lists(start), st.just(start))
     before = draw(st.lists(acts(later), max_size=5))
     first, second = draw(commands(start)), draw(commands(start))
+    second = replace(second, folder=1 - first.folder if draw(st.booleans()) else first.folder)
     if draw(st.booleans()):
-        second = replace(second, award_id=first.award_id, folder=first.folder)
+        second = replace(second, award_id=first.award_id)
     steps = st.tuples(
         st.one_of(st.integers(0, 1), st.integers(0, 1), st.integers(0, 1), acts(later)), st.integers(1, 12)
     )
@@ -183,7 +207,8 @@ def test_whatever_the_order_of_their_steps_two_operators_do_no_harm(projects, to
         for run in runs:
             event(f"{run.command.kind}: {run.result.partition(':')[0][:30]}")
         event(f"decided again: {sum('deciding again' in line for line in made.history)}")
-        finish(made, told.last, max(command.at for command in told.commands))
+        result = finish(made, told.last, max(command.at for command in told.commands))
+        event(f"the last up: {result[:20]}")
 
 
 # Some orders of steps, by hand
@@ -211,3 +236,87 @@ def test_what_a_command_did_before_it_was_refused_is_reported(projects):
         (run,) = made.play([Command("up", MARCH)], [(0, "has closed gpu-a"), (change, 1)])
         made.insist([freed.award_id for one in run.outcomes for freed in one.freed] == ["A"], run.result)
         made.insist("12 GPUs allocated of 8" in run.result, run.result)
+
+
+def both_grow(projects, first, second, order):
+    """One operator's list has B with 4 GPUs, the other's has C: with A's 4 only one of them fits into the 8."""
+    with world(projects, (Row("A", 4),)) as made:
+        made.folders[0].write((Row("A", 4), Row("B", 4)))
+        made.folders[1].write((Row("A", 4), Row("C", 4)))
+        commands = Command(first, MARCH), Command(second, MARCH, folder=1, masses=False)
+        runs = made.play(commands, order)
+        assert made.cluster.held() <= CAPACITY
+        return made, runs
+
+
+@pytest.mark.parametrize(
+    "stop", ["has read the Lease", "has listed the namespaces", "is shown create B 0→4", "asks for the turn"]
+)
+def test_whoever_was_overtaken_grants_nothing_on_what_it_had_seen(stop, projects):
+    made, (first, second) = both_grow(projects, "up", "up", [(0, stop), (1, "")])
+    made.insist(second.result == "done", second.result)
+    made.insist(namespace("C") not in made.cluster.spaces and first.result == "done", first.result)  # B is in its place
+    assert any("deciding again" in line for line in made.history)
+
+
+def test_whoever_waits_for_the_turn_decides_again_when_it_has_it(projects):
+    made, (first, second) = both_grow(
+        projects, "up", "up", [(0, "has written Namespace of gpu-b"), (1, "waits for the turn")]
+    )
+    made.insist(first.result == "done", first.result)
+    made.insist(any("B (up) is told: " in line or "deciding again" in line for line in made.history), second.result)
+
+
+def test_by_hand_nothing_is_granted_beside_a_command_at_work(projects):
+    made, (first, second) = both_grow(
+        projects, "up", "hand", [(1, "has seen the preview"), (0, "starts Pulumi"), (1, "")]
+    )
+    made.insist("is at work on this cluster" in second.result, second.result)
+    made.insist(first.result == "done", first.result)
+
+
+def test_by_hand_the_turn_is_taken_before_anything_is_looked_at(projects):
+    made, (first, second) = both_grow(projects, "up", "hand", [(1, "has the turn"), (0, "waits for the turn"), (1, "")])
+    made.insist(first.result == "done" or first.result.startswith("PlanRefused"), first.result)
+    made.insist(second.result == "done", second.result)
+
+
+@pytest.mark.parametrize("pods_before", [True, False])
+def test_nothing_is_granted_on_top_of_what_pods_hold_on_to(pods_before, projects):
+    """A shrinks from 4 GPUs to 1 and C wants 3; pods that hold all 4 were there before, or start after the look."""
+    with world(projects, (Row("A", 4), Row("B", 4))) as made:
+        made.folders[0].write((Row("A", 1), Row("B", 4), Row("C", 3)))
+        start = (Act("pod", "A", 4), 1)
+        order = [start] if pods_before else [(0, "has the turn"), start]
+        (run,) = made.play([Command("up", MARCH)], order)
+        refused = "more than the capacity of 8" if pods_before else "not granted until"
+        made.insist(refused in run.result, run.result)
+        made.play([], [(Act("end", "A"), 1)])
+        finish(made, 0, MARCH)
+        assert made.cluster.spaces[namespace("C")].hard == 3
+
+
+def test_what_stands_in_the_list_again_when_the_answer_comes_is_not_taken_back(projects):
+    """The list was mended while the question was open."""
+    rows = Row("A", 4), Row("B", 1)
+    with world(projects, rows) as made:
+        made.folders[0].write(rows[1:])
+        order = [(0, "is asked"), (Act("list", rows=rows), 1)]
+        (run,) = made.play([Command("up", MARCH, asks=True)], order)
+        made.insist(run.result == "done" and made.cluster.spaces[namespace("A")].hard == 4, run.result)
+
+
+def test_two_forfeitures_of_one_award_are_one_event_and_both_succeed(projects):
+    for stop in (
+        "has observed the cluster",
+        "is asked",
+        "is about to write to the ledger",
+        "asks for the turn",
+        "has the turn",
+    ):
+        with world(projects, (Row("A", 4), Row("B", 1))) as made:
+            command = Command("forfeit", MARCH, asks=True)
+            runs = made.play((command, command), [(0, stop), (1, "")])
+            made.insist([run.result for run in runs] == ["done", "done"], stop)
+            assert [one.award for one in read_ledger(made.folders[0].project.ledger)] == ["A"]
+            assert set(made.cluster.spaces) == {namespace("B")}

@@ -124,6 +124,7 @@ class Run:
     command: Command
     world: World
     shown: frozenset[str] = frozenset()
+    fresh: bool = True
     ended: bool = False
     result: str = ""
     outcomes: list[Outcome] = field(default_factory=list)
@@ -131,6 +132,9 @@ class Run:
     until: Callable[[], bool] | None = None
     go: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     pending: list[Any] = field(default_factory=list)
+
+    def reads(self) -> None:
+        self.fresh = True
 
     def pause(self, what: str, until: Callable[[], bool] | None = None) -> None:
         self.until, self.says = until, what
@@ -176,6 +180,7 @@ class Run:
     def confirm(self, intent: story.Intent, busy: Sequence[Job]) -> bool:
         if self.command.asks:
             self.pause("is asked")
+            self.fresh = False
         return self.command.asks
 
     # the commands
@@ -324,8 +329,9 @@ class World:
             space.sticky = True
         elif act.kind == "pod" and space is not None and not space.terminating:
             on_nodes = sum(other.by_pods for other in self.cluster.spaces.values())
-            if space.by_pods + act.gpus <= space.hard and on_nodes + act.gpus <= CAPACITY:
-                space.pods.append(Pod(act.gpus, act.stubborn))
+            gpus = min(act.gpus, space.hard - space.by_pods, CAPACITY - on_nodes)
+            if gpus > 0:
+                space.pods.append(Pod(gpus, act.stubborn))
 
     # what is played in the place of the shells
 
@@ -381,6 +387,7 @@ class World:
             self.cluster.up(state, tenants, touch=None, refresh=False, said=told)
 
     def append_events(self, path: Path, events: Any, known: int) -> Any:
+        self.cluster.acts("writes to the ledger")
         self.me().pause("is about to write to the ledger")
         written = self._append(path, events, known)
         self.me().pause("has written to the ledger")
