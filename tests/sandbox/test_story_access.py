@@ -1,6 +1,7 @@
 """Who may do what: the chart that holds tenants to their quota, gpuprov's own rights, and the awardees' credentials."""
 
 import json
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,15 @@ def test_the_set_up_stack_is_in_step_and_takes_over_what_is_there(story: Story) 
     assert again["operations"].keys() == {"same"}
     hand = story.by_hand("preview", "samsung-sds.setup", "--refresh", "--expect-no-changes")
     assert hand.code == 0, hand
+
+
+def test_several_kubeconfigs_serve_setup_as_they_do_all_else(story: Story, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.write_text("apiVersion: v1\nkind: Config\nclusters: []\nusers: []\ncontexts: []\n", encoding="utf-8")
+    both = os.pathsep.join([str(other), str(story.world.sandbox.kubeconfig)])
+    for command in (("setup", "--yes"), ("plan",), ("preflight",)):
+        ran = story.run(*command, "--provider", "samsung-sds", KUBECONFIG=both)
+        assert ran.code == 0, ran
 
 
 def test_nothing_is_granted_while_a_rule_is_missing_until_setup_brings_it_back(story: Story) -> None:
