@@ -8,8 +8,9 @@ import pytest
 import yaml
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
+from operator_runs import CAPACITY, STACK, WHERE, Act, Command, Folder, Row
 from strategies import MARCH
-from two_operators import CAPACITY, STACK, WHERE, Act, Command, Folder, Row, World
+from two_operators import World
 
 from gpuprov.award import SEOUL
 from gpuprov.ledgerfile import read_ledger
