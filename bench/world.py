@@ -26,7 +26,7 @@ from gpuprov.manifests import MANAGED_BY, MANAGER, PROVIDER_LABEL, Manifest, ten
 from gpuprov.project import open_project
 from gpuprov.quantity import whole
 from gpuprov.run.credentials import write_private
-from gpuprov.run.pipeline import load
+from gpuprov.run.loading import load
 from gpuprov.sandbox import H100, ClusterSpec, NodePool, Sandbox
 from gpuprov.tenant import Tenant
 

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from gpuprov.award import SEOUL, Status
 from gpuprov.errors import InputError, Problem
-from gpuprov.ledger import Forfeited, History, Reduced
+from gpuprov.ledger import Forfeited, History, Reduced, Unlisted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,28 +29,37 @@ class Decision:
 
 
 def forfeit(
-    histories: Sequence[History], award_ids: Collection[str], *, at: datetime, by: str, reason: str, recorded: datetime
+    histories: Sequence[History],
+    award_ids: Collection[str],
+    *,
+    at: datetime,
+    by: str,
+    reason: str,
+    recorded: datetime,
+    unlisted: Sequence[Unlisted] = (),
 ) -> Decision:
     """Forfeit awards from ``at`` on. One that is forfeited by then gets no second event.
 
-    ``at`` may lie before the term: then the award never starts. Raises InputError with every award that no list has,
-    and with every one whose term has ended by ``at``.
+    ``at`` may lie before the term: then the award never starts. ``unlisted`` are awards that only the ledger knows: one
+    that left the list can be forfeited all the same, so that its teardown is explained. Raises InputError with every
+    award that is in neither, and with every one whose term has ended by ``at``.
     """
-    found = find(histories, award_ids)
+    ends = {gone.award_id: (gone.forfeited, gone.end) for gone in unlisted}
+    ends |= {told.award.id: (told.forfeited, told.term.end) for told in histories}
+    ids = _known(award_ids, ends)
     events: list[Forfeited] = []
     notes: list[str] = []
     problems: list[Problem] = []
-    for told in found:
-        if told.forfeited is not None and told.forfeited.at <= at:
-            gone = told.forfeited
-            notes.append(f"{told.award.id} is forfeited from {_text(gone.at)} on already, by {gone.by}: {gone.reason}")
-        elif at >= told.term.end:
-            problems.append(_ended(told, at))
+    for award_id in ids:
+        gone, end = ends[award_id]
+        if gone is not None and gone.at <= at:
+            notes.append(f"{award_id} is forfeited from {_text(gone.at)} on already, by {gone.by}: {gone.reason}")
+        elif end is not None and at >= end:
+            problems.append(_ended(award_id, end, at))
         else:
-            events.append(Forfeited(award=told.award.id, at=at, by=by, reason=reason, recorded=recorded))
+            events.append(Forfeited(award=award_id, at=at, by=by, reason=reason, recorded=recorded))
     if problems:
         raise InputError(problems)
-    ids = tuple(told.award.id for told in found)
     return Decision(award_ids=ids, events=tuple(events), notes=tuple(notes))
 
 
@@ -70,7 +79,7 @@ def reduce(
         raise InputError([_nothing_to_reduce(award_id, f"has nothing: it is {told.award.status} in the award list")])
     held = told.at(max(at, told.term.start))
     if held is None:
-        raise InputError([_ended(told, at)])
+        raise InputError([_ended(award_id, told.term.end, at)])
     if gpus > held.gpus:
         message = f"has {held.gpus} {held.model} at {_text(max(at, told.term.start))}"
         raise InputError(
@@ -86,10 +95,16 @@ def reduce(
 def find(histories: Sequence[History], award_ids: Collection[str]) -> tuple[History, ...]:
     """Return the awards named, once each. Raises InputError with every one that no list has, and what is like it."""
     known = {told.award.id: told for told in histories}
-    problems = [_unknown(award_id, known) for award_id in dict.fromkeys(award_ids) if award_id not in known]
+    return tuple(known[award_id] for award_id in _known(award_ids, known))
+
+
+def _known(award_ids: Collection[str], known: Collection[str]) -> tuple[str, ...]:
+    """Return the awards named, once each. Raises InputError with every one that is not known."""
+    ids = tuple(dict.fromkeys(award_ids))
+    problems = [_unknown(award_id, known) for award_id in ids if award_id not in known]
     if problems:
         raise InputError(problems)
-    return tuple(known[award_id] for award_id in dict.fromkeys(award_ids))
+    return ids
 
 
 def _unknown(award_id: str, known: Collection[str]) -> Problem:
@@ -98,11 +113,11 @@ def _unknown(award_id: str, known: Collection[str]) -> Problem:
     return Problem(file="AWARD", value=award_id, message="is in no award list", remedy=remedy)
 
 
-def _ended(told: History, at: datetime) -> Problem:
-    message = f"its term ends at {_text(told.term.end)}, so it has nothing at {_text(at)}"
+def _ended(award_id: str, end: datetime, at: datetime) -> Problem:
+    message = f"its term ends at {_text(end)}, so it has nothing at {_text(at)}"
     return Problem(
         file="AWARD",
-        value=told.award.id,
+        value=award_id,
         message=message,
         remedy="name an earlier instant with --at; what has ended `gpuprov expire` takes back",
     )

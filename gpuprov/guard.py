@@ -100,6 +100,13 @@ def by_hand(plan: Plan, desired: Desired, observed: ObservedCluster, cluster: Pr
             f"{cluster.provider}: {_names(reclaims)} must be taken back, which Pulumi can neither prove nor do in the "
             f"right order; run `gpuprov up --provider {cluster.provider}`, or `gpuprov expire` for what has ended"
         )
+    going = {tenant.namespace for tenant in observed.tenants if tenant.terminating}
+    again = [change for change in changes if change.op is not Op.RECLAIM and change.namespace in going]
+    if again:
+        found.append(
+            f"{cluster.provider}: the namespace of {_names(again)} is being deleted, for which Pulumi does not wait; "
+            f"run `gpuprov up --provider {cluster.provider}`, which makes it again once it is gone"
+        )
     if not any(change.grows for change in changes):
         return found
     held = held_after(plan, desired, observed, cluster, lowered_first=False)

@@ -10,20 +10,14 @@ user on this machine and has ended: the kernel drops the lock that it held on a 
 
 from __future__ import annotations
 
-import getpass
-import secrets
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
-from filelock import FileLock, Timeout
-from platformdirs import user_state_path
-
+from gpuprov import holders
 from gpuprov.answer import Answer
 from gpuprov.cluster import ProviderCluster
 from gpuprov.errors import ClusterError, ClusterUnreachable
@@ -87,15 +81,6 @@ def turns(cluster: ProviderCluster, api: KubeApi) -> tuple[int | None, str]:
     return _number(answer.data) - bool(answer.data.get("spec", {}).get("holderIdentity")), _words(answer.data)
 
 
-def holder() -> str:
-    """Return who we are, in words: user and machine."""
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError):  # a container without a name for its user
-        user = "unknown"
-    return f"{user}@{socket.gethostname()}"
-
-
 @contextmanager
 def take_turn(
     cluster: ProviderCluster,
@@ -111,8 +96,8 @@ def take_turn(
     patience ends.
     """
     with ExitStack() as stack:
-        mine = stack.enter_context(_note())
-        lease = _Lease(api or KubeApi(cluster), cluster, mine, f"{holder()} ({purpose})")
+        mine = stack.enter_context(holders.present())
+        lease = _Lease(api or KubeApi(cluster), cluster, mine, f"{holders.words()} ({purpose})")
         turn = _acquire(lease, patience, progress or _silence)
         stopped = Event()
         renewing = Thread(target=_renew, args=(lease, turn, stopped), daemon=True)
@@ -230,7 +215,7 @@ def _acquire(lease: _Lease, patience: float, progress: Callable[[str], None]) ->
         if version != seen:
             seen, since = version, clock.now()
         limit = int(lease.data["spec"].get("leaseDurationSeconds") or SECONDS)
-        if not lease.held_by or _has_ended(lease.held_by) or clock.now() - since >= limit:
+        if not lease.held_by or holders.has_ended(lease.held_by) or clock.now() - since >= limit:
             if lease.take():
                 return Turn(provider=lease.cluster.provider, number=_number(lease.data), previous=previous)
             continue
@@ -268,36 +253,3 @@ def _number(lease: dict[str, Any]) -> int:
 
 def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def _folder() -> Path:
-    return user_state_path("gpuprov") / "turns"
-
-
-@contextmanager
-def _note() -> Iterator[str]:
-    """Keep a file locked whose name is part of our identity, and remove it at the end.
-
-    Found unlocked, it tells that we were killed.
-    """
-    token = secrets.token_hex(8)
-    _folder().mkdir(parents=True, exist_ok=True)
-    lock = FileLock(_folder() / token)
-    with lock:
-        try:
-            yield f"{holder()}/{token}"
-        finally:
-            Path(lock.lock_file).unlink(missing_ok=True)
-
-
-def _has_ended(identity: str) -> bool:
-    """Tell whether the holder was one of this user's processes on this machine and ended without a word."""
-    note = _folder() / identity.rpartition("/")[2]
-    if not note.is_file():
-        return False
-    try:
-        with FileLock(note).acquire(timeout=0):
-            note.unlink(missing_ok=True)
-            return True
-    except Timeout:
-        return False

@@ -76,16 +76,26 @@ class Allocation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """An award after all its events: the term that now holds, and the forfeiture if there was one."""
+    """An award after all its events: the term that now holds, and the forfeiture if there was one.
+
+    ``end`` is the end that the last extension gave, whatever the list says by now; None where none counts.
+    """
 
     award: Award
     term: Term
     allocations: tuple[Allocation, ...]
     forfeited: Forfeited | None
+    end: datetime | None = None
+    reductions: tuple[Reduced, ...] = ()
 
     def at(self, at: datetime) -> Allocation | None:
         """Return what the award holds at an instant, or None."""
         return next((part for part in self.allocations if part.start <= at < part.end), None)
+
+    def reduced(self, at: datetime) -> bool:
+        """Return whether a reduction has decided what the award holds at an instant, also where the list agrees."""
+        held = self.at(at)
+        return held is not None and any(one.at <= at and one.quantity == held.gpus for one in self.reductions)
 
 
 def history(award: Award, events: Iterable[Event]) -> History:
@@ -98,6 +108,8 @@ def history(award: Award, events: Iterable[Event]) -> History:
     start, end = term.start, term.end
     steps = [(start, award.quantity)]
     forfeited: Forfeited | None = None
+    extended: datetime | None = None
+    reductions: list[Reduced] = []
     mine = (event for event in events if event.award == award.id)
     for event in sorted(mine, key=lambda event: event.at):
         if isinstance(event, Forfeited):
@@ -105,11 +117,20 @@ def history(award: Award, events: Iterable[Event]) -> History:
             end = max(start, min(end, event.at))
             break
         if isinstance(event, Reduced):
+            reductions.append(event)
             steps.append((max(start, event.at), min(event.quantity, steps[-1][1])))
         elif isinstance(event, Extended) and event.at < end:
-            end = max(start, _end_of(event))
+            extended = _end_of(event)
+            end = max(start, extended)
     allocations = _allocations(award, steps, end) if award.status is Status.SELECTED else ()
-    return History(award=award, term=Term(start=start, end=end), allocations=allocations, forfeited=forfeited)
+    return History(
+        award=award,
+        term=Term(start=start, end=end),
+        allocations=allocations,
+        forfeited=forfeited,
+        end=extended,
+        reductions=tuple(reductions),
+    )
 
 
 def histories(awards: Sequence[Award], events: Sequence[Event]) -> tuple[History, ...]:
@@ -158,7 +179,7 @@ class Unlisted:
 
 
 def unlisted(listed: Collection[str], events: Iterable[Event]) -> tuple[Unlisted, ...]:
-    """Return every award that the ledger forfeited or gave an end to and that is not ``listed``, in order of lines.
+    """Return every award that only the ledger knows, because it is not ``listed``, in order of lines.
 
     Without a row nobody knows whether an extension came in time, so each counts, and none before it takes effect:
     the end is never earlier than the row's would be.
@@ -173,8 +194,7 @@ def unlisted(listed: Collection[str], events: Iterable[Event]) -> tuple[Unlisted
                 break
             if isinstance(event, Extended):
                 end = max(_end_of(event), event.at)
-        if forfeited is not None or end is not None:
-            found.append(Unlisted(award_id=award_id, forfeited=forfeited, end=end))
+        found.append(Unlisted(award_id=award_id, forfeited=forfeited, end=end))
     return tuple(found)
 
 

@@ -108,17 +108,16 @@ def make_plan(desired: Desired, observed: Sequence[ObservedCluster], clusters: M
         live = {tenant.namespace: tenant for tenant in there.tenants}
         wanted = desired.on(there.provider)
         for tenant in wanted:
-            reduced = tenant.award_id in desired.reduced
-            change = _write(tenant, live.get(tenant.namespace), cluster, reduced_by_ledger=reduced)
+            change = _write(tenant, live.get(tenant.namespace), cluster, desired)
             if change is None:
                 unchanged += 1
             else:
                 changes.append(change)
         names = {tenant.namespace for tenant in wanted}
         changes += [
-            _reclaim(one, cluster, absences.get(one.namespace), elsewhere.get(one.namespace), desired.at)
+            _reclaim(one, cluster, absences.get(name), elsewhere.get(name), desired)
             for one in there.tenants
-            if one.namespace not in names
+            if (name := one.namespace) not in names
         ]
     order = list(Op)
     changes.sort(key=lambda change: (change.provider, order.index(change.op), change.award_id))
@@ -126,20 +125,18 @@ def make_plan(desired: Desired, observed: Sequence[ObservedCluster], clusters: M
     return Plan(at=desired.at, changes=tuple(changes), unchanged=unchanged, providers=providers)
 
 
-def _write(
-    tenant: Tenant, live: ObservedTenant | None, cluster: ProviderCluster, *, reduced_by_ledger: bool
-) -> Change | None:
+def _write(tenant: Tenant, live: ObservedTenant | None, cluster: ProviderCluster, desired: Desired) -> Change | None:
     """Return the change that makes ``live`` into ``tenant``, or None where nothing differs."""
     resource = tenant.pool.resource
     op, reasons = Op.CREATE, [f"term to {tenant.term_end.isoformat(timespec='minutes')}, no namespace yet"]
     before = used = 0
     loss = None
     if live is not None and live.pool(cluster) not in (None, tenant.pool):
-        return _change_of_model(tenant, live, cluster)
+        return _change_of_model(tenant, live, cluster, desired)
     if live is not None:
         op = Op.UPDATE
         before, used = live.hard(resource), live.used(resource)
-        loss = _loss(tenant, live, cluster, reduced_by_ledger=reduced_by_ledger)
+        loss = _loss(tenant, live, cluster, reduced_by_ledger=tenant.award_id in desired.reduced)
         reasons = list(_drift(tenant_manifests(tenant, cluster), live))
         if before != tenant.gpus and ("ResourceQuota", QUOTA) in live.objects:
             summary = f"the quota grants {before} {tenant.pool.model}, the award has {tenant.gpus}"
@@ -173,29 +170,42 @@ def _loss(tenant: Tenant, live: ObservedTenant, cluster: ProviderCluster, *, red
     return None
 
 
-def _change_of_model(tenant: Tenant, live: ObservedTenant, cluster: ProviderCluster) -> Change:
+def _change_of_model(tenant: Tenant, live: ObservedTenant, cluster: ProviderCluster, desired: Desired) -> Change:
     """Take the tenant back first: pods that run would stay on the old model's nodes, under the new model's quota."""
     reason = f"now {tenant.gpus} {tenant.pool.model}: what it has comes back first, the next run grants the new model"
-    return _take_back(live, cluster, tenant.award_id, reason, Loss.MODEL)
+    return _take_back(live, cluster, tenant.award_id, *_by_promise(live, reason, Loss.MODEL, desired))
 
 
 def _reclaim(
-    live: ObservedTenant, cluster: ProviderCluster, absence: Absence | None, elsewhere: str | None, at: datetime
+    live: ObservedTenant, cluster: ProviderCluster, absence: Absence | None, elsewhere: str | None, desired: Desired
 ) -> Change:
     """Whatever the list says now: the ledger, and the end that the cluster was promised, explain a teardown."""
-    promised = live.term_end
     if absence is None:
-        award_id = live.award_id
-        reason = f"now at {elsewhere}" if elsewhere else "not in the award list"
-        loss = Loss.SUPPLIER if elsewhere else Loss.TEARDOWN
-        by_ledger = False
-    else:
-        award_id, reason, loss, by_ledger = absence.award_id, absence.reason, Loss.TEARDOWN, absence.by_ledger
-    expected = by_ledger or (promised is not None and promised <= at)
-    if absence is not None and absence.cause is Cause.ENDED and not expected:
-        end = "unknown" if promised is None else promised.isoformat(timespec="minutes")
-        reason += f"; the cluster was promised {end}"
-    return _take_back(live, cluster, award_id, reason, None if expected else loss)
+        reason, loss = (f"now at {elsewhere}", Loss.SUPPLIER) if elsewhere else (_UNLISTED, Loss.TEARDOWN)
+        return _take_back(live, cluster, live.award_id, *_by_promise(live, reason, loss, desired))
+    if absence.by_ledger:
+        return _take_back(live, cluster, absence.award_id, absence.reason, None)
+    reason, unexplained = _by_promise(live, absence.reason, Loss.TEARDOWN, desired)
+    if absence.cause is Cause.ENDED and unexplained:
+        promised = "unknown" if live.term_end is None else live.term_end.isoformat(timespec="minutes")
+        reason += f"; the cluster was promised {promised}"
+    return _take_back(live, cluster, absence.award_id, reason, unexplained)
+
+
+_UNLISTED = "not in the award list"
+
+
+def _by_promise(live: ObservedTenant, reason: str, loss: Loss, desired: Desired) -> tuple[str, Loss | None]:
+    """Return the reason, and the loss unless the end that the cluster was promised explains it.
+
+    Where an extension of the ledger gives an end that is still to come, the promise is stale and explains nothing.
+    """
+    if live.term_end is None or live.term_end > desired.at:
+        return reason, loss
+    later = desired.extended.get(live.namespace)
+    if later is None:
+        return reason, None
+    return f"{reason}; the ledger extends it to {later.isoformat(timespec='minutes')}", loss
 
 
 def _take_back(live: ObservedTenant, cluster: ProviderCluster, award_id: str, reason: str, loss: Loss | None) -> Change:

@@ -5,8 +5,8 @@ Desired state is a function of the award list, the ledger, the provider clusters
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -63,12 +63,16 @@ class Absence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desired:
-    """The whole desired state at one instant. ``reduced`` are awards to which the ledger left fewer GPUs."""
+    """The whole desired state at one instant. ``reduced`` are awards whose number of GPUs a reduction of the ledger has
+    decided. ``extended`` has, by namespace, the end that an extension gave to an award and that is still to come,
+    whether or not the list has a place for the award.
+    """
 
     at: datetime
     tenants: tuple[Tenant, ...]
     absences: tuple[Absence, ...]
     reduced: frozenset[str] = frozenset()
+    extended: Mapping[str, datetime] = field(default_factory=dict)
 
     def on(self, provider: str) -> tuple[Tenant, ...]:
         """Return the tenants of one provider's cluster."""
@@ -89,12 +93,13 @@ def desired_state(
     tenants: list[Tenant] = []
     absences: list[Absence] = []
     reduced: set[str] = set()
+    ends = {told.award.id: told.end for told in histories} | {gone.award_id: gone.end for gone in unlisted}
     for told in histories:
         held = told.at(at)
         if held is None:
             absences.append(_absence(told, at))
             continue
-        if held.gpus < told.award.quantity:
+        if told.reduced(at):
             reduced.add(told.award.id)
         tenants.append(
             Tenant(
@@ -111,7 +116,13 @@ def desired_state(
         decided = _by_ledger(gone.forfeited, gone.end, at)
         if decided is not None:
             absences.append(_decided(gone.award_id, decided, "in no award list"))
-    return Desired(at=at, tenants=tuple(tenants), absences=tuple(absences), reduced=frozenset(reduced))
+    return Desired(
+        at=at,
+        tenants=tuple(tenants),
+        absences=tuple(absences),
+        reduced=frozenset(reduced),
+        extended={naming.namespace(one): end for one, end in ends.items() if end is not None and end > at},
+    )
 
 
 _SAID_BY_LIST = {
@@ -123,7 +134,7 @@ _SAID_BY_LIST = {
 def _absence(told: History, at: datetime) -> Absence:
     award = told.award
     said = _SAID_BY_LIST.get(award.status)
-    decided = _by_ledger(told.forfeited, None if told.term.end == award.term.end else told.term.end, at)
+    decided = _by_ledger(told.forfeited, None if told.end is None else told.term.end, at)
     if decided is not None:
         return _decided(award.id, decided, None if said is None else said[1])
     if said is not None:

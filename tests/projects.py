@@ -39,6 +39,11 @@ def run_command(command: Sequence[str], root: Path, environment: Mapping[str, st
     return Ran(done.returncode, done.stdout, done.stderr)
 
 
+def said_besides(text: str) -> str:
+    """Return what a command said besides which instant it decides for, where that is not now."""
+    return "".join(line for line in text.splitlines(keepends=True) if not line.startswith("deciding for "))
+
+
 def timed(command: Sequence[str], at: str) -> list[str]:
     """Return the command as it is given when GPUPROV_AT says ``at``: one that writes an event names its instant."""
     named = any(part == "--at" or part.startswith("--at=") for part in command)

@@ -13,10 +13,11 @@ from gpuprov.cli.acting import act
 from gpuprov.cli.common import confirm, print_json, use_toolchain
 from gpuprov.decisions import Decision
 from gpuprov.guard import Confirmed
-from gpuprov.ledger import histories
+from gpuprov.ledger import histories, unlisted
 from gpuprov.ledgerfile import append_events
 from gpuprov.project import Project
-from gpuprov.run.pipeline import Loaded, living, load, loader, look
+from gpuprov.run.loading import Loaded, load, loader
+from gpuprov.run.pipeline import living, look
 from gpuprov.run.story import Intent
 from gpuprov.tenant import desired_state
 
@@ -90,12 +91,13 @@ def record_and_apply(
     The decision counts even where a cluster cannot be reached: the event is written all the same. Raises PlanRefused,
     InputError and Stale.
     """
-    use_toolchain()
     fresh = loader(project)
 
     def intent() -> Intent:
         loaded = fresh()
-        return _intent(loaded, decide(loaded), at)
+        decided = decide(loaded)
+        use_toolchain()
+        return _intent(loaded, decided, at)
 
     act(intent, confirmed=Confirmed(), purpose=purpose, yes=yes, as_json=as_json, timeout=timeout)
 
@@ -103,8 +105,10 @@ def record_and_apply(
 def _intent(loaded: Loaded, decided: Decision, at: datetime) -> Intent:
     """Return what a decision on some awards means: on the clusters where the list has them, and where they live on."""
     ids = frozenset(decided.award_ids)
-    after = histories([told.award for told in loaded.histories], [*loaded.events, *decided.events])
-    desired = desired_state(after, loaded.project.clusters, at, loaded.unlisted)
+    events = [*loaded.events, *decided.events]
+    after = histories([told.award for told in loaded.histories], events)
+    gone = unlisted({told.award.id for told in after}, events)
+    desired = desired_state(after, loaded.project.clusters, at, gone)
     homes = {told.award.provider for told in after if told.award.id in ids}
     elsewhere, failed = living(loaded.project.clusters, homes, ids)
     whole = look(loaded, desired, homes | elsewhere)

@@ -11,7 +11,8 @@ from gpuprov.cli.common import acting_options, provider_option, use_toolchain
 from gpuprov.guard import Confirmed
 from gpuprov.project import Project
 from gpuprov.run.clock import now
-from gpuprov.run.pipeline import loader, look, select
+from gpuprov.run.loading import loader
+from gpuprov.run.pipeline import look, select
 from gpuprov.run.story import Intent, ended
 from gpuprov.tenant import desired_state
 

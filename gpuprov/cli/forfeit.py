@@ -11,7 +11,7 @@ from gpuprov.cli.events import by_option, reason_option, record_and_apply, recor
 from gpuprov.decisions import Decision, forfeit
 from gpuprov.project import Project
 from gpuprov.run.clock import now
-from gpuprov.run.pipeline import Loaded
+from gpuprov.run.loading import Loaded
 
 
 @click.command("forfeit")
@@ -39,7 +39,15 @@ def command(
     effect, present = event_instants(at)
 
     def decide(loaded: Loaded) -> Decision:
-        return forfeit(loaded.histories, awards, at=effect, by=by, reason=reason, recorded=now())
+        return forfeit(
+            loaded.histories,
+            awards,
+            at=effect,
+            by=by,
+            reason=reason,
+            recorded=now(),
+            unlisted=loaded.unlisted,
+        )
 
     if effect > present:
         record_for_later(project, decide, effect, "`gpuprov up` or `gpuprov expire`", yes=yes, as_json=as_json)

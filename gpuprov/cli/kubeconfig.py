@@ -18,7 +18,7 @@ from gpuprov.decisions import find
 from gpuprov.errors import InputError, Problem
 from gpuprov.project import Project
 from gpuprov.run import credentials
-from gpuprov.run.pipeline import load
+from gpuprov.run.loading import load
 
 
 @click.command("kubeconfig")

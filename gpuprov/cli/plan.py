@@ -26,7 +26,8 @@ from gpuprov.project import Project
 from gpuprov.render import plan_markdown
 from gpuprov.run.apply import make_jobs, restored
 from gpuprov.run.clock import now
-from gpuprov.run.pipeline import check, load, look, select
+from gpuprov.run.loading import load
+from gpuprov.run.pipeline import check, look, select
 
 
 @click.command("plan")

@@ -24,7 +24,8 @@ from gpuprov.errors import ToolchainError
 from gpuprov.preflight import Result
 from gpuprov.project import Project
 from gpuprov.run.clock import now
-from gpuprov.run.pipeline import load, select
+from gpuprov.run.loading import load
+from gpuprov.run.pipeline import select
 from gpuprov.run.preflight import run_preflight
 
 

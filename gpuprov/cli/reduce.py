@@ -11,7 +11,7 @@ from gpuprov.cli.events import by_option, reason_option, record_and_apply, recor
 from gpuprov.decisions import Decision, reduce
 from gpuprov.project import Project
 from gpuprov.run.clock import now
-from gpuprov.run.pipeline import Loaded
+from gpuprov.run.loading import Loaded
 
 
 @click.command("reduce")

@@ -29,7 +29,7 @@ from gpuprov.errors import PlanRefused
 from gpuprov.load import json_schema
 from gpuprov.project import Project
 from gpuprov.run.clock import now
-from gpuprov.run.pipeline import Loaded, load
+from gpuprov.run.loading import Loaded, load
 
 
 def _print_schema(ctx: click.Context, param: click.Parameter, value: bool) -> None:  # noqa: ARG001 (click's)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from gpuprov.cluster import ProviderCluster
 from gpuprov.holdings import held_after
@@ -48,42 +49,55 @@ def _job(
 ) -> Job:
     cluster = situation.project.by_provider[there.provider]
     tenants = situation.desired.on(there.provider)
-    changes = situation.plan.on(there.provider)
     said, unread = situation.outputs[there.provider], situation.unread.get(there.provider)
+    known = said.tenants.keys()
     replaced = accepted and said.cluster_uid not in (None, there.uid)
-    if only is not None:
-        changes = tuple(change for change in changes if change.award_id in only)
+    changes = situation.plan.on(there.provider)
     touch = set() if unread else _differing(changes, said, tenants, everything=replaced)
     if only is not None:
+        changes = tuple(change for change in changes if change.award_id in only)
         touch &= set(only)
-    # A refresh would read through the old context; what drifted as well is put right by the next run.
-    known = said.tenants.keys()
-    reconnect = only is None and bool(known) and said.context != cluster.context
     lower = tuple(c.award_id for c in changes if c.op is Op.UPDATE and c.after < c.before)
+    # A refresh would read through the old context; what drifted as well is put right by the next run.
+    reconnect = only is None and bool(known) and said.context != cluster.context
     return Job(
-        root=situation.project.root,
-        project=situation.project.name,
-        at=situation.desired.at,
+        **_basis(situation, there),
         cluster=cluster,
-        cluster_uid=there.uid,
         tenants=tenants,
         told=dict(said.tenants),
-        origin=situation.origin,
+        purpose=purpose,
+        timeout=timeout,
+        stacks=said.stacks,
         touch=tuple(sorted(touch)),
-        turn=there.turn,
-        files=dict(situation.files),
+        lower=lower,
         over=_over(situation, there, cluster, lower),
         unread=None if unread is None else str(unread),
-        purpose=purpose,
-        stacks=said.stacks,
-        grow=tuple(change.award_id for change in changes if change.grows),
-        lower=lower,
-        reclaim=tuple(_reclaim(change) for change in changes if change.op is Op.RECLAIM),
+        **_moves(changes),
         reshard=not unread and (bool(said.misplaced) or (bool(known) and said.shards != cluster.shards)),
         reconnect=reconnect,
         refresh=not reconnect and (replaced or not _clean(changes, known)),
-        timeout=timeout,
     )
+
+
+def _basis(situation: Situation, there: ObservedCluster) -> dict[str, Any]:
+    """Return what the decision was made on, as a job has it."""
+    return {
+        "root": situation.project.root,
+        "project": situation.project.name,
+        "at": situation.desired.at,
+        "cluster_uid": there.uid,
+        "origin": situation.origin,
+        "turn": there.turn,
+        "files": dict(situation.files),
+    }
+
+
+def _moves(changes: Sequence[Change]) -> dict[str, Any]:
+    """Return who gets GPUs that others may have to give back first, and who gives all of them back."""
+    return {
+        "grow": tuple(change.award_id for change in changes if change.grows),
+        "reclaim": tuple(_reclaim(change) for change in changes if change.op is Op.RECLAIM),
+    }
 
 
 def restored(situation: Situation, jobs: Sequence[Job]) -> int:

@@ -28,7 +28,8 @@ from gpuprov.outputs import Origin
 from gpuprov.program import declare, explained
 from gpuprov.project import Project, open_project
 from gpuprov.run.clock import AT_VARIABLE, instant, not_now
-from gpuprov.run.pipeline import Situation, load, look, refusals
+from gpuprov.run.loading import load
+from gpuprov.run.pipeline import Situation, look, refusals
 from gpuprov.run.setup import chart_of, wrong_cluster
 from gpuprov.tenant import Tenant
 

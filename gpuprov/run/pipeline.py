@@ -1,111 +1,29 @@
-"""The steps before anything is changed: load, decide, observe, plan, guard."""
+"""The steps between a decision and its execution: observe, plan, guard."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any
 
 from gpuprov import guard, naming, outputs, state
-from gpuprov.capacity import Excess, excesses, lines, not_over
 from gpuprov.cluster import ProviderCluster, stack_names
 from gpuprov.errors import ClusterError, EngineError, GpuprovError, InputError, PlanRefused, Problem
 from gpuprov.guard import Confirmed
-from gpuprov.ledger import Event, History, LedgerMark, Unlisted, histories, late_extensions, lost, mark, unlisted
-from gpuprov.ledgerfile import LedgerLine, read_lines
-from gpuprov.load import load_awards, load_mapping
+from gpuprov.ledger import Event, LedgerMark, lost, mark
 from gpuprov.observe import find, observe, read_back
 from gpuprov.observed import ObservedCluster
 from gpuprov.outputs import Origin, StackOutputs
 from gpuprov.plan import Op, Plan, make_plan
-from gpuprov.project import Project, open_project
-from gpuprov.run.files import digests
+from gpuprov.project import Project
+from gpuprov.run.loading import Loaded
 from gpuprov.suppliers import departed, shared_clusters
-from gpuprov.tenant import Desired, desired_state
+from gpuprov.tenant import Desired
 from gpuprov.usage import pods_on
 
 Progress = Callable[[str, str], None]
 """Called with a provider's name (or an empty text) and a line about what is going on."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
-    """The award lists with the ledger's events applied. ``warnings`` are worth a look and stop nothing.
-
-    ``files`` are the digests of the files that it was read from, taken before they were read. ``unlisted`` are awards
-    of the ledger that no list has.
-    """
-
-    project: Project
-    files: Mapping[str, str]
-    histories: tuple[History, ...]
-    events: tuple[Event, ...]
-    unlisted: tuple[Unlisted, ...]
-    excesses: tuple[Excess, ...]
-    warnings: tuple[str, ...]
-
-    @property
-    def origin(self) -> Origin:
-        """What a run that rests on this leaves in its stacks' outputs."""
-        return Origin(
-            providers=tuple(cluster.provider for cluster in self.project.clusters), ledger=mark(self.events).to_json()
-        )
-
-    def desired(self, at: datetime) -> Desired:
-        """Return what should exist at an instant. Raises PlanRefused where a pool is exceeded then or later."""
-        if exceeded := not_over(self.excesses, at):
-            raise PlanRefused(lines(exceeded))
-        return desired_state(self.histories, self.project.clusters, at, self.unlisted)
-
-
-def load(project: Project) -> Loaded:
-    """Read the award lists and the ledger. Raises InputError with every problem of every file."""
-    files = digests(project.files)
-    problems: list[Problem] = []
-    awards = []
-    lines: tuple[LedgerLine, ...] = ()
-    try:
-        columns = None if project.columns is None else load_mapping(project.columns)
-        awards = list(load_awards(project.awards, project.clusters, columns).awards)
-    except InputError as error:
-        problems += error.problems
-    try:
-        lines = read_lines(project.ledger)
-    except InputError as error:
-        problems += error.problems
-    if problems:
-        raise InputError(problems)
-    events = tuple(line.event for line in lines)
-    known = {award.id for award in awards}
-    warnings = [
-        f"{project.ledger}:{line.row}: {line.event.event} of {line.event.award}, which no award list has"
-        for line in lines
-        if line.event.award not in known
-    ]
-    warnings += [f"{project.ledger}:{lines[place].row}: {text}" for place, text in late_extensions(awards, events)]
-    all_histories = histories(awards, events)
-    allocations = [part for one in all_histories for part in one.allocations]
-    return Loaded(
-        project=project,
-        files=files,
-        histories=all_histories,
-        events=events,
-        unlisted=unlisted(known, events),
-        excesses=tuple(excesses(allocations, project.clusters)),
-        warnings=tuple(warnings),
-    )
-
-
-def loader(project: Project) -> Callable[[], Loaded]:
-    """Return what loads the project, and from the second time on reads its settings again too."""
-    opened = [project]
-
-    def fresh() -> Loaded:
-        return load(opened.pop() if opened else open_project(project.root))
-
-    return fresh
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,33 +53,12 @@ class Situation:
 def look(loaded: Loaded, desired: Desired, providers: Collection[str]) -> Situation:
     """Observe the providers' clusters and stacks side by side, and plan. A provider that fails is set aside."""
     project = loaded.project
-    clusters = [cluster for cluster in project.clusters if cluster.provider in providers]
-    with (
-        ThreadPoolExecutor(max_workers=max(1, len(clusters))) as observers,
-        ThreadPoolExecutor(max_workers=_PULUMI_AT_ONCE) as readers,
-    ):
-        seen = {one.provider: observers.submit(observe, one) for one in clusters}
-        stacks = {one.provider: _read_stacks(project, one.stacks, readers) for one in clusters}
-        there: dict[str, ObservedCluster] = {}
-        known: dict[str, StackOutputs] = {}
-        failed: dict[str, GpuprovError] = {}
-        unread: dict[str, EngineError] = {}
-        for cluster in clusters:
-            name = cluster.provider
-            try:
-                found = seen[name].result()
-                try:
-                    known[name] = _outputs(project, cluster, stacks[name], readers)
-                except EngineError as error:
-                    if cluster.uid is None:  # nothing else tells that it is the right cluster
-                        raise
-                    unread[name], known[name] = error, StackOutputs()
-                there[name] = _with_unlabelled(found, cluster, known[name], desired)
-            except GpuprovError as error:
-                failed[name] = error
-    plan = make_plan(desired, tuple(there.values()), project.by_provider)
-    plan = plan.where(lambda change: change.provider not in unread or (change.op is Op.RECLAIM and change.expected))
-    observed = _with_pods(there, plan, project.by_provider, failed)
+    seen = _read(project, [cluster for cluster in project.clusters if cluster.provider in providers])
+    plan = make_plan(desired, tuple(seen.observed.values()), project.by_provider)
+    plan = plan.where(
+        lambda change: change.provider not in seen.unread or (change.op is Op.RECLAIM and change.expected)
+    )
+    observed = _with_pods(seen.observed, plan, project.by_provider, seen.failed)
     return Situation(
         project=project,
         files=loaded.files,
@@ -169,11 +66,47 @@ def look(loaded: Loaded, desired: Desired, providers: Collection[str]) -> Situat
         events=loaded.events,
         desired=desired,
         observed=observed,
-        outputs=known,
-        plan=plan.where(lambda change: change.provider not in failed),
-        failed=failed,
-        unread=unread,
+        outputs=seen.outputs,
+        plan=plan.where(lambda change: change.provider not in seen.failed),
+        failed=seen.failed,
+        unread=seen.unread,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """What could be read of the providers' clusters and stacks."""
+
+    observed: dict[str, ObservedCluster] = field(default_factory=dict)
+    outputs: dict[str, StackOutputs] = field(default_factory=dict)
+    failed: dict[str, GpuprovError] = field(default_factory=dict)
+    unread: dict[str, EngineError] = field(default_factory=dict)
+
+
+def _read(project: Project, clusters: Sequence[ProviderCluster]) -> _Seen:
+    """Read clusters and stacks side by side. Where only the state cannot be read, a pinned UID tells the cluster."""
+    seen = _Seen()
+    with (
+        ThreadPoolExecutor(max_workers=max(1, len(clusters))) as observers,
+        ThreadPoolExecutor(max_workers=_PULUMI_AT_ONCE) as readers,
+    ):
+        reading = {one.provider: observers.submit(observe, one) for one in clusters}
+        stacks = {one.provider: _read_stacks(project, one.stacks, readers) for one in clusters}
+        for cluster in clusters:
+            name = cluster.provider
+            try:
+                found = reading[name].result()
+                try:
+                    outputs = _outputs(project, cluster, stacks[name], readers)
+                except EngineError as error:
+                    if cluster.uid is None:
+                        raise
+                    seen.unread[name], outputs = error, StackOutputs()
+                seen.observed[name] = _with_unlabelled(found, cluster, outputs)
+                seen.outputs[name] = outputs
+            except GpuprovError as error:
+                seen.failed[name] = error
+    return seen
 
 
 def living(
@@ -248,14 +181,11 @@ def _outputs(
     return outputs.read(cluster, printed | {stack: one.result() for stack, one in also.items()})
 
 
-def _with_unlabelled(
-    there: ObservedCluster, cluster: ProviderCluster, said: StackOutputs, desired: Desired
-) -> ObservedCluster:
-    """Add tenants that a stack knows, that should go, and that the cluster does not list: they may have lost their
-    labels. One that should stay is planned as missing, and gets its labels back with the rest.
+def _with_unlabelled(there: ObservedCluster, cluster: ProviderCluster, said: StackOutputs) -> ObservedCluster:
+    """Add tenants that a stack knows and that the cluster does not list: they may have lost their labels, and hold
+    GPUs all the same. One that should stay gets its labels back with the rest.
     """
-    names = {naming.namespace(award_id) for award_id in said.tenants}
-    names -= {tenant.namespace for tenant in there.tenants} | {one.namespace for one in desired.on(there.provider)}
+    names = {naming.namespace(award_id) for award_id in said.tenants} - {tenant.namespace for tenant in there.tenants}
     return replace(there, tenants=(*there.tenants, *find(cluster, sorted(names)))) if names else there
 
 

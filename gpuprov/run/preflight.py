@@ -16,7 +16,7 @@ from gpuprov.errors import ClusterError, EngineError
 from gpuprov.manifests import CHART
 from gpuprov.preflight import Finding, Unread, examine
 from gpuprov.project import Project
-from gpuprov.run.pipeline import Loaded
+from gpuprov.run.loading import Loaded
 from gpuprov.survey import survey
 
 

@@ -18,7 +18,8 @@ from gpuprov.plan import Change, Op
 from gpuprov.run.apply import carry_out, make_jobs, merged
 from gpuprov.run.files import digests
 from gpuprov.run.job import Job, Outcome
-from gpuprov.run.pipeline import Loaded, Progress, Situation, check
+from gpuprov.run.loading import Loaded
+from gpuprov.run.pipeline import Progress, Situation, check
 
 MOST_ROUNDS = 6
 """How often a command decides anew before it gives up on a project where others are at work all the time."""

@@ -7,22 +7,19 @@ the point: access goes first, and what is given back is proven free before anyth
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from gpuprov import reclaim, state
+from gpuprov import reclaim
 from gpuprov.lease import NoLease, Turn, take_turn
 from gpuprov.manifests import quota_hard
 from gpuprov.observe import read_back
-from gpuprov.outputs import summary
-from gpuprov.run.child import Errand, answer, insist_on_parent, listen, run_all
+from gpuprov.run import stacks
+from gpuprov.run.child import answer, insist_on_parent, listen
 from gpuprov.run.child import tell as progress
 from gpuprov.run.files import digests
 from gpuprov.run.job import Freed, Job, Outcome, Reclaim, StackDone
-from gpuprov.run.slots import engines
-from gpuprov.shards import move
-from gpuprov.stackrun import StackRun
 from gpuprov.usage import pods_on
 
 
@@ -69,8 +66,8 @@ def _carry_out(job: Job, turn: Turn | None) -> Outcome:
             if turn is not None:
                 turn.insist()
             if job.reshard:
-                _reshard(job)
-            done = _apply(job, touch, stays=set(stuck), waits=postponed)
+                stacks.reshard(job, progress)
+            done = stacks.apply(job, touch, stays=set(stuck), waits=postponed, progress=progress)
         broken = {one.stack for one in done if one.error}
         touch = {award_id for award_id in touch if job.cluster.stack_of(award_id) not in broken}
     missing = _not_as_written(job, touch)
@@ -79,7 +76,7 @@ def _carry_out(job: Job, turn: Turn | None) -> Outcome:
         provider=job.cluster.provider,
         lowered=job.lower,
         applied=tuple(sorted(touch - missing.keys())),
-        operations=_sum(done),
+        operations=stacks.total(done),
         freed=tuple(freed),
         stuck=stuck,
         postponed=tuple(sorted(postponed)),
@@ -123,27 +120,6 @@ def _not_as_written(job: Job, touch: Collection[str]) -> dict[str, str]:
             said = "its namespace is not there" if has is None else f"its quota grants {has}"
             wrong[tenant.award_id] = f"{tenant.award_id}: Pulumi reported success, and {said}; rerun the command"
     return wrong
-
-
-def _reshard(job: Job) -> None:
-    """Move awards into the stacks that they belong to, and remove stacks that the provider has no more."""
-    wanted = job.cluster.stacks
-    names = dict.fromkeys([*wanted, *job.stacks])
-    progress(f"moving awards between the stacks {', '.join(names)}; no tenant changes")
-    there = {stack: state.read_deployment(job.root, stack) for stack in names}
-    for stack in wanted:
-        if there[stack] is None:
-            insist_on_parent()
-            state.create(job.root, stack)
-            there[stack] = state.read_deployment(job.root, stack)
-    before = {stack: deployment for stack, deployment in there.items() if deployment is not None}
-    moved = move(before, job.project, job.cluster)
-    for stack, deployment in moved.writes:
-        insist_on_parent()
-        state.write_deployment(job.root, stack, deployment)
-        if stack not in wanted and not deployment["deployment"]["resources"]:
-            state.remove(job.root, stack)
-    progress(f"moved {moved.awards} awards")
 
 
 def _lower(job: Job) -> None:
@@ -238,72 +214,6 @@ def _postpone(job: Job, held: Mapping[str, int], kept: Mapping[str, int]) -> set
 
 def _models(job: Job) -> list[str]:
     return [str(pool.model) for pool in job.cluster.pools]
-
-
-def _apply(job: Job, touch: set[str], *, stays: set[str], waits: set[str]) -> list[StackDone]:
-    """Let Pulumi touch the awards that differ, stack by stack; ``stays`` are stuck, ``waits`` postponed.
-
-    A stack that loses its last award is applied as a whole, so that what its awards share goes too.
-    """
-    runs = [one for stack in job.cluster.stacks if (one := _stack_run(job, stack, touch, stays, waits)) is not None]
-    if not runs:
-        return []
-    progress(f"applying {len(touch)} awards" + (f" in {len(runs)} stacks" if len(runs) > 1 else ""))
-    if len(runs) == 1:
-        from gpuprov.run import stack as engine_run  # loads Pulumi's SDK: not before GPUs are free
-
-        return [engine_run.run(runs[0], progress)]
-    errands = [Errand(module="gpuprov.run.stack", message=one, progress=progress) for one in runs]
-    answers = run_all(errands, at_once=engines())
-    return [
-        StackDone.model_validate(said.outcome)
-        if said.outcome is not None
-        else StackDone(stack=one.stack, error=f"{one.stack}: its process ended with code {said.code} and no answer")
-        for one, said in zip(runs, answers, strict=True)
-    ]
-
-
-def _stack_run(job: Job, stack: str, touch: set[str], stays: set[str], waits: set[str]) -> StackRun | None:
-    """Return what Pulumi has to do on one stack, or None where that is nothing."""
-    leaving = {one.award_id for one in job.reclaim} | waits
-    tenants = tuple(
-        tenant
-        for tenant in job.tenants
-        if tenant.award_id not in leaving and job.cluster.stack_of(tenant.award_id) == stack
-    )
-    told = {award_id: said for award_id, said in job.told.items() if job.cluster.stack_of(award_id) == stack}
-    mine = {award_id for award_id in touch if job.cluster.stack_of(award_id) == stack}
-    stuck_here = {award_id for award_id in stays if job.cluster.stack_of(award_id) == stack}
-    untouched = (told.keys() | {tenant.award_id for tenant in tenants}) - mine
-    if not (mine or job.reconnect):
-        return None
-    # Targets cost time for each of them and each object: they are for runs that leave something alone.
-    everything = job.reconnect or not (untouched or stuck_here)
-    should = summary(tenants)
-    told = {award_id: said for award_id, said in told.items() if award_id not in mine}
-    told |= {award_id: said for award_id, said in should.items() if award_id in mine}
-    return StackRun(
-        root=job.root,
-        project=job.project,
-        stack=stack,
-        cluster=job.cluster,
-        tenants=tenants,
-        cluster_uid=job.cluster_uid,
-        origin=job.origin,
-        exists=job.reshard or stack in job.stacks,
-        touch=None if everything else tuple(sorted(mine)),
-        told=told,
-        refresh=job.refresh,
-        patience=job.timeout,
-    )
-
-
-def _sum(done: Sequence[StackDone]) -> dict[str, int]:
-    total: dict[str, int] = {}
-    for one in done:
-        for operation, number in one.operations.items():
-            total[operation] = total.get(operation, 0) + number
-    return total
 
 
 def _complaint(stuck: Mapping[str, str], postponed: Collection[str]) -> str | None:

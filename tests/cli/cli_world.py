@@ -81,10 +81,10 @@ class Api:
 
 
 KINDS = {
-    "api/v1/pods": "Pod",
     "api/v1/namespaces": "Namespace",
     "api/v1/resourcequotas": "ResourceQuota",
     "api/v1/limitranges": "LimitRange",
+    "api/v1/pods": "Pod",
     "apis/networking.k8s.io/v1/networkpolicies": "NetworkPolicy",
     "apis/rbac.authorization.k8s.io/v1/rolebindings": "RoleBinding",
     "apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies": "ValidatingAdmissionPolicy",

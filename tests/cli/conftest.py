@@ -13,7 +13,7 @@ from projects import copy_project
 from gpuprov.manifests import tenant_manifests
 from gpuprov.outputs import summary
 from gpuprov.project import open_project
-from gpuprov.run.pipeline import load
+from gpuprov.run.loading import load
 
 
 @pytest.fixture

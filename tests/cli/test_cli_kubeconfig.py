@@ -20,7 +20,7 @@ from loopback import JsonHandler, refusal, serving
 from gpuprov.manifests import labels
 from gpuprov.naming import namespace
 from gpuprov.project import open_project
-from gpuprov.run.pipeline import load
+from gpuprov.run.loading import load
 from gpuprov.sandbox.pki import Authority
 
 STUDIO, GPUS = "HPC-2026-1-003", "gpu-hpc-2026-1-003"

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from cli_project import files, run
-from projects import REPOSITORY
+from projects import REPOSITORY, said_besides
 
 from gpuprov.errors import PlanRefused
 from gpuprov.project import open_project
-from gpuprov.run.pipeline import load
+from gpuprov.run.loading import load
 
 FIRST = "examples/awards-2026-h1.csv"
 EXTRA = "examples/awards-2026-extra-cp949.csv"
@@ -87,7 +87,10 @@ def test_both_lists_together_are_refused_with_the_exact_excess(root: Path) -> No
     before = files(root)
     result = run("validate", FIRST, EXTRA, "--at", AT)
     assert (result.exit_code, result.stdout) == (4, "")
-    assert result.stderr.splitlines() == ["refused, nothing was changed:", *(f"  - {line}" for line in EXCESSES)]
+    assert said_besides(result.stderr).splitlines() == [
+        "refused, nothing was changed:",
+        *(f"  - {line}" for line in EXCESSES),
+    ]
     assert files(root) == before
 
 
@@ -110,7 +113,7 @@ def test_what_is_over_is_a_warning_and_what_is_not_refuses(root: Path, at: str, 
     assert result.exit_code == code
     assert result.stderr.count("too many") == 2
     if code == 0:
-        first, second = result.stderr.splitlines()
+        first, second = said_besides(result.stderr).splitlines()
         assert first.startswith(f"warning: {EXCESSES[0].partition(';')[0]}; it is over and stops nothing")
         assert second.startswith(f"warning: {EXCESSES[1].partition(';')[0]}; it is over and stops nothing")
 
@@ -130,7 +133,7 @@ def test_a_capacity_with_a_history_is_exceeded_only_where_it_is(root: Path) -> N
     ledger.write_text(forfeitures(["HPC-2026-1-018"]).replace("2026-01-20T00:00", "2026-03-15T00:00"))
     result = run("validate", "--json", "--at", "2026-03-15T10:00+09:00")
     pools = {f"{one['provider']} {one['model']}": one for one in json.loads(result.stdout)["pools"]}
-    assert (result.exit_code, result.stderr) == (0, "")
+    assert (result.exit_code, said_besides(result.stderr)) == (0, "")
     assert (pools["samsung-sds H100"]["capacity"], pools["samsung-sds H100"]["peak"]) == (192, 168)
     before = json.loads(run("validate", "--json", "--at", "2026-03-14").stdout)["pools"]
     assert {"provider": "samsung-sds", "model": "H100", "capacity": 200, "peak": 200} in before
@@ -150,7 +153,7 @@ def test_a_long_list_of_excesses_is_cut_for_people_and_whole_in_json(root: Path)
     text = run("validate", "many.csv", "--at", "2026-03-15")
     data = run("validate", "many.csv", "--at", "2026-03-15", "--json")
     assert (text.exit_code, data.exit_code, data.stderr) == (4, 4, text.stderr)
-    warnings, _, refused = text.stderr.partition("refused, nothing was changed:\n")
+    warnings, _, refused = said_besides(text.stderr).partition("refused, nothing was changed:\n")
     assert len(warnings.splitlines()) == 10 + 1
     assert warnings.splitlines()[-1] == "warning: and 3 more that are over"
     assert len(refused.splitlines()) == 10 + 1

@@ -16,7 +16,7 @@ from projects import REPOSITORY, Ran, run_command, timed
 
 from gpuprov.ledgerfile import read_ledger
 from gpuprov.project import open_project
-from gpuprov.run.pipeline import load
+from gpuprov.run.loading import load
 from gpuprov.sandbox import H100
 
 CAPACITY = 16

@@ -20,7 +20,7 @@ from gpuprov.guard import Confirmed
 from gpuprov.ledgerfile import read_ledger
 from gpuprov.plan import Op
 from gpuprov.project import Project
-from gpuprov.run import byhand, pipeline, story
+from gpuprov.run import byhand, loading, pipeline, story
 from gpuprov.run.job import Job, Outcome
 from gpuprov.tenant import desired_state
 
@@ -200,7 +200,7 @@ class Run:
     def intent(self) -> story.Intent:
         """Decide as the command line does."""
         command, folder = self.command, self.world.folders[self.command.folder]
-        loaded = pipeline.load(folder.project)
+        loaded = loading.load(folder.project)
         if command.kind == "up":
             situation = pipeline.look(loaded, loaded.desired(command.at), [STACK])
             return story.Intent(situation=situation, known=len(loaded.events))

@@ -5,11 +5,11 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import HOURS, JANUARY, JULY, MARCH, award, events, extended, forfeited, reduced
+from strategies import HOURS, JANUARY, JULY, MARCH, accepted, award, events, extended, forfeited, reduced
 
 from gpuprov.decisions import Decision, find, forfeit, reduce
 from gpuprov.errors import InputError
-from gpuprov.ledger import Forfeited, Reduced, histories
+from gpuprov.ledger import Forfeited, Reduced, histories, unlisted
 
 TICK = timedelta(microseconds=1)
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
@@ -191,3 +191,58 @@ def test_unknown_awards_are_all_told_with_those_that_are_like_them():
 def test_awards_are_found_once_each_in_the_order_in_which_they_were_named():
     told = histories([award("A"), award("B")], [])
     assert find(told, ["B", "A", "B"]) == (told[1], told[0])
+
+
+# ---- awards that only the ledger knows
+
+
+def gone(*happened):
+    """What the ledger says of awards that no list has."""
+    return unlisted((), happened)
+
+
+def test_a_forfeited_award_that_left_the_list_needs_no_event_and_is_taken_back_all_the_same():
+    """Its cluster was down when it was forfeited; the next list does not have it any more."""
+    told = gone(forfeited("HPC-1", MARCH - TICK))
+    decided = forfeit([], ["HPC-1"], unlisted=told, at=MARCH, **WHO)
+    assert (decided.award_ids, decided.events) == (("HPC-1",), ())
+    assert decided.notes == (
+        f"HPC-1 is forfeited from {(MARCH - TICK).isoformat()} on already, by operator: as decided",
+    )
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        accepted("HPC-1", JANUARY),
+        reduced("HPC-1", JANUARY, 3),
+        extended("HPC-1", JANUARY, date(2026, 8, 31)),
+        forfeited("HPC-1", MARCH + TICK),
+    ],
+    ids=lambda event: event.event,
+)
+def test_an_award_that_only_the_ledger_knows_can_be_forfeited(event):
+    decided = forfeit(stands(one=award("A")), ["A", "HPC-1", "HPC-1"], unlisted=gone(event), at=MARCH, **WHO)
+    assert decided.award_ids == ("A", "HPC-1")
+    assert [(written.award, written.at) for written in decided.events] == [("A", MARCH), ("HPC-1", MARCH)]
+    (after,) = gone(event, decided.events[1])
+    assert after.forfeited == decided.events[1]
+
+
+def test_what_ended_by_the_ledger_has_nothing_to_forfeit_though_no_list_has_it():
+    end = datetime.fromisoformat("2026-03-01T00:00+09:00")
+    told = gone(extended("HPC-1", JANUARY, date(2026, 2, 28)))
+    assert len(forfeit([], ["HPC-1"], unlisted=told, at=end - TICK, **WHO).events) == 1
+    ((value, message, _),) = problems(forfeit, [], ["HPC-1"], unlisted=told, at=end, **WHO)
+    assert (value, message) == ("HPC-1", f"its term ends at {end.isoformat()}, so it has nothing at {end.isoformat()}")
+
+
+def test_an_award_that_neither_a_list_nor_the_ledger_has_is_told_with_what_is_like_it():
+    told = gone(accepted("HPC-2026-1-001", JANUARY))
+    found = problems(forfeit, stands(one=award("HPC-2026-1-002")), ["HPC-2026-1-003"], unlisted=told, at=MARCH, **WHO)
+    remedy = "check the award id; did you mean HPC-2026-1-001 or HPC-2026-1-002?"
+    assert found == [("HPC-2026-1-003", "is in no award list", remedy)]
+
+
+def test_an_award_that_only_the_ledger_knows_has_nothing_to_reduce():
+    assert [value for value, *_ in problems(reduce, [], "HPC-1", 1, at=MARCH, **WHO)] == ["HPC-1"]

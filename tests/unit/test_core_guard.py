@@ -1,6 +1,7 @@
 """What the guard refuses: wrong clusters, missing rules, GPUs that are held, broken rules. Masses: test_core_masses."""
 
 from copy import deepcopy
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -242,3 +243,32 @@ def test_of_many_the_first_are_named_and_the_rest_counted():
     found = refusals(late, seen(SDS))
     assert len(found) == 6
     assert found[-1] == "samsung-sds: and 4 more like it (term-within-programme)"
+
+
+# By hand
+
+
+def by_hand(awards, there, events=()):
+    state = desired(awards, [SDS], MARCH, events)
+    plan = make_plan(state, [there], {"samsung-sds": SDS})
+    assert guard.reasons(plan, state, [there], {"samsung-sds": SDS}, {}, Confirmed()) == []
+    return guard.by_hand(plan, state, there, SDS)
+
+
+def terminating(there):
+    objects = deepcopy(dict(there.objects))
+    objects["Namespace", there.namespace]["metadata"]["deletionTimestamp"] = "2026-03-01T02:59:59Z"
+    return replace(there, objects=objects)
+
+
+def test_pulumi_up_by_hand_does_not_wait_for_a_namespace_that_is_being_deleted():
+    """It would write into what goes, or find nothing to do, and either way there would be no tenant in the end."""
+    (reason,) = by_hand([award("A"), award("B")], seen(SDS, terminating(here("A", 8)), here("B", 8)))
+    assert reason.startswith("samsung-sds: the namespace of A is being deleted, for which Pulumi does not wait; ")
+    assert "`gpuprov up --provider samsung-sds`" in reason
+    assert by_hand([award("A"), award("B")], seen(SDS, here("A", 4), here("B", 8))) == []
+
+
+def test_a_namespace_that_goes_and_is_to_go_is_told_once():
+    (reason,) = by_hand([award("A")], seen(SDS, terminating(here("A", 8))), [forfeited("A", MARCH)])
+    assert "A must be taken back" in reason

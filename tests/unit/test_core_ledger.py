@@ -413,6 +413,7 @@ def test_awards_that_no_list_has_are_told_with_what_the_ledger_decided():
         forfeited("GONE", MARCH + HOUR),
     ]
     assert unlisted({"LISTED"}, happened) == (
+        Unlisted(award_id="REDUCED", forfeited=None, end=None),
         Unlisted(award_id="CUT", forfeited=None, end=datetime(2026, 4, 1, tzinfo=SEOUL)),
         Unlisted(award_id="GONE", forfeited=end, end=datetime(2026, 10, 1, tzinfo=SEOUL)),
     )

@@ -3,11 +3,13 @@
 from datetime import date, timedelta
 
 import pytest
-from plans import KT, SDS, edited, only, plan
+from plans import CLUSTERS, KT, SDS, edited, only, plan
 from strategies import JULY, MARCH, award, extended, forfeited, live, seen, tenant
 
 from gpuprov.gpu import GpuModel
-from gpuprov.plan import Op
+from gpuprov.ledger import histories, unlisted
+from gpuprov.plan import Loss, Op, make_plan
+from gpuprov.tenant import desired_state
 
 
 def _promise(text):
@@ -109,3 +111,34 @@ def test_a_moved_award_is_created_there_and_reclaimed_here():
 def test_a_reclaimed_tenant_is_counted_in_its_own_model():
     change = only([], live(tenant("HPC-1", 12, SDS, "A100"), SDS, used=4))
     assert (change.model, change.before, change.used) == (GpuModel.A100, 12, 4)
+
+
+# The end that a cluster was promised.
+
+LATER = extended("HPC-1", MARCH, date(2026, 8, 31))
+SOON_OVER = JULY + timedelta(days=9)
+LISTED = {
+    "gone": [],
+    "waitlisted": [award(status="waitlisted")],
+    "forfeited": [award(status="forfeited")],
+    "at another supplier": [award(quantity=8, model="H200", provider="kt-cloud", last_day=date(2026, 12, 31))],
+    "of another model": [award(quantity=32, model="A100", last_day=date(2026, 12, 31))],
+}
+
+
+@pytest.mark.parametrize("listed", LISTED)
+def test_the_promised_end_explains_a_teardown_unless_the_ledger_has_a_later_one(listed):
+    """A cluster that was down when the term was extended still has the old promise, and the awardee a new one."""
+    awards = LISTED[listed]
+    for events, expected in (([], True), ([LATER], False)):
+        known = {one.id for one in awards}
+        state = desired_state(histories(awards, events), [SDS, KT], SOON_OVER, unlisted(known, events))
+        changes = make_plan(state, [seen(SDS, HERE), seen(KT)], CLUSTERS).on("samsung-sds")
+        ((op, is_expected, reason),) = [(one.op, one.expected, one.reasons[0]) for one in changes]
+        assert (op, is_expected) == (Op.RECLAIM, expected), reason
+        assert reason.endswith("; the ledger extends it to 2026-09-01T00:00+09:00") is not expected
+
+
+def test_a_change_of_model_within_the_promised_term_is_a_loss():
+    change = only(LISTED["of another model"], HERE)
+    assert (change.op, change.loss) == (Op.RECLAIM, Loss.MODEL)

@@ -5,7 +5,7 @@ from pathlib import Path
 from strategies import MARCH, cluster, tenant
 
 from gpuprov.outputs import Origin
-from gpuprov.run import worker
+from gpuprov.run import stacks
 from gpuprov.run.job import Job, Reclaim
 
 SPLIT = cluster("samsung-sds", H100=200, A100=80).model_copy(update={"shards": 3})
@@ -36,7 +36,7 @@ def split_job(tenants, *, reclaim=(), told=None, **fields):
 
 def stack_runs(job, stuck=(), postponed=()):
     touch = set(job.touch) - set(stuck) - set(postponed)
-    return {s: worker._stack_run(job, s, touch, set(stuck), set(postponed)) for s in job.cluster.stacks}
+    return {s: stacks.stack_run(job, s, touch, set(stuck), set(postponed)) for s in job.cluster.stacks}
 
 
 def test_each_stack_gets_its_own_awards():

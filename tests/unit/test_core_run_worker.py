@@ -335,7 +335,7 @@ def test_where_the_state_cannot_be_read_gpus_come_back_all_the_same(monkeypatch)
 
 def test_state_is_moved_only_when_gpus_are_free(monkeypatch):
     fake = Cluster()
-    monkeypatch.setattr(worker, "_reshard", lambda job: fake.asked.append(("reshard",)))
+    monkeypatch.setattr(worker.stacks, "reshard", lambda job, progress: fake.asked.append(("reshard",)))
     made = plain([("A", 8)], grow=("A",), lower=(), reclaim=[("X", 8)], told={"X": {}, "Z": {}})
     run(made.model_copy(update={"reshard": True}), monkeypatch, fake)
     assert [one[0] for one in fake.asked] == ["release", "delete", "prove", "reshard", "up"]

@@ -280,3 +280,44 @@ def test_a_row_that_is_gone_never_hides_a_tenant_that_the_ledger_leaves_alone(ha
     absences = decided([], happened, at).absences
     if absences:
         assert decided([short], happened, at).tenants == ()
+
+
+def test_what_the_ledger_decided_stays_its_decision_when_the_list_has_caught_up():
+    """The ministry's next list often says what the ledger said first; a cluster that was down then has neither."""
+    cut = award(last_day=date(2026, 2, 28))
+    (absence,) = decided([cut], [extended("HPC-1", LONG_AGO, date(2026, 2, 28))]).absences
+    assert (absence.cause, absence.by_ledger) == (Cause.ENDED, True)
+    fewer = award(quantity=3)
+    assert decided([fewer], [reduced("HPC-1", LONG_AGO, 3)]).reduced == {"HPC-1"}
+
+
+@pytest.mark.parametrize(
+    ("happened", "by_ledger"),
+    [
+        ([], False),
+        ([reduced("HPC-1", LONG_AGO, 9)], False),  # the list has fewer by itself
+        ([reduced("HPC-1", LONG_AGO, 8)], True),
+        ([reduced("HPC-1", LONG_AGO, 7)], True),
+        ([reduced("HPC-1", MARCH + TICK, 7)], False),
+        ([reduced("HPC-1", LONG_AGO, 7), reduced("HPC-1", MARCH, 12)], True),
+        ([forfeited("HPC-1", MARCH + TICK), reduced("HPC-1", MARCH + 2 * TICK, 7)], False),
+    ],
+)
+def test_a_quantity_is_the_ledgers_where_the_list_allows_no_less(happened, by_ledger):
+    assert bool(decided([award()], happened).reduced) is by_ledger
+
+
+@pytest.mark.parametrize("said_by_list", LISTS)
+@pytest.mark.parametrize(
+    ("said_by_ledger", "until"),
+    [
+        ("prolonged", datetime.fromisoformat("2026-09-01T00:00+09:00")),
+        ("nothing", None),
+        ("cut short", None),
+        ("to be forfeited", None),
+        ("to be cut short", datetime.fromisoformat("2026-03-02T00:00+09:00")),
+    ],
+)
+def test_an_end_of_the_ledger_that_is_still_to_come_is_told_whatever_the_list_says(said_by_list, said_by_ledger, until):
+    state = decided(LISTS[said_by_list], LEDGERS[said_by_ledger])
+    assert state.extended == ({} if until is None else {"gpu-hpc-1": until})

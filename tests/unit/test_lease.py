@@ -13,7 +13,7 @@ import pytest
 from played_api import Reply, not_found, played, refusal
 from strategies import cluster
 
-from gpuprov import lease
+from gpuprov import holders, lease
 from gpuprov.errors import ClusterError
 from gpuprov.lease import NoLease, take_turn, turns
 
@@ -78,7 +78,7 @@ def test_the_first_turn_makes_the_lease_and_each_one_more_counts(server):
             assert server.leases.spec["holderIdentity"]
             assert turns(SDS, server.api)[0] == number - 1  # not over yet: whoever looks now has to look again
         assert server.leases.spec["holderIdentity"] == ""
-        assert turns(SDS, server.api) == (number, f"{lease.holder()} (gpuprov up)")
+        assert turns(SDS, server.api) == (number, f"{holders.words()} (gpuprov up)")
     assert {asked.path for asked in server.asked} == {PATH, f"{PATH}/gpuprov"}
 
 
@@ -86,7 +86,7 @@ def test_the_one_before_is_named(server):
     with take(server):
         pass
     with take(server) as turn:
-        assert turn.previous == f"{lease.holder()} (gpuprov up)"
+        assert turn.previous == f"{holders.words()} (gpuprov up)"
 
 
 def test_a_turn_is_given_back_also_where_the_work_fails(server):
@@ -146,8 +146,8 @@ def test_of_two_that_make_it_one_gets_it(server):
 
 HOLDER = """
 import sys
-from gpuprov.lease import _note
-with _note() as identity:
+from gpuprov.holders import present
+with present() as identity:
     print(identity, flush=True)
     sys.stdin.read()
 """

@@ -16,7 +16,7 @@ from gpuprov.award import SEOUL
 from gpuprov.ledgerfile import read_ledger
 from gpuprov.naming import namespace
 from gpuprov.project import open_project
-from gpuprov.run import pipeline
+from gpuprov.run import loading
 
 AWARDS = "ABCDE"
 FEBRUARY = "2026-02-28"
@@ -58,7 +58,7 @@ def world(projects, rows, *, shared=False):
 
 def is_so(made, folder, at):
     """Tell what is not as the folder's files want it, and whether anything is left to do."""
-    loaded = pipeline.load(made.folders[folder].project)
+    loaded = loading.load(made.folders[folder].project)
     desired = loaded.desired(at)
     should = {tenant.namespace: tenant.gpus for tenant in desired.tenants}
     has = {name: space.hard for name, space in made.cluster.spaces.items()}
@@ -84,7 +84,7 @@ def finish(made, folder, at):
 
 def too_much(made, folder, at):
     """Tell whether the list asks for more than there is, now or later, counting what pods hold."""
-    loaded = pipeline.load(made.folders[folder].project)
+    loaded = loading.load(made.folders[folder].project)
     if any(excess.end > at for excess in loaded.excesses):
         return True
     held = [max(one.gpus, made.cluster.by_pods(one.namespace)) for one in loaded.desired(at).tenants]

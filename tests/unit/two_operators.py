@@ -18,7 +18,7 @@ from played_cluster import PlayedCluster, Pod, State, failed, said
 from gpuprov.errors import GpuprovError
 from gpuprov.naming import namespace
 from gpuprov.outputs import summary
-from gpuprov.run import apply, byhand, pipeline, story, worker
+from gpuprov.run import apply, byhand, loading, pipeline, story, worker
 from gpuprov.run import stack as stack_process
 from gpuprov.run.child import Answer
 from gpuprov.run.job import Job, Outcome, StackDone
@@ -209,7 +209,7 @@ class World:
         monkeypatch.setattr(stack_process, "run", self.up)
         monkeypatch.setattr(story, "append_events", self.append_events)
         for name in ("load_awards", "read_lines"):
-            monkeypatch.setattr(pipeline, name, self._paused(getattr(pipeline, name), f"reads ({name})"))
+            monkeypatch.setattr(loading, name, self._paused(getattr(loading, name), f"reads ({name})"))
         projects = {folder.root: folder.project for folder in self.folders}
         monkeypatch.setattr(byhand, "open_project", projects.__getitem__)
         monkeypatch.setattr(byhand, "declare", self.declare)

@@ -1,0 +1,95 @@
+"""Loads what a command decides from: the award lists with the ledger's events applied, and the digests of the files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from gpuprov.capacity import Excess, excesses, lines, not_over
+from gpuprov.errors import InputError, PlanRefused, Problem
+from gpuprov.ledger import Event, History, Unlisted, histories, late_extensions, mark, unlisted
+from gpuprov.ledgerfile import LedgerLine, read_lines
+from gpuprov.load import load_awards, load_mapping
+from gpuprov.outputs import Origin
+from gpuprov.project import Project, open_project
+from gpuprov.run.files import digests
+from gpuprov.tenant import Desired, desired_state
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """The award lists with the ledger's events applied. ``warnings`` are worth a look and stop nothing.
+
+    ``files`` are the digests of the files that it was read from, taken before they were read. ``unlisted`` are awards
+    of the ledger that no list has.
+    """
+
+    project: Project
+    files: Mapping[str, str]
+    histories: tuple[History, ...]
+    events: tuple[Event, ...]
+    unlisted: tuple[Unlisted, ...]
+    excesses: tuple[Excess, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def origin(self) -> Origin:
+        """What a run that rests on this leaves in its stacks' outputs."""
+        return Origin(
+            providers=tuple(cluster.provider for cluster in self.project.clusters), ledger=mark(self.events).to_json()
+        )
+
+    def desired(self, at: datetime) -> Desired:
+        """Return what should exist at an instant. Raises PlanRefused where a pool is exceeded then or later."""
+        if exceeded := not_over(self.excesses, at):
+            raise PlanRefused(lines(exceeded))
+        return desired_state(self.histories, self.project.clusters, at, self.unlisted)
+
+
+def load(project: Project) -> Loaded:
+    """Read the award lists and the ledger. Raises InputError with every problem of every file."""
+    files = digests(project.files)
+    problems: list[Problem] = []
+    awards = []
+    lines: tuple[LedgerLine, ...] = ()
+    try:
+        columns = None if project.columns is None else load_mapping(project.columns)
+        awards = list(load_awards(project.awards, project.clusters, columns).awards)
+    except InputError as error:
+        problems += error.problems
+    try:
+        lines = read_lines(project.ledger)
+    except InputError as error:
+        problems += error.problems
+    if problems:
+        raise InputError(problems)
+    events = tuple(line.event for line in lines)
+    known = {award.id for award in awards}
+    warnings = [
+        f"{project.ledger}:{line.row}: {line.event.event} of {line.event.award}, which no award list has"
+        for line in lines
+        if line.event.award not in known
+    ]
+    warnings += [f"{project.ledger}:{lines[place].row}: {text}" for place, text in late_extensions(awards, events)]
+    all_histories = histories(awards, events)
+    allocations = [part for one in all_histories for part in one.allocations]
+    return Loaded(
+        project=project,
+        files=files,
+        histories=all_histories,
+        events=events,
+        unlisted=unlisted(known, events),
+        excesses=tuple(excesses(allocations, project.clusters)),
+        warnings=tuple(warnings),
+    )
+
+
+def loader(project: Project) -> Callable[[], Loaded]:
+    """Return what loads the project, and from the second time on reads its settings again too."""
+    opened = [project]
+
+    def fresh() -> Loaded:
+        return load(opened.pop() if opened else open_project(project.root))
+
+    return fresh
