@@ -297,6 +297,32 @@ def test_nothing_is_granted_on_top_of_what_pods_hold_on_to(pods_before, projects
         assert made.cluster.spaces[namespace("C")].hard == 3
 
 
+def test_nothing_is_granted_in_the_place_of_a_pod_that_does_not_end(projects):
+    """A goes, C wants its GPUs, and a pod of A's holds on to them whatever its quota says."""
+    with world(projects, (Row("A", 4), Row("B", 4))) as made:
+        made.folders[0].write((Row("B", 4), Row("C", 4)))
+        (run,) = made.play([Command("up", MARCH)], [(Act("pod", "A", 4, stubborn=True), 1)])
+        made.insist("not granted until the GPUs are free that others' pods hold: C" in run.result, run.result)
+        made.play([], [(Act("go"), 1)])
+        assert finish(made, 0, MARCH) == "done"
+
+
+def test_what_somebody_else_changed_behind_the_turn_is_not_reported_as_applied(projects):
+    with world(projects, (Row("A", 4),)) as made:
+        made.folders[0].write((Row("A", 4), Row("B", 4)))
+        (run,) = made.play([Command("up", MARCH)], [(0, "saves the state"), (Act("kubectl", "B", 1), 1)])
+        made.insist("its quota grants 1; rerun the command" in run.result, run.result)
+        assert finish(made, 0, MARCH) == "done"
+
+
+def test_by_hand_nothing_is_granted_from_what_the_same_run_would_free(projects):
+    with world(projects, (Row("A", 4), Row("B", 4))) as made:
+        made.folders[0].write((Row("A", 1), Row("B", 4), Row("C", 3)))
+        (run,) = made.play([Command("hand", MARCH)], [])
+        made.insist("would rest on GPUs that the same run frees" in run.result, run.result)
+        assert finish(made, 0, MARCH) == "done"
+
+
 def test_what_stands_in_the_list_again_when_the_answer_comes_is_not_taken_back(projects):
     """The list was mended while the question was open."""
     rows = Row("A", 4), Row("B", 1)

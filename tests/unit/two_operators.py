@@ -13,9 +13,10 @@ from types import SimpleNamespace
 from typing import Any
 
 from operator_runs import CAPACITY, STACK, WHERE, Act, Command, Folder, Run
-from played_cluster import PlayedCluster, Pod, State, failed, said
+from played_cluster import GPU, PlayedCluster, Pod, State, failed, said
 
 from gpuprov.errors import GpuprovError
+from gpuprov.manifests import QUOTA
 from gpuprov.naming import namespace
 from gpuprov.outputs import summary
 from gpuprov.run import apply, byhand, loading, pipeline, story, worker
@@ -123,6 +124,8 @@ class World:
             self.cluster.go_on()
         elif act.kind == "end" and space is not None:
             space.pods = space.pods[1:]
+        elif act.kind == "kubectl" and space is not None:
+            space.objects["ResourceQuota", QUOTA]["spec"]["hard"][f"requests.{GPU}"] = str(act.gpus)
         elif act.kind == "stick" and space is not None:
             space.sticky = True
         elif act.kind == "pod" and space is not None and not space.terminating:
