@@ -307,6 +307,15 @@ def test_nothing_is_granted_in_the_place_of_a_pod_that_does_not_end(projects):
         assert finish(made, 0, MARCH) == "done"
 
 
+def test_a_namespace_that_does_not_go_is_not_reported_as_freed(projects):
+    with world(projects, (Row("A", 4), Row("B", 4))) as made:
+        made.folders[0].write((Row("B", 4),))
+        (run,) = made.play([Command("up", MARCH)], [(Act("stick", "A"), 1)])
+        made.insist("A is not reclaimed: namespace gpu-a: a finalizer" in run.result, run.result)
+        made.play([], [(Act("go"), 1)])
+        assert finish(made, 0, MARCH) == "done"
+
+
 def test_what_somebody_else_changed_behind_the_turn_is_not_reported_as_applied(projects):
     with world(projects, (Row("A", 4),)) as made:
         made.folders[0].write((Row("A", 4), Row("B", 4)))

@@ -155,7 +155,10 @@ class World:
         return Answer(outcome=outcome.model_dump(mode="json"), code=0)
 
     def _applied(self, job: Job, outcome: Outcome) -> None:
-        """What is reported as applied is there as it was decided."""
+        """What is reported as applied is there as it was decided, and what as freed is gone."""
+        for one in outcome.freed:
+            if one.namespace in self.cluster.spaces:
+                self.cluster.broken.append(f"{one.award_id} is reported as freed, and its namespace is there")
         should = {tenant.award_id: tenant.gpus for tenant in job.tenants}
         for award_id in outcome.applied:
             space = self.cluster.spaces.get(namespace(award_id))
