@@ -209,7 +209,7 @@ class Run:
             return story.ended(loaded, pipeline.look(loaded, desired, [STACK]))
         about = {"at": command.at, "by": self.name, "reason": "as decided", "recorded": command.at}
         if command.kind == "forfeit":
-            decision = decisions.forfeit(loaded.histories, [command.award_id], **about)
+            decision = decisions.forfeit(loaded.histories, [command.award_id], unlisted=loaded.unlisted, **about)
         else:
             decision = decisions.reduce(loaded.histories, command.award_id, command.gpus, **about)
         return cli_events._intent(loaded, decision, command.at)
