@@ -273,7 +273,7 @@ class PlayedCluster:
                     believed[award_id] = self._refreshed(believed[award_id])
                 if award_id not in wanted:
                     del believed[award_id]
-        for award_id, tenant in wanted.items():
+        for award_id, tenant in sorted(wanted.items(), key=self._shrinks):
             should = live(tenant, self.where).objects
             plain = {(one["kind"], one["metadata"]["name"]): one for one in tenant_manifests(tenant, self.where)}
             known = believed.get(award_id, {})
@@ -281,6 +281,11 @@ class PlayedCluster:
             believed[award_id] = plain
         me.pause("saves the state")
         state.written, state.outputs = believed, said
+
+    def _shrinks(self, wanted: tuple[str, Any]) -> int:
+        """Order what is written: Pulumi does it side by side, so what grows may well be first."""
+        space = self.spaces.get(wanted[1].namespace)
+        return (space.hard if space else 0) - int(wanted[1].gpus)
 
     def _refreshed(self, known: Mapping[tuple[str, str], Any]) -> dict[tuple[str, str], Any]:
         name = next(key[1] for key in known if key[0] == "Namespace")

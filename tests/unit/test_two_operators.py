@@ -8,8 +8,9 @@ import pytest
 import yaml
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
+from operator_runs import CAPACITY, STACK, WHERE, Act, Command, Folder, Row
 from strategies import MARCH
-from two_operators import CAPACITY, STACK, WHERE, Act, Command, Folder, Row, World
+from two_operators import World
 
 from gpuprov.award import SEOUL
 from gpuprov.ledgerfile import read_ledger
@@ -294,6 +295,41 @@ def test_nothing_is_granted_on_top_of_what_pods_hold_on_to(pods_before, projects
         made.play([], [(Act("end", "A"), 1)])
         finish(made, 0, MARCH)
         assert made.cluster.spaces[namespace("C")].hard == 3
+
+
+def test_nothing_is_granted_in_the_place_of_a_pod_that_does_not_end(projects):
+    """A goes, C wants its GPUs, and a pod of A's holds on to them whatever its quota says."""
+    with world(projects, (Row("A", 4), Row("B", 4))) as made:
+        made.folders[0].write((Row("B", 4), Row("C", 4)))
+        (run,) = made.play([Command("up", MARCH)], [(Act("pod", "A", 4, stubborn=True), 1)])
+        made.insist("not granted until the GPUs are free that others' pods hold: C" in run.result, run.result)
+        made.play([], [(Act("go"), 1)])
+        assert finish(made, 0, MARCH) == "done"
+
+
+def test_a_namespace_that_does_not_go_is_not_reported_as_freed(projects):
+    with world(projects, (Row("A", 4), Row("B", 4))) as made:
+        made.folders[0].write((Row("B", 4),))
+        (run,) = made.play([Command("up", MARCH)], [(Act("stick", "A"), 1)])
+        made.insist("A is not reclaimed: namespace gpu-a: a finalizer" in run.result, run.result)
+        made.play([], [(Act("go"), 1)])
+        assert finish(made, 0, MARCH) == "done"
+
+
+def test_what_somebody_else_changed_behind_the_turn_is_not_reported_as_applied(projects):
+    with world(projects, (Row("A", 4),)) as made:
+        made.folders[0].write((Row("A", 4), Row("B", 4)))
+        (run,) = made.play([Command("up", MARCH)], [(0, "saves the state"), (Act("kubectl", "B", 1), 1)])
+        made.insist("its quota grants 1; rerun the command" in run.result, run.result)
+        assert finish(made, 0, MARCH) == "done"
+
+
+def test_by_hand_nothing_is_granted_from_what_the_same_run_would_free(projects):
+    with world(projects, (Row("A", 4), Row("B", 4))) as made:
+        made.folders[0].write((Row("A", 1), Row("B", 4), Row("C", 3)))
+        (run,) = made.play([Command("hand", MARCH)], [])
+        made.insist("would rest on GPUs that the same run frees" in run.result, run.result)
+        assert finish(made, 0, MARCH) == "done"
 
 
 def test_what_stands_in_the_list_again_when_the_answer_comes_is_not_taken_back(projects):
