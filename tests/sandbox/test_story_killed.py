@@ -42,6 +42,10 @@ def story(world: World, tmp_path: Path) -> Iterator[Story]:
         world.clean()
 
 
+EVERYTHING = ("--allow-teardown", "60", "--allow-change", "60")
+"""The lists change as no guard lets them: what happens is known here."""
+
+
 class Fleet:
     """An award list that changes at random, and what it asks for."""
 
@@ -85,7 +89,7 @@ def kill(process: subprocess.Popen[bytes], chance: random.Random, *, all_of_them
 
 def start(story: Story) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "gpuprov", "up", "--yes", "--allow-teardown", "60"],
+        [sys.executable, "-m", "gpuprov", "up", "--yes", *EVERYTHING],
         cwd=story.root,
         env=story.environment | {"GPUPROV_AT": MARCH},
         stdin=subprocess.DEVNULL,
@@ -97,7 +101,7 @@ def start(story: Story) -> subprocess.Popen[bytes]:
 def finish(story: Story, said: list[str], *, others_may_work: bool) -> None:
     """The next run finishes. Where a part of the killed one lives on and works, that may take one more."""
     for last in (False, True) if others_may_work else (True,):
-        ran = story.run("up", "--yes", "--json", "--allow-teardown", "60")
+        ran = story.run("up", "--yes", "--json", *EVERYTHING)
         if ran.code == 0:
             return
         assert not last, (said, ran.data["failed"])

@@ -87,7 +87,8 @@ def test_a_provider_that_begins_with_several_stacks_and_ends(story: Story) -> No
     for stack in stack_names(KT, 3):
         assert story.by_hand("up", stack, "--yes", "--expect-no-changes").code == 0
     story.edit_list(lambda rows: [row.replace(",1,4,KT클라우드,H200,4,", ",1,2,KT클라우드,H200,2,") for row in rows])
-    reduced = story.up()[KT]
+    ran = story.ok("up", "--yes", "--json", "--allow-change", "4")
+    reduced = next(one for one in ran.data["providers"] if one["provider"] == KT)
     assert 0 < len(reduced["applied"]) < FIRST
     story.in_step(stack_names(KT, 3))
     end = "2026-07-01T00:00:00+09:00"
