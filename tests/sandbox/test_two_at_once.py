@@ -1,9 +1,9 @@
-"""Two operators at once on a real cluster: a few rounds of what `two_operators.py` plays for hours."""
+"""Two operators at once on a real cluster: a few rounds of what `two_at_once.py` plays for hours."""
 
 import random
 
 import pytest
-from two_operators import arena
+from two_at_once import arena
 
 pytestmark = pytest.mark.sandbox
 
