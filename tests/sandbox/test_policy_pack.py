@@ -107,11 +107,12 @@ from pathlib import Path
 import pulumi
 
 from gpuprov.program import declare
+from gpuprov.project import open_project
 from gpuprov.run import byhand
 
-what = byhand.decide(Path(__file__).parent.parent, pulumi.get_stack())
+what = byhand.decide(open_project(Path(__file__).parent.parent), pulumi.get_stack())
 elsewhere = what.cluster.model_copy(update={"context": "kt-cloud"})
-pulumi.run(partial(declare, elsewhere, what.tenants, what.cluster_uid))
+pulumi.run(partial(declare, elsewhere, what.tenants, what.cluster_uid, what.origin))
 """
 
 
