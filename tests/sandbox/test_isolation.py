@@ -13,7 +13,6 @@ from isolation.attempt import BARE, BARE_ADMIN, CHART, CHART_ADMIN, Attempt
 from isolation.catalogue import AREAS, ATTEMPTS
 from isolation.lab import as_suppliers_run_it, make, specification
 from isolation.tenant import Awardee, await_policies, make_victim, settle
-from kubernetes.config import kube_config
 from sandbox_fixtures import programs
 
 from gpuprov.sandbox import Sandbox, controlplane
@@ -30,7 +29,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     sandbox = Sandbox(tmp_path_factory.mktemp("isolation") / "root", programs(), tuple(map(specification, clusters)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(controlplane, "api_server", as_suppliers_run_it)
-        patch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", str(sandbox.kubeconfig))
+        patch.setenv("KUBECONFIG", str(sandbox.kubeconfig))
         try:
             sandbox.up()
             made: Settings = {}
