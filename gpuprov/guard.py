@@ -16,7 +16,6 @@ from datetime import datetime
 
 from gpuprov.award import PROGRAMME_END
 from gpuprov.cluster import ProviderCluster
-from gpuprov.errors import PlanRefused
 from gpuprov.holdings import held_after
 from gpuprov.manifests import tenant_manifests
 from gpuprov.observed import ObservedCluster
@@ -47,26 +46,7 @@ class Confirmed:
     clusters: frozenset[str] = frozenset()
 
 
-def check(  # noqa: PLR0917 (each is a part of the decision, and all are named at the call)
-    plan: Plan,
-    desired: Desired,
-    observed: Sequence[ObservedCluster],
-    clusters: Mapping[str, ProviderCluster],
-    known_uids: Mapping[str, str],
-    confirmed: Confirmed,
-    programme_end: datetime = PROGRAMME_END,
-) -> None:
-    """Raise PlanRefused with every broken rule; return None where the plan may go on.
-
-    ``known_uids`` has, for each provider that was applied before, the UID of its cluster's kube-system namespace. No
-    term may reach into ``programme_end``.
-    """
-    found = reasons(plan, desired, observed, clusters, known_uids, confirmed, programme_end)
-    if found:
-        raise PlanRefused(found)
-
-
-def reasons(  # noqa: PLR0917 (as `check`)
+def reasons(  # noqa: PLR0917 (each is a part of the decision, and all are named at the call)
     plan: Plan,
     desired: Desired,
     observed: Sequence[ObservedCluster],
@@ -75,7 +55,11 @@ def reasons(  # noqa: PLR0917 (as `check`)
     confirmed: Confirmed,
     programme_end: datetime = PROGRAMME_END,
 ) -> list[str]:
-    """Return what `check` refuses, one line for each broken rule."""
+    """Return why the plan is refused, one line for each broken rule; nothing where it may go on.
+
+    ``known_uids`` has, for each provider that was applied before, the UID of its cluster's kube-system namespace. No
+    term may reach into ``programme_end``.
+    """
     found: list[str] = []
     for there in observed:
         cluster = clusters[there.provider]

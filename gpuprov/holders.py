@@ -13,13 +13,17 @@ from filelock import FileLock, Timeout
 from platformdirs import user_state_path
 
 
+def user() -> str:
+    """Return the name of the user."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container without a name for its user
+        return "unknown"
+
+
 def words() -> str:
     """Return who we are, in words: user and machine."""
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError):  # a container without a name for its user
-        user = "unknown"
-    return f"{user}@{socket.gethostname()}"
+    return f"{user()}@{socket.gethostname()}"
 
 
 def _folder() -> Path:

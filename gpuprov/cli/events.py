@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
 import click
 
+from gpuprov import holders
 from gpuprov.cli.acting import act
 from gpuprov.cli.common import confirm, print_json, use_toolchain
 from gpuprov.decisions import Decision
@@ -33,14 +33,9 @@ reason_option = click.option(
 )
 
 
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container without a name for its user
-        return "unknown"
-
-
-by_option = click.option("--by", default=_user, callback=_not_empty, show_default="your user name", help="Who decided.")
+by_option = click.option(
+    "--by", default=holders.user, callback=_not_empty, show_default="your user name", help="Who decided."
+)
 
 
 def record_for_later(

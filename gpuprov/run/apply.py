@@ -70,7 +70,7 @@ def _job(
         stacks=said.stacks,
         touch=tuple(sorted(touch)),
         lower=lower,
-        over=_over(situation, there, cluster, lower),
+        over=_over(situation, there, cluster, lower) if any(change.grows for change in changes) else {},
         unread=None if unread is None else str(unread),
         **_moves(changes),
         reshard=not unread and (bool(said.misplaced) or (bool(known) and said.shards != cluster.shards)),

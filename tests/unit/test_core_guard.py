@@ -8,7 +8,6 @@ import pytest
 from strategies import MARCH, award, cluster, desired, forfeited, live, reduced, seen, tenant
 
 from gpuprov import guard
-from gpuprov.errors import PlanRefused
 from gpuprov.guard import Confirmed
 from gpuprov.manifests import tenant_manifests
 from gpuprov.plan import make_plan
@@ -24,11 +23,7 @@ def refusals(awards, *observed, events=(), known=None, confirmed=None, clusters=
     by_name = {one.provider: one for one in clusters}
     state = desired(awards, clusters, MARCH, events)
     plan = make_plan(state, observed, by_name)
-    try:
-        guard.check(plan, state, observed, by_name, known or {}, confirmed or Confirmed(), **limits)
-    except PlanRefused as refused:
-        return list(refused.reasons)
-    return []
+    return guard.reasons(plan, state, observed, by_name, known or {}, confirmed or Confirmed(), **limits)
 
 
 def here(award_id, gpus, where=SDS, used=0, model=None):
