@@ -39,8 +39,8 @@ class Job(Message):
 
     What the decision rests on is told too, to be compared before anything is done: ``turn`` is how many runs had ended
     on the cluster, ``files`` are the digests of the files. ``over`` are GPUs by model that tenants hold beyond what
-    ``tenants`` says, apart from the shrinking ones; counted where anybody grows. ``unread`` is why the state could not be read: then the job only
-    takes back. ``purpose`` tells others what we are doing.
+    ``tenants`` says, apart from the shrinking ones; they are counted where anybody grows. ``unread`` is why the state
+    could not be read: then the job only takes back. ``purpose`` tells others what we are doing.
     """
 
     root: Path
