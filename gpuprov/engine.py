@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,9 +28,10 @@ from gpuprov.manifests import TENANT_TYPE
 from gpuprov.program import declare
 from gpuprov.screen import Screen
 from gpuprov.stackrun import SetUp, StackRun
+from gpuprov.stackwrite import Locks, create
+from gpuprov.state import StackLocked
 
 PARALLEL = 64
-_LOCK_SECONDS = 0.5
 _SETUP_PATIENCE_SECONDS = 120.0
 
 
@@ -82,19 +82,21 @@ class _Run:
     def up(
         self, program: Callable[[], Awaitable[None]], *, exists: bool, refresh: bool, target: list[str] | None
     ) -> Mapping[str, int]:
-        deadline = time.monotonic() + self.patience
         screen = Screen(self.progress)
 
         def run() -> None:
-            stack.up(
-                parallel=PARALLEL,
-                refresh=refresh,
-                target=target,
-                on_output=screen,
-                color="never",
-                suppress_outputs=True,
-                suppress_progress=True,
-            )
+            try:
+                stack.up(
+                    parallel=PARALLEL,
+                    refresh=refresh,
+                    target=target,
+                    on_output=screen,
+                    color="never",
+                    suppress_outputs=True,
+                    suppress_progress=True,
+                )
+            except auto.ConcurrentUpdateError as error:
+                raise StackLocked(str(error)) from error
 
         try:
             command = _Command(self.root, self.stack)
@@ -102,69 +104,16 @@ class _Run:
                 work_dir=str(self.root), program=program, env_vars=quiet.environment(), pulumi_command=command
             )
             stack = _Stack(self.stack, workspace)
+            locks = Locks(root=self.root, stack=self.stack, patience=self.patience, progress=self.progress)
             if not exists:
-                state.create(self.root, self.stack)
-            self._past_locks(run, deadline)
+                create(locks)
+            locks.run(run)
         except FileNotFoundError as error:
             raise EngineError("pulumi is not on PATH; run `gpuprov toolchain install` or install Pulumi") from error
         except auto.CommandError as error:
             message = state.explained(screen.errors or str(error), self.stack)
             raise EngineError(f"{self.stack}: {message}") from error
         return screen.operations
-
-    def _past_locks(self, run: Callable[[], None], deadline: float) -> None:
-        """Run; where a killed run of ours left its lock, remove it first, and where one still ends, wait for it.
-
-        A killed command does not take Pulumi with it: that ends by itself and saves its state. A lock without a note
-        may be a moment older than its note, or than the removal of both by another command: that is asked about twice.
-        Raises EngineError where somebody else holds the lock.
-        """
-        before: runs.Holder | None = None
-        while (holder := self._attempt(run)) is not None:
-            if holder is runs.Holder.KILLED:
-                holder = self._unlock(run, deadline)
-                if holder is None:
-                    return
-            elif holder is runs.Holder.RUNNING and time.monotonic() < deadline:
-                self.progress(f"waiting for an earlier run on {self.stack} to end")
-                time.sleep(_LOCK_SECONDS)
-            elif holder is runs.Holder.OTHER and before is not holder:
-                time.sleep(_LOCK_SECONDS)
-            else:
-                raise self._locked()
-            before = holder
-
-    def _attempt(self, run: Callable[[], None]) -> runs.Holder | None:
-        """Run; return who holds the stack's lock where that did not let it, and None where it is done."""
-        try:
-            run()
-        except auto.ConcurrentUpdateError as error:
-            return runs.holder(self.root, self.stack, str(error))
-        return None
-
-    def _unlock(self, run: Callable[[], None], deadline: float) -> runs.Holder | None:
-        """Try again with no other command beside us that would remove locks; remove it if it is still a killed run's.
-
-        Pulumi cannot remove one certain lock, only whatever is there. Another command may have removed the one that we
-        saw and taken its own since, so it is asked again who holds it, where nobody else removes any.
-        """
-        try:
-            alone = runs.alone(self.root, self.stack, timeout=max(0.0, deadline - time.monotonic()))
-        except TimeoutError as error:
-            raise self._locked() from error
-        with alone:
-            holder = self._attempt(run)
-            if holder is runs.Holder.KILLED:
-                self.progress(f"removing the lock that a killed run left on {self.stack}")
-                state.cancel(self.root, self.stack)
-                runs.forget_killed(self.root, self.stack)
-            return holder
-
-    def _locked(self) -> EngineError:
-        return EngineError(
-            f"{self.stack}: another run holds the stack's lock; wait for it, or if it was killed, run "
-            f"`pulumi cancel --stack {self.stack}` and give the command again"
-        )
 
 
 class _Command(auto.PulumiCommand):

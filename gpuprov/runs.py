@@ -21,7 +21,7 @@ import psutil
 from filelock import FileLock
 from platformdirs import user_state_path
 
-_LOCK = re.compile(r"created by \S+@(?P<host>\S+) \(pid (?P<pid>\d+)\)")
+_LOCK = re.compile(r"(?P<url>\S+): created by \S+@(?P<host>\S+) \(pid (?P<pid>\d+)\)")
 
 
 class Holder(StrEnum):
@@ -56,6 +56,11 @@ def holder(root: Path, stack: str, said: str) -> Holder:
         return Holder.OTHER
     runs = [_runs(pid, created) for (_, pid), created in zip(locks, notes, strict=True)]
     return Holder.RUNNING if any(runs) else Holder.KILLED
+
+
+def lock_urls(said: str) -> list[str]:
+    """Return where the stack's locks are kept, from what Pulumi said of them."""
+    return [found["url"] for found in _LOCK.finditer(said)]
 
 
 def alone(root: Path, stack: str, *, timeout: float) -> AbstractContextManager[object]:

@@ -1,4 +1,4 @@
-"""Reads and mends Pulumi's state through Pulumi's own command line, whatever backend keeps it.
+"""Reads Pulumi's state through Pulumi's own command line, whatever backend keeps it; `stackwrite` writes it.
 
 Needs no Pulumi SDK, so a command that finds nothing to do never loads one.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,43 +22,24 @@ _SECONDS = 120
 def read_outputs(root: Path, stack: str) -> dict[str, Any] | None:
     """Return the stack's outputs; None for a stack that does not exist yet. Raises EngineError."""
     try:
-        outputs: dict[str, Any] = json.loads(_pulumi(root, stack, "stack", "output", "--json") or "{}")
-    except _NoSuchStack:
+        outputs: dict[str, Any] = json.loads(_read(root, stack, "stack", "output", "--json") or "{}")
+    except NoSuchStack:
         return None
     return outputs
 
 
 def cancel(root: Path, stack: str) -> None:
     """Delete the locks on a stack, which a killed run left. Raises EngineError."""
-    _pulumi(root, stack, "cancel", "--yes")
-
-
-def create(root: Path, stack: str) -> None:
-    """Make an empty stack, where there is none; the one that the user has selected stays. Raises EngineError."""
-    try:
-        _pulumi(root, stack, "stack", "init", "--no-select")
-    except EngineError as error:
-        if "already exists" not in str(error):
-            raise
-
-
-def remove(root: Path, stack: str) -> None:
-    """Remove a stack whose state holds no object any more, and its configuration file. Raises EngineError."""
-    _pulumi(root, stack, "stack", "rm", "--yes")
+    _read(root, stack, "cancel", "--yes")  # takes no lock
 
 
 def read_deployment(root: Path, stack: str) -> dict[str, Any] | None:
     """Return the stack's whole state as `pulumi stack export` gives it; None without a stack. Raises EngineError."""
     try:
-        deployment: dict[str, Any] = json.loads(_pulumi(root, stack, "stack", "export"))
-    except _NoSuchStack:
+        deployment: dict[str, Any] = json.loads(_read(root, stack, "stack", "export"))
+    except NoSuchStack:
         return None
     return deployment
-
-
-def write_deployment(root: Path, stack: str, deployment: Mapping[str, Any]) -> None:
-    """Replace the stack's whole state. Raises EngineError."""
-    _pulumi(root, stack, "stack", "import", given=json.dumps(deployment, ensure_ascii=False))
 
 
 def explained(text: str, stack: str) -> str:
@@ -81,31 +62,47 @@ _REMEDIES = {
 """What to do, by what Pulumi says where it asks for the wrong thing or for nothing."""
 
 
-class _NoSuchStack(EngineError):
-    pass
+class StackLocked(EngineError):
+    """Pulumi did not begin, since the stack has locks; the message is what Pulumi said of them."""
 
 
-def _pulumi(root: Path, stack: str, *command: str, given: str | None = None) -> str:
-    options = ["--stack", stack, "--cwd", str(root), "--non-interactive"]
+class NoSuchStack(EngineError):
+    """The backend has no stack of that name."""
+
+
+def _read(root: Path, stack: str, *command: str) -> str:
+    with start(root, stack, command, None) as process:
+        return answer(process, stack, command, None)
+
+
+def start(root: Path, stack: str, command: Sequence[str], given: str | None) -> subprocess.Popen[str]:
+    """Start Pulumi on a stack; `answer` gives it ``given`` on its standard input. Raises EngineError."""
     try:
-        done = subprocess.run(  # noqa: PLW1510 (the code is read below)
-            [PULUMI, *command, *options],
-            input=given,
-            stdin=None if given is not None else subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
+        return subprocess.Popen(
+            [PULUMI, *command, "--stack", stack, "--cwd", str(root), "--non-interactive"],
+            stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             encoding="utf-8",
-            timeout=_SECONDS,
             env=os.environ | quiet.environment(reading=True),
         )
     except FileNotFoundError as error:
         raise EngineError("pulumi is not on PATH; run `gpuprov toolchain install` or install Pulumi") from error
+
+
+def answer(process: subprocess.Popen[str], stack: str, command: Sequence[str], given: str | None) -> str:
+    """Wait for what `start` started, and return what it printed. Raises StackLocked and other EngineErrors."""
+    try:
+        said, errors = process.communicate(given, timeout=_SECONDS)
     except subprocess.TimeoutExpired as error:
+        process.kill()
         raise EngineError(
             f"{stack}: pulumi {command[0]} did not end in {_SECONDS} s; check that its backend can be reached"
         ) from error
-    if done.returncode:
-        if "no stack named" in done.stderr:
-            raise _NoSuchStack(f"{stack}: there is no such stack")
-        raise EngineError(f"{stack}: {explained(done.stderr, stack)}")
-    return done.stdout
+    if process.returncode:
+        if "no stack named" in errors:
+            raise NoSuchStack(f"{stack}: there is no such stack")
+        if "the stack is currently locked by" in errors:
+            raise StackLocked(errors)
+        raise EngineError(f"{stack}: {explained(errors, stack)}")
+    return said

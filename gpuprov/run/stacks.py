@@ -11,6 +11,7 @@ from gpuprov.run.job import Job, StackDone
 from gpuprov.run.slots import engines
 from gpuprov.shards import move
 from gpuprov.stackrun import StackRun
+from gpuprov.stackwrite import Locks, create, remove, write_deployment
 
 Progress = Callable[[str], None]
 
@@ -21,18 +22,19 @@ def reshard(job: Job, progress: Progress) -> None:
     names = dict.fromkeys([*wanted, *job.stacks])
     progress(f"moving awards between the stacks {', '.join(names)}; no tenant changes")
     there = {stack: state.read_deployment(job.root, stack) for stack in names}
+    locks = {stack: Locks(root=job.root, stack=stack, patience=job.timeout, progress=progress) for stack in names}
     for stack in wanted:
         if there[stack] is None:
             insist_on_parent()
-            state.create(job.root, stack)
+            create(locks[stack])
             there[stack] = state.read_deployment(job.root, stack)
     before = {stack: deployment for stack, deployment in there.items() if deployment is not None}
     moved = move(before, job.project, job.cluster)
     for stack, deployment in moved.writes:
         insist_on_parent()
-        state.write_deployment(job.root, stack, deployment)
+        write_deployment(locks[stack], deployment)
         if stack not in wanted and not deployment["deployment"]["resources"]:
-            state.remove(job.root, stack)
+            remove(locks[stack])
     progress(f"moved {moved.awards} awards")
 
 

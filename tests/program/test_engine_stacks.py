@@ -4,12 +4,14 @@ import os
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from socket import gethostname
 
 import pytest
 import yaml
 
 from gpuprov import engine, state, toolchain
 from gpuprov.errors import EngineError
+from gpuprov.stackwrite import Locks, create, remove, write_deployment
 
 pytestmark = pytest.mark.sandbox
 
@@ -65,7 +67,7 @@ def test_a_new_stack_is_made_and_the_users_own_stays_selected(root: Path) -> Non
 
 
 def test_a_stack_that_a_killed_run_made_just_now_is_used(root: Path) -> None:
-    state.create(root, "kt-cloud")
+    create(Locks(root=root, stack="kt-cloud", patience=1.0, progress=print))
     up(root, "kt-cloud")
     up(root, "kt-cloud")
     assert state.read_outputs(root, "kt-cloud") == {"made": "kt-cloud"}
@@ -106,3 +108,51 @@ def test_a_backend_that_nobody_chose_is_told(
     monkeypatch.delenv("PULUMI_BACKEND_URL")
     with pytest.raises(EngineError, match="set PULUMI_BACKEND_URL"):
         run(root)
+
+
+DIES_WITH_THE_LOCK = """#!/bin/sh
+mkdir -p '{folder}'
+echo '{{"username":"me","hostname":"{host}","timestamp":"2026-03-01T00:00:00Z","pid":'$$'}}' > '{folder}/left.json'
+kill -9 $$
+"""
+"""What Pulumi leaves that is killed right after it took the lock on a stack."""
+
+
+def init(locks: Locks) -> None:
+    create(locks)
+    assert pulumi(locks.root, "stack", "export", "--stack", locks.stack)
+
+
+def write(locks: Locks) -> None:
+    given = state.read_deployment(locks.root, locks.stack)
+    assert given is not None
+    write_deployment(locks, given)
+    assert state.read_deployment(locks.root, locks.stack) == given
+
+
+def rm(locks: Locks) -> None:
+    remove(locks)
+    assert state.read_deployment(locks.root, locks.stack) is None
+
+
+@pytest.mark.parametrize("change", [init, write, rm])
+def test_the_lock_of_a_pulumi_that_was_killed_at_work_is_removed_by_the_next(
+    root: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Locks], None]
+) -> None:
+    told: list[str] = []
+    locks = Locks(root=root, stack="kt-cloud", patience=5.0, progress=told.append)
+    if change is not init:
+        create(locks)
+    folder = root.parent / "state" / ".pulumi" / "locks" / "organization" / "gpuprov" / "kt-cloud"
+    dying = root.parent / "dying"
+    dying.mkdir()
+    (dying / "pulumi").write_text(DIES_WITH_THE_LOCK.format(folder=folder, host=gethostname()), encoding="utf-8")
+    (dying / "pulumi").chmod(0o755)
+    with monkeypatch.context() as patch:
+        patch.setattr(state, "PULUMI", str(dying / "pulumi"))
+        with pytest.raises(EngineError):
+            create(locks) if change is init else write_deployment(locks, {})
+    assert (folder / "left.json").is_file()
+    change(locks)
+    assert told == ["removing the lock that a killed run left on kt-cloud"]
+    assert not list(folder.rglob("*.json"))

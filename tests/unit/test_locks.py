@@ -12,11 +12,12 @@ from pathlib import Path
 from threading import Event, Lock, current_thread
 
 import pytest
-from pulumi import automation as auto
 
-from gpuprov import engine, runs
+from gpuprov import runs, state
 from gpuprov.errors import EngineError
 from gpuprov.runs import Holder
+from gpuprov.stackwrite import Locks
+from gpuprov.state import StackLocked
 
 ROOT, STACK = Path("/some/project"), "kt-cloud"
 WAIT_SECONDS = 60.0
@@ -53,20 +54,20 @@ class Backend:
             self.owner = None
 
 
-def locked(pid: int) -> auto.ConcurrentUpdateError:
+def locked(pid: int) -> StackLocked:
     said = (
         "the stack is currently locked by 1 lock(s). Either wait for the other\n"
         f"  file:///state/.pulumi/locks/organization/p/s/{pid}.json: created by me@{socket.gethostname()} "
         f"(pid {pid}) at 2026-03-01T09:00:00+09:00"
     )
-    return auto.ConcurrentUpdateError(auto.CommandResult(stdout="", stderr=said, code=1))
+    return StackLocked(said)
 
 
 @pytest.fixture
 def backend(monkeypatch: pytest.MonkeyPatch) -> Backend:
     """The lock of a run that was killed, with its note."""
     made = Backend()
-    monkeypatch.setattr(engine.state, "cancel", made.cancel)
+    monkeypatch.setattr(state, "cancel", made.cancel)
     process = sleeper()
     runs.remembered(ROOT, STACK, process.pid).__enter__()
     process.kill()
@@ -93,9 +94,7 @@ def engines() -> Iterator[Callable[[], int]]:
 
 
 def go(run: Callable[[], None], patience: float = WAIT_SECONDS) -> None:
-    """What `up` does once its workspace is made."""
-    one = engine._Run(root=ROOT, stack=STACK, patience=patience, progress=lambda line: None)
-    one._past_locks(run, time.monotonic() + patience)
+    Locks(root=ROOT, stack=STACK, patience=patience, progress=lambda line: None).run(run)
 
 
 def test_the_slower_of_two_commands_does_not_cancel_the_lock_that_the_faster_took(
@@ -153,7 +152,7 @@ def test_a_command_that_hears_of_the_killed_owner_too_late_asks_again(
         heard.append(backend.owner)
         try:
             backend.take(slower)
-        except auto.ConcurrentUpdateError:
+        except StackLocked:
             backend.cancel(ROOT, STACK)  # the faster command, meanwhile
             runs.forget_killed(ROOT, STACK)
             raise

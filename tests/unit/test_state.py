@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from gpuprov import state
+from gpuprov import stackwrite, state
 from gpuprov.errors import EngineError
+from gpuprov.stackwrite import Locks
 
 NO_BACKEND = "error: PULUMI_ACCESS_TOKEN must be set for login during non-interactive CLI sessions"
 WRONG_PASSPHRASE = "error: getting stack configuration: get stack secrets manager: incorrect passphrase"
@@ -33,12 +34,13 @@ def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def calls(root: Path):
+    locks = Locks(root=root, stack="kt-cloud", patience=0.0, progress=print)
     return {
         "outputs": lambda: state.read_outputs(root, "kt-cloud"),
         "export": lambda: state.read_deployment(root, "kt-cloud"),
-        "import": lambda: state.write_deployment(root, "kt-cloud", {}),
-        "init": lambda: state.create(root, "kt-cloud"),
-        "rm": lambda: state.remove(root, "kt-cloud"),
+        "import": lambda: stackwrite.write_deployment(locks, {}),
+        "init": lambda: stackwrite.create(locks),
+        "rm": lambda: stackwrite.remove(locks),
         "cancel": lambda: state.cancel(root, "kt-cloud"),
     }
 
@@ -80,7 +82,7 @@ def test_an_error_that_names_both_has_both_remedies():
 
 def test_a_stack_that_is_there_already_is_made_without_being_selected(pulumi, tmp_path):
     asked = pulumi("error: stack 'organization/gpuprov/kt-cloud' already exists")
-    state.create(tmp_path, "kt-cloud")
+    calls(tmp_path)["init"]()
     words = asked.read_text().split()
     assert words[:2] == ["stack", "init"]
     assert {"--no-select", "kt-cloud"} <= set(words)
