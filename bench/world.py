@@ -20,15 +20,15 @@ from kubernetes import client, config
 
 from bench.measure import cpu_of
 from gpuprov import toolchain
-from gpuprov.award import SEOUL
-from gpuprov.cluster import ProviderCluster
-from gpuprov.manifests import MANAGED_BY, MANAGER, PROVIDER_LABEL, Manifest, tenant_manifests
-from gpuprov.project import open_project
-from gpuprov.quantity import whole
+from gpuprov.core.award import SEOUL
+from gpuprov.core.cluster import ProviderCluster
+from gpuprov.core.manifests import MANAGED_BY, MANAGER, PROVIDER_LABEL, Manifest, tenant_manifests
+from gpuprov.core.quantity import whole
+from gpuprov.core.tenant import Tenant
+from gpuprov.load.project import open_project
 from gpuprov.run.credentials import write_private
 from gpuprov.run.loading import load
 from gpuprov.sandbox import H100, ClusterSpec, NodePool, Sandbox
-from gpuprov.tenant import Tenant
 
 AT = "2026-03-01T09:00:00+09:00"
 AFTER = "2026-07-01T00:00:00+09:00"

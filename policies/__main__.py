@@ -1,4 +1,4 @@
-"""The policy pack: wires gpuprov's rules (gpuprov/rules) to Pulumi. ``PolicyPack`` serves until Pulumi ends it."""
+"""The policy pack: wires gpuprov's rules (gpuprov/core/rules) to Pulumi. ``PolicyPack`` serves until Pulumi ends it."""
 
 import inspect
 import os
@@ -19,9 +19,9 @@ from pulumi_policy import (
 )
 from pulumi_policy.proxy import UnknownValueError
 
+from gpuprov.core.manifests import Manifest
+from gpuprov.core.rules import OBJECT_RULES, STACK_RULES, ObjectRule, Rule, StackRule
 from gpuprov.errors import GpuprovError
-from gpuprov.manifests import Manifest
-from gpuprov.rules import OBJECT_RULES, STACK_RULES, ObjectRule, Rule, StackRule
 from gpuprov.run.clock import AT_VARIABLE, instant
 
 try:

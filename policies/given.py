@@ -11,15 +11,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from gpuprov.cluster import ProviderCluster
+from gpuprov.core.cluster import ProviderCluster
+from gpuprov.core.ledger import histories
+from gpuprov.core.manifests import Manifest, tenant_manifests
+from gpuprov.core.rules import Bounds
+from gpuprov.core.tenant import desired_state
 from gpuprov.errors import InputError, Problem
-from gpuprov.ledger import histories
-from gpuprov.ledgerfile import read_ledger
 from gpuprov.load import load_awards, load_mapping
-from gpuprov.manifests import Manifest, tenant_manifests
-from gpuprov.project import Project, open_project
-from gpuprov.rules import Bounds
-from gpuprov.tenant import desired_state
+from gpuprov.load.ledgerfile import read_ledger
+from gpuprov.load.project import Project, open_project
 
 PROVIDER = "pulumi:providers:kubernetes"
 UNKNOWN = "known only when it is applied"

@@ -1,4 +1,4 @@
-# The same objects as gpuprov.manifests describes, for the comparison.
+# The same objects as gpuprov.core.manifests describes, for the comparison.
 terraform {
   required_providers {
     kubernetes = { source = "hashicorp/kubernetes" }

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from gpuprov.garbage import collect_rarely
+from gpuprov.run.garbage import collect_rarely
 
 COMMANDS = {
     "setup": "Prepare the clusters for awards, once, as their administrator.",

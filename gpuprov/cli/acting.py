@@ -9,8 +9,8 @@ import click
 
 from gpuprov.cli.common import Exit, confirm, fail, print_json, progress
 from gpuprov.cli.output import print_outcomes, print_plan
-from gpuprov.guard import Confirmed
-from gpuprov.plan import Change, Op
+from gpuprov.core.guard import Confirmed
+from gpuprov.core.plan import Change, Op
 from gpuprov.run import story
 from gpuprov.run.apply import restored
 from gpuprov.run.job import Job

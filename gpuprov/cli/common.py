@@ -17,7 +17,7 @@ from click.core import ParameterSource
 
 from gpuprov import toolchain
 from gpuprov.errors import ClusterError, GpuprovError, InputError, PlanRefused, Problem, ToolchainError
-from gpuprov.project import find_root, open_project
+from gpuprov.load.project import find_root, open_project
 from gpuprov.run.clock import AT_VARIABLE, instant, not_now, now
 
 F = TypeVar("F", bound=Callable[..., Any])

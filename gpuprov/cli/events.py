@@ -8,18 +8,18 @@ from datetime import datetime
 
 import click
 
-from gpuprov import holders
 from gpuprov.cli.acting import act
 from gpuprov.cli.common import confirm, print_json, use_toolchain
-from gpuprov.decisions import Decision
-from gpuprov.guard import Confirmed
-from gpuprov.ledger import histories, unlisted
-from gpuprov.ledgerfile import append_events
-from gpuprov.project import Project
+from gpuprov.core.decisions import Decision
+from gpuprov.core.guard import Confirmed
+from gpuprov.core.ledger import histories, unlisted
+from gpuprov.core.tenant import desired_state
+from gpuprov.kube import holders
+from gpuprov.load.ledgerfile import append_events
+from gpuprov.load.project import Project
 from gpuprov.run.loading import Loaded, load, loader
 from gpuprov.run.pipeline import living, look
 from gpuprov.run.story import Intent
-from gpuprov.tenant import desired_state
 
 
 def _not_empty(ctx: click.Context, param: click.Parameter, value: str) -> str:

@@ -8,13 +8,13 @@ import click
 
 from gpuprov.cli.acting import act
 from gpuprov.cli.common import acting_options, provider_option, use_toolchain
-from gpuprov.guard import Confirmed
-from gpuprov.project import Project
+from gpuprov.core.guard import Confirmed
+from gpuprov.core.tenant import desired_state
+from gpuprov.load.project import Project
 from gpuprov.run.clock import now
 from gpuprov.run.loading import loader
 from gpuprov.run.pipeline import look, select
 from gpuprov.run.story import Intent, ended
-from gpuprov.tenant import desired_state
 
 
 @click.command("expire")

@@ -8,8 +8,8 @@ import click
 
 from gpuprov.cli.common import event_instants, event_options
 from gpuprov.cli.events import by_option, reason_option, record_and_apply, record_for_later
-from gpuprov.decisions import Decision, forfeit
-from gpuprov.project import Project
+from gpuprov.core.decisions import Decision, forfeit
+from gpuprov.load.project import Project
 from gpuprov.run.clock import now
 from gpuprov.run.loading import Loaded
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import click
 
-from gpuprov import naming
-from gpuprov.access import REMEMBERED_SECONDS
-from gpuprov.award import SEOUL
 from gpuprov.cli.common import Exit, at_option, fail, json_option, print_json, project_option, reports_errors
 from gpuprov.cli.output import table
-from gpuprov.decisions import find
+from gpuprov.core import naming
+from gpuprov.core.award import SEOUL
+from gpuprov.core.decisions import find
 from gpuprov.errors import InputError, Problem
-from gpuprov.project import Project
+from gpuprov.kube.tokens import REMEMBERED_SECONDS
+from gpuprov.load.project import Project
 from gpuprov.run import credentials
 from gpuprov.run.loading import load
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from gpuprov.plan import Change, Op, Plan
+from gpuprov.core.plan import Change, Op, Plan
 from gpuprov.run.job import Outcome
 
 _MOST_ROWS = 12

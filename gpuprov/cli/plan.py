@@ -19,11 +19,11 @@ from gpuprov.cli.common import (
     use_toolchain,
     warn,
 )
+from gpuprov.cli.markdown import plan_markdown
 from gpuprov.cli.output import print_plan
+from gpuprov.core.guard import Confirmed
 from gpuprov.errors import PlanRefused
-from gpuprov.guard import Confirmed
-from gpuprov.project import Project
-from gpuprov.render import plan_markdown
+from gpuprov.load.project import Project
 from gpuprov.run.apply import make_jobs, restored
 from gpuprov.run.clock import now
 from gpuprov.run.loading import load

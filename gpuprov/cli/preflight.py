@@ -21,8 +21,8 @@ from gpuprov.cli.common import (
 )
 from gpuprov.cli.output import table
 from gpuprov.errors import ToolchainError
+from gpuprov.load.project import Project
 from gpuprov.preflight import Result
-from gpuprov.project import Project
 from gpuprov.run.clock import now
 from gpuprov.run.loading import load
 from gpuprov.run.pipeline import select

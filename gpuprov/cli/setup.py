@@ -18,7 +18,7 @@ from gpuprov.cli.common import (
     yes_option,
 )
 from gpuprov.cli.output import table
-from gpuprov.project import Project
+from gpuprov.load.project import Project
 from gpuprov.run.pipeline import select
 from gpuprov.run.setup import set_up
 

@@ -18,7 +18,7 @@ from gpuprov.cli.common import (
     reports_errors,
 )
 from gpuprov.cli.output import table
-from gpuprov.project import Project
+from gpuprov.load.project import Project
 from gpuprov.run.clock import now
 from gpuprov.run.pipeline import select
 from gpuprov.run.status import PoolStatus, read_status

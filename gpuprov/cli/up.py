@@ -8,8 +8,8 @@ import click
 
 from gpuprov.cli.acting import act
 from gpuprov.cli.common import acting_options, provider_option, use_toolchain
-from gpuprov.guard import Confirmed
-from gpuprov.project import Project
+from gpuprov.core.guard import Confirmed
+from gpuprov.load.project import Project
 from gpuprov.run.clock import now
 from gpuprov.run.loading import loader
 from gpuprov.run.pipeline import look, select

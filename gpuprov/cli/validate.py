@@ -10,8 +10,6 @@ from typing import Any, NoReturn
 
 import click
 
-from gpuprov.award import Status
-from gpuprov.capacity import MOST_LINES, Excess, lines, not_over, peak
 from gpuprov.cli.common import (
     Exit,
     at_option,
@@ -25,9 +23,11 @@ from gpuprov.cli.common import (
     warn,
 )
 from gpuprov.cli.output import table
+from gpuprov.core.award import Status
+from gpuprov.core.capacity import MOST_LINES, Excess, lines, not_over, peak
 from gpuprov.errors import PlanRefused
 from gpuprov.load import json_schema
-from gpuprov.project import Project
+from gpuprov.load.project import Project
 from gpuprov.run.clock import now
 from gpuprov.run.loading import Loaded, load
 

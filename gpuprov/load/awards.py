@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from gpuprov.award import Award
-from gpuprov.cluster import ProviderCluster
+from gpuprov.core.award import Award
+from gpuprov.core.cluster import ProviderCluster
 from gpuprov.errors import InputError, Problem
 from gpuprov.load.cells import NO_RESULT
 from gpuprov.load.delimited import read_delimited

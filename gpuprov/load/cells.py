@@ -8,7 +8,7 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from gpuprov.award import AwardId, Status, Track
+from gpuprov.core.award import AwardId, Status, Track
 from gpuprov.load.text import clean, narrow, word
 
 FIRST_YEAR = 2000

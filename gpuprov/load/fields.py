@@ -6,7 +6,7 @@ No official layout of the list is published: these are names in common use. A na
 
 from __future__ import annotations
 
-from gpuprov.award import Award
+from gpuprov.core.award import Award
 
 NAMES: dict[str, tuple[str, ...]] = {
     "id": ("과제번호", "과제 ID", "과제코드", "award id", "award number", "award no", "project id", "project number"),

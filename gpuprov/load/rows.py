@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from gpuprov.award import Award, Breach, Track, breaches
+from gpuprov.core.award import Award, Breach, Track, breaches
+from gpuprov.core.gpu import GpuModel
 from gpuprov.errors import Problem
-from gpuprov.gpu import GpuModel
 from gpuprov.load import cells
 from gpuprov.load.cells import FIRST_YEAR
 from gpuprov.load.suppliers import Suppliers, model

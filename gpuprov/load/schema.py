@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from gpuprov.award import Award
+from gpuprov.core.award import Award
 from gpuprov.load.cells import EMAIL, LONGEST_EMAIL, LONGEST_TEXT, MOST_GPUS
 from gpuprov.load.fields import NUMBERS
 

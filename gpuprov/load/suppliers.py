@@ -6,8 +6,8 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from gpuprov.cluster import ProviderCluster
-from gpuprov.gpu import GpuModel
+from gpuprov.core.cluster import ProviderCluster
+from gpuprov.core.gpu import GpuModel
 from gpuprov.load.cells import CellProblem, required_text
 from gpuprov.load.text import clean, key
 

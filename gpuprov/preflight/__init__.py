@@ -1,6 +1,6 @@
 """Checks a provider's cluster before awards are put on it: what was read goes in, a list of findings comes out.
 
-Reads nothing and knows no clock: `gpuprov.survey` reads the facts. Each module judges one part.
+Reads nothing and knows no clock: `gpuprov.kube.survey` reads the facts. Each module judges one part.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from gpuprov.cluster import ProviderCluster
+from gpuprov.core.cluster import ProviderCluster
 from gpuprov.preflight import admission, clock, identity, names, nodes, plugin, policies, rights, role, version
 from gpuprov.preflight.facts import Facts, Unread
 from gpuprov.preflight.finding import Finding, Result, failed

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gpuprov.cluster import ProviderCluster
+from gpuprov.core.cluster import ProviderCluster
 from gpuprov.preflight.facts import Live, Seen, Unread
 
 IMPLICIT = "deviceclass.resource.kubernetes.io/"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpuprov.cluster import ProviderCluster
+from gpuprov.core.cluster import ProviderCluster
 from gpuprov.preflight.facts import Unread
 from gpuprov.preflight.finding import Finding, failed, ok, warning
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from gpuprov.cluster import ProviderCluster
+from gpuprov.core.cluster import ProviderCluster
 from gpuprov.preflight import dra
 from gpuprov.preflight.facts import Live, Seen, Unread
 from gpuprov.preflight.finding import Finding, failed, ok, some, warning

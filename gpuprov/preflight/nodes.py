@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from gpuprov.award import SEOUL
-from gpuprov.cluster import GpuPool, ProviderCluster
+from gpuprov.core.award import SEOUL
+from gpuprov.core.cluster import GpuPool, ProviderCluster
+from gpuprov.core.quantity import whole
 from gpuprov.preflight.finding import Finding, counted, failed, ok, some, warning
-from gpuprov.quantity import whole
 
 CHECK = "nodes"
 CAPACITY = "capacity"

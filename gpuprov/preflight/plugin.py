@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gpuprov.cluster import ProviderCluster
+from gpuprov.core.cluster import ProviderCluster
 from gpuprov.preflight.facts import Live, Seen, Unread
 from gpuprov.preflight.finding import Finding, failed, ok, some, warning
 from gpuprov.preflight.nodes import Node

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import Any
 
-from gpuprov.manifests import MANAGED_BY, MANAGER, QUOTA, RULES
+from gpuprov.core.manifests import MANAGED_BY, MANAGER, QUOTA, RULES
 from gpuprov.preflight.facts import Live, Seen, Unread
 from gpuprov.preflight.finding import Finding, failed, ok, warning
 

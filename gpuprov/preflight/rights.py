@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from gpuprov.manifests import BINDING, LIMITS, POLICY, QUOTA, SERVICE_ACCOUNT, TENANT_ROLE
+from gpuprov.core.manifests import BINDING, LIMITS, POLICY, QUOTA, SERVICE_ACCOUNT, TENANT_ROLE
 from gpuprov.preflight.finding import Finding, failed, ok, some, warning
 
 CHECK = "rights"

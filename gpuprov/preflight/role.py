@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gpuprov.manifests import TENANT_ROLE
+from gpuprov.core.manifests import TENANT_ROLE
 from gpuprov.preflight.facts import Live, Unread
 from gpuprov.preflight.finding import Finding, failed, ok, some
 from gpuprov.preflight.policies import CHECK, INSTALL

@@ -6,15 +6,15 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from gpuprov.cluster import ProviderCluster
-from gpuprov.holdings import held_after
-from gpuprov.observed import ObservedCluster
-from gpuprov.outputs import StackOutputs, summary
-from gpuprov.plan import Change, Op
+from gpuprov.core.cluster import ProviderCluster
+from gpuprov.core.holdings import held_after
+from gpuprov.core.observed import ObservedCluster
+from gpuprov.core.outputs import StackOutputs, summary
+from gpuprov.core.plan import Change, Op
+from gpuprov.core.tenant import Tenant
 from gpuprov.run.child import Answer, Errand, run_all
 from gpuprov.run.job import Job, Outcome, Reclaim
 from gpuprov.run.pipeline import Progress, Situation
-from gpuprov.tenant import Tenant
 
 
 def make_jobs(

@@ -17,21 +17,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from gpuprov import guard
-from gpuprov.chart import declare_chart
-from gpuprov.cluster import ProviderCluster
+from gpuprov.core import guard
+from gpuprov.core.cluster import ProviderCluster
+from gpuprov.core.guard import Confirmed
+from gpuprov.core.outputs import Origin
+from gpuprov.core.tenant import Tenant
+from gpuprov.engine.chart import declare_chart
+from gpuprov.engine.program import declare, explained
 from gpuprov.errors import InputError, PlanRefused, Problem
-from gpuprov.guard import Confirmed
-from gpuprov.lease import Turn, take_turn
-from gpuprov.observe import cluster_uid
-from gpuprov.outputs import Origin
-from gpuprov.program import declare, explained
-from gpuprov.project import Project, open_project
+from gpuprov.kube.lease import Turn, take_turn
+from gpuprov.kube.observe import cluster_uid
+from gpuprov.load.project import Project, open_project
 from gpuprov.run.clock import AT_VARIABLE, instant, not_now
 from gpuprov.run.loading import load
 from gpuprov.run.pipeline import Situation, look, refusals
 from gpuprov.run.setup import chart_of, wrong_cluster
-from gpuprov.tenant import Tenant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from gpuprov.errors import GpuprovError
-from gpuprov.garbage import collect_rarely
+from gpuprov.run.garbage import collect_rarely
 
 Progress = Callable[[str], None]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from gpuprov.award import SEOUL
+from gpuprov.core.award import SEOUL
 from gpuprov.errors import InputError, Problem
 
 AT_VARIABLE = "GPUPROV_AT"

@@ -16,15 +16,15 @@ from typing import Any
 
 import yaml
 
-from gpuprov import access
-from gpuprov.access import Revoked, Token
-from gpuprov.award import SEOUL
-from gpuprov.cluster import ProviderCluster
+from gpuprov.core.award import SEOUL
+from gpuprov.core.cluster import ProviderCluster
+from gpuprov.core.ledger import History
+from gpuprov.core.tenant import Desired, Tenant, desired_state
 from gpuprov.errors import ClusterError, InputError, Problem
-from gpuprov.ledger import History
-from gpuprov.project import Project
+from gpuprov.kube import tokens
+from gpuprov.kube.tokens import Revoked, Token
+from gpuprov.load.project import Project
 from gpuprov.run.clock import now
-from gpuprov.tenant import Desired, Tenant, desired_state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ def issue(project: Project, history: History, at: datetime | None, hours: int | 
     if at is not None or not history.allocations:
         tenant_of(desired_state([history], project.clusters, at or now()), award_id)  # asks no cluster
     cluster = project.by_provider[history.award.provider]
-    place = access.look(cluster, award_id)
+    place = tokens.look(cluster, award_id)
     tenant = tenant_of(desired_state([history], project.clusters, at or place.clock), award_id)
     life = lifetime(history, at, hours, place.clock)
     where = f"namespace {tenant.namespace} at {cluster.provider}"
@@ -65,7 +65,7 @@ def issue(project: Project, history: History, at: datetime | None, hours: int | 
         raise _refusal(award_id, f"has no {where}", "give `gpuprov up` first")
     if place.terminating:
         raise _refusal(award_id, f"is being taken back: {where} is terminating", "give `gpuprov up` once it is gone")
-    return tenant, access.issue(cluster, tenant, life.seconds, life.until)
+    return tenant, tokens.issue(cluster, tenant, life.seconds, life.until)
 
 
 def lifetime(history: History, at: datetime | None, hours: int | None, clock: datetime) -> Life:
@@ -80,9 +80,9 @@ def lifetime(history: History, at: datetime | None, hours: int | None, clock: da
     begins = at if at is not None and (rehearsal or at > clock) else clock
     left = int((end - begins).total_seconds())
     seconds = left if hours is None else min(left, hours * 3600)
-    if seconds < access.SHORTEST_SECONDS:
+    if seconds < tokens.SHORTEST_SECONDS:
         when = end.astimezone(SEOUL).isoformat(timespec="minutes")
-        message = f"ends at {when}, in {max(0, left)} s, and no token can live less than {access.SHORTEST_SECONDS} s"
+        message = f"ends at {when}, in {max(0, left)} s, and no token can live less than {tokens.SHORTEST_SECONDS} s"
         raise _refusal(history.award.id, message, "it needs no credential any more")
     return Life(seconds=seconds, until=None if rehearsal else end)
 
@@ -99,7 +99,7 @@ def revoke(clusters: Sequence[ProviderCluster], award_id: str) -> tuple[list[Rev
     done: list[Revoked] = []
     failed: dict[str, ClusterError] = {}
     with ThreadPoolExecutor(max_workers=max(1, len(clusters))) as pool:
-        asked = [(one.provider, pool.submit(access.revoke, one, award_id)) for one in clusters]
+        asked = [(one.provider, pool.submit(tokens.revoke, one, award_id)) for one in clusters]
     for provider, answer in asked:
         try:
             revoked = answer.result()

@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from gpuprov.cluster import ProviderCluster
-from gpuprov.outputs import Origin
-from gpuprov.tenant import Tenant
+from gpuprov.core.cluster import ProviderCluster
+from gpuprov.core.outputs import Origin
+from gpuprov.core.tenant import Tenant
 
 
 class Message(BaseModel):

@@ -6,15 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from gpuprov.capacity import Excess, excesses, lines, not_over
+from gpuprov.core.capacity import Excess, excesses, lines, not_over
+from gpuprov.core.ledger import Event, History, Unlisted, histories, late_extensions, mark, unlisted
+from gpuprov.core.outputs import Origin
+from gpuprov.core.tenant import Desired, desired_state
 from gpuprov.errors import InputError, PlanRefused, Problem
-from gpuprov.ledger import Event, History, Unlisted, histories, late_extensions, mark, unlisted
-from gpuprov.ledgerfile import LedgerLine, read_lines
 from gpuprov.load import load_awards, load_mapping
-from gpuprov.outputs import Origin
-from gpuprov.project import Project, open_project
+from gpuprov.load.ledgerfile import LedgerLine, read_lines
+from gpuprov.load.project import Project, open_project
 from gpuprov.run.files import digests
-from gpuprov.tenant import Desired, desired_state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,20 +7,21 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gpuprov import guard, naming, outputs, state
-from gpuprov.cluster import ProviderCluster, stack_names
+from gpuprov.core import guard, naming, outputs
+from gpuprov.core.cluster import ProviderCluster, stack_names
+from gpuprov.core.guard import Confirmed
+from gpuprov.core.ledger import Event, LedgerMark, lost, mark
+from gpuprov.core.observed import ObservedCluster
+from gpuprov.core.outputs import Origin, StackOutputs
+from gpuprov.core.plan import Op, Plan, make_plan
+from gpuprov.core.suppliers import departed, shared_clusters
+from gpuprov.core.tenant import Desired
+from gpuprov.engine.stacks import read_outputs
 from gpuprov.errors import ClusterError, EngineError, GpuprovError, InputError, PlanRefused, Problem
-from gpuprov.guard import Confirmed
-from gpuprov.ledger import Event, LedgerMark, lost, mark
-from gpuprov.observe import find, observe, read_back
-from gpuprov.observed import ObservedCluster
-from gpuprov.outputs import Origin, StackOutputs
-from gpuprov.plan import Op, Plan, make_plan
-from gpuprov.project import Project
+from gpuprov.kube.observe import find, observe, read_back
+from gpuprov.kube.usage import pods_on
+from gpuprov.load.project import Project
 from gpuprov.run.loading import Loaded
-from gpuprov.suppliers import departed, shared_clusters
-from gpuprov.tenant import Desired
-from gpuprov.usage import pods_on
 
 Progress = Callable[[str, str], None]
 """Called with a provider's name (or an empty text) and a line about what is going on."""
@@ -165,7 +166,7 @@ _Reading = Future[dict[str, Any] | None]
 
 
 def _read_stacks(project: Project, stacks: Collection[str], readers: ThreadPoolExecutor) -> dict[str, _Reading]:
-    return {stack: readers.submit(state.read_outputs, project.root, stack) for stack in stacks}
+    return {stack: readers.submit(read_outputs, project.root, stack) for stack in stacks}
 
 
 def _outputs(

@@ -9,15 +9,16 @@ from datetime import datetime
 
 import yaml
 
-from gpuprov import outputs, state
-from gpuprov.capacity import peak
-from gpuprov.cluster import ProviderCluster
+from gpuprov.core import outputs
+from gpuprov.core.capacity import peak
+from gpuprov.core.cluster import ProviderCluster
+from gpuprov.core.manifests import CHART
+from gpuprov.engine import stacks
 from gpuprov.errors import ClusterError, EngineError
-from gpuprov.manifests import CHART
+from gpuprov.kube.survey import survey
+from gpuprov.load.project import Project
 from gpuprov.preflight import Finding, Unread, examine
-from gpuprov.project import Project
 from gpuprov.run.loading import Loaded
-from gpuprov.survey import survey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +71,7 @@ def _peaks(loaded: Loaded, cluster: ProviderCluster, at: datetime) -> Mapping[st
 def _known(project: Project, cluster: ProviderCluster) -> str | Unread | None:
     """Return the cluster's UID as the stack's last run said it. The first stack tells for all shards."""
     try:
-        printed = state.read_outputs(project.root, cluster.provider)
+        printed = stacks.read_outputs(project.root, cluster.provider)
     except EngineError as error:
         return Unread(str(error))
     return outputs.read(cluster, {cluster.provider: printed}).cluster_uid

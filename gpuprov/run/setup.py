@@ -6,16 +6,16 @@ from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 
-from gpuprov.cluster import ProviderCluster
+from gpuprov.core.cluster import ProviderCluster
+from gpuprov.core.manifests import CHART
+from gpuprov.engine.messages import SetUp
 from gpuprov.errors import InputError, PlanRefused, Problem
-from gpuprov.manifests import CHART
-from gpuprov.observe import cluster_uid
-from gpuprov.project import Project
+from gpuprov.kube.observe import cluster_uid
+from gpuprov.load.project import Project
 from gpuprov.run.child import Errand, answer, insist_on_parent, listen, run_all, tell
 from gpuprov.run.job import StackDone
 from gpuprov.run.pipeline import Progress
 from gpuprov.run.slots import slot
-from gpuprov.stackrun import SetUp
 
 
 def set_up(project: Project, providers: Collection[str], progress: Progress) -> dict[str, StackDone]:
@@ -70,11 +70,11 @@ def install(what: SetUp) -> StackDone:
     uid = cluster_uid(administered)
     if reason := wrong_cluster(what.cluster, uid):
         raise PlanRefused([reason])
-    from gpuprov import engine  # loads Pulumi's SDK, which the command that starts this process does without
+    from gpuprov.engine import automation  # loads Pulumi's SDK, which the command that starts this process does without
 
     insist_on_parent()
     with slot():
-        operations = engine.set_up(what, uid, tell)
+        operations = automation.set_up(what, uid, tell)
     return StackDone(stack=what.cluster.setup_stack, operations=dict(operations))
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gpuprov import engine
+from gpuprov.engine import automation
+from gpuprov.engine.messages import StackRun
 from gpuprov.errors import GpuprovError
 from gpuprov.run.child import answer, insist_on_parent, listen, tell
 from gpuprov.run.job import StackDone
 from gpuprov.run.slots import slot
-from gpuprov.stackrun import StackRun
 
 
 def run(what: StackRun, progress: Callable[[str], None]) -> StackDone:
@@ -17,7 +17,7 @@ def run(what: StackRun, progress: Callable[[str], None]) -> StackDone:
     try:
         with slot():
             insist_on_parent()
-            operations = engine.up(what, progress)
+            operations = automation.up(what, progress)
     except GpuprovError as error:
         return StackDone(stack=what.stack, error=str(error))
     return StackDone(stack=what.stack, operations=dict(operations))

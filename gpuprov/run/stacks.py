@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from gpuprov import state
-from gpuprov.outputs import summary
+from gpuprov.core.outputs import summary
+from gpuprov.engine import stacks
+from gpuprov.engine.locks import Locks
+from gpuprov.engine.messages import StackRun
+from gpuprov.engine.shards import move
+from gpuprov.engine.writes import create, remove, write_deployment
 from gpuprov.run.child import Errand, insist_on_parent, run_all
 from gpuprov.run.job import Job, StackDone
 from gpuprov.run.slots import engines
-from gpuprov.shards import move
-from gpuprov.stackrun import StackRun
-from gpuprov.stackwrite import Locks, create, remove, write_deployment
 
 Progress = Callable[[str], None]
 
@@ -21,13 +22,13 @@ def reshard(job: Job, progress: Progress) -> None:
     wanted = job.cluster.stacks
     names = dict.fromkeys([*wanted, *job.stacks])
     progress(f"moving awards between the stacks {', '.join(names)}; no tenant changes")
-    there = {stack: state.read_deployment(job.root, stack) for stack in names}
+    there = {stack: stacks.read_deployment(job.root, stack) for stack in names}
     locks = {stack: Locks(root=job.root, stack=stack, patience=job.timeout, progress=progress) for stack in names}
     for stack in wanted:
         if there[stack] is None:
             insist_on_parent()
             create(locks[stack])
-            there[stack] = state.read_deployment(job.root, stack)
+            there[stack] = stacks.read_deployment(job.root, stack)
     before = {stack: deployment for stack, deployment in there.items() if deployment is not None}
     moved = move(before, job.project, job.cluster)
     for stack, deployment in moved.writes:

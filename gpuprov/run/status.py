@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from gpuprov.cluster import GpuPool, ProviderCluster
+from gpuprov.core.cluster import GpuPool, ProviderCluster
+from gpuprov.core.gpu import GpuModel
+from gpuprov.core.observed import ObservedCluster
 from gpuprov.errors import ClusterError
-from gpuprov.gpu import GpuModel
-from gpuprov.observe import observe
-from gpuprov.observed import ObservedCluster
-from gpuprov.project import Project
+from gpuprov.kube.observe import observe
+from gpuprov.load.project import Project
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

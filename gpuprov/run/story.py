@@ -10,11 +10,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from gpuprov.core.guard import Confirmed
+from gpuprov.core.ledger import Event
+from gpuprov.core.plan import Change, Op
 from gpuprov.errors import GpuprovError, Stale
-from gpuprov.guard import Confirmed
-from gpuprov.ledger import Event
-from gpuprov.ledgerfile import append_events
-from gpuprov.plan import Change, Op
+from gpuprov.load.ledgerfile import append_events
 from gpuprov.run.apply import carry_out, make_jobs, merged
 from gpuprov.run.files import digests
 from gpuprov.run.job import Job, Outcome

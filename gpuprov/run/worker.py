@@ -11,16 +11,16 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from gpuprov import reclaim
-from gpuprov.lease import NoLease, Turn, take_turn
-from gpuprov.manifests import quota_hard
-from gpuprov.observe import read_back
+from gpuprov.core.manifests import quota_hard
+from gpuprov.kube import reclaim
+from gpuprov.kube.lease import NoLease, Turn, take_turn
+from gpuprov.kube.observe import read_back
+from gpuprov.kube.usage import pods_on
 from gpuprov.run import stacks
 from gpuprov.run.child import answer, insist_on_parent, listen
 from gpuprov.run.child import tell as progress
 from gpuprov.run.files import digests
 from gpuprov.run.job import Freed, Job, Outcome, Reclaim, StackDone
-from gpuprov.usage import pods_on
 
 
 def run(job: Job) -> Outcome:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from chart_files import CHART, GOLDEN, default, helm, objects, options, render, setting
 
-from gpuprov.manifests import RULES
+from gpuprov.core.manifests import RULES
 from gpuprov.preflight.policies import DIGEST, digest
 from gpuprov.toolchain.pins import KUBERNETES_VERSION
 

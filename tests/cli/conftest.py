@@ -10,9 +10,9 @@ import pytest
 from cli_world import MARCH, PROVIDERS, Api, World, answering, make_world
 from projects import copy_project
 
-from gpuprov.manifests import tenant_manifests
-from gpuprov.outputs import summary
-from gpuprov.project import open_project
+from gpuprov.core.manifests import tenant_manifests
+from gpuprov.core.outputs import summary
+from gpuprov.load.project import open_project
 from gpuprov.run.loading import load
 
 

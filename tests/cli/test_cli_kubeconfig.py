@@ -17,9 +17,9 @@ import yaml
 from cli_world import JULY, MARCH, PROVIDERS, World
 from loopback import JsonHandler, refusal, serving
 
-from gpuprov.manifests import labels
-from gpuprov.naming import namespace
-from gpuprov.project import open_project
+from gpuprov.core.manifests import labels
+from gpuprov.core.naming import namespace
+from gpuprov.load.project import open_project
 from gpuprov.run.loading import load
 from gpuprov.sandbox.pki import Authority
 

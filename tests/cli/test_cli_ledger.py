@@ -137,7 +137,7 @@ def test_whoever_decides_for_another_instant_than_now_is_told(
     assert "deciding for" not in ran.out
 
 
-RUN_BY_PULUMI = "from pathlib import Path; from gpuprov.project import open_project; "
+RUN_BY_PULUMI = "from pathlib import Path; from gpuprov.load.project import open_project; "
 RUN_BY_PULUMI += "from gpuprov.run.byhand import decide; decide(open_project(Path()), 'kt-cloud')"
 
 

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from gpuprov.cli import main
 from gpuprov.cli.common import Instant, confirm
-from gpuprov.tenant import Desired
+from gpuprov.core.tenant import Desired
 
 # ---- names and instants
 

@@ -11,7 +11,7 @@ from cli_project import files, run
 from projects import REPOSITORY, said_besides
 
 from gpuprov.errors import PlanRefused
-from gpuprov.project import open_project
+from gpuprov.load.project import open_project
 from gpuprov.run.loading import load
 
 FIRST = "examples/awards-2026-h1.csv"

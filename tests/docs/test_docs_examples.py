@@ -9,10 +9,10 @@ import yaml
 from documents import CLI, CONFIGURATION, MARKDOWN, blocks, section_of, sections
 
 from gpuprov import errors
-from gpuprov.cluster import GpuPool, ProviderCluster
-from gpuprov.gpu import GpuModel
-from gpuprov.ledger import EVENT, Accepted, Extended, Forfeited, Reduced
-from gpuprov.plan import Change, Plan
+from gpuprov.core.cluster import GpuPool, ProviderCluster
+from gpuprov.core.gpu import GpuModel
+from gpuprov.core.ledger import EVENT, Accepted, Extended, Forfeited, Reduced
+from gpuprov.core.plan import Change, Plan
 from gpuprov.preflight import Finding, admission, clock, identity, names, nodes, plugin, policies, rights, role, version
 from gpuprov.run.job import Freed, Outcome
 from gpuprov.run.status import PoolStatus

@@ -8,8 +8,8 @@ from documents import CONFIGURATION, DOCS, blocks, sections
 from pydantic import BaseModel
 
 from bench.report import Results, markdown
-from gpuprov.cluster import CapacityStep, ContainerDefaults, GpuPool, PerGpu, ProviderCluster
-from gpuprov.rules import Rule
+from gpuprov.core.cluster import CapacityStep, ContainerDefaults, GpuPool, PerGpu, ProviderCluster
+from gpuprov.core.rules import Rule
 
 
 def rows(heading: str) -> dict[str, list[str]]:

@@ -9,9 +9,11 @@ from socket import gethostname
 import pytest
 import yaml
 
-from gpuprov import engine, state, toolchain
+from gpuprov import toolchain
+from gpuprov.engine import automation, stacks
+from gpuprov.engine.locks import Locks
+from gpuprov.engine.writes import create, remove, write_deployment
 from gpuprov.errors import EngineError
-from gpuprov.stackwrite import Locks, create, remove, write_deployment
 
 pytestmark = pytest.mark.sandbox
 
@@ -52,7 +54,7 @@ def up(root: Path, stack: str, *, exists: bool = False) -> None:
 
         export("made", stack)
 
-    run = engine._Run(root=root, stack=stack, patience=1.0, progress=lambda _: None)
+    run = automation._Run(root=root, stack=stack, patience=1.0, progress=lambda _: None)
     run.up(program, exists=exists, refresh=False, target=None)
 
 
@@ -61,7 +63,7 @@ def test_a_new_stack_is_made_and_the_users_own_stays_selected(root: Path) -> Non
     assert before
     for stack in ("kt-cloud", "kt-cloud.setup"):
         up(root, stack)
-        assert state.read_outputs(root, stack) == {"made": stack}
+        assert stacks.read_outputs(root, stack) == {"made": stack}
     assert pulumi(root, "stack", "--show-name") == "mine"
     assert {path: path.read_bytes() for path in (root.parent / "home" / "workspaces").iterdir()} == before
 
@@ -70,7 +72,7 @@ def test_a_stack_that_a_killed_run_made_just_now_is_used(root: Path) -> None:
     create(Locks(root=root, stack="kt-cloud", patience=1.0, progress=print))
     up(root, "kt-cloud")
     up(root, "kt-cloud")
-    assert state.read_outputs(root, "kt-cloud") == {"made": "kt-cloud"}
+    assert stacks.read_outputs(root, "kt-cloud") == {"made": "kt-cloud"}
     assert pulumi(root, "stack", "--show-name") == "mine"
 
 
@@ -80,7 +82,7 @@ def test_a_stack_that_lost_its_last_award_is_removed_with_its_file(root: Path) -
     assert (root / "Pulumi.kt-cloud.yaml").is_file()
     pulumi(root, "stack", "rm", "kt-cloud", "--yes")
     assert not (root / "Pulumi.kt-cloud.yaml").exists()
-    assert state.read_outputs(root, "kt-cloud") is None
+    assert stacks.read_outputs(root, "kt-cloud") is None
 
 
 def make(root: Path) -> None:
@@ -124,15 +126,15 @@ def init(locks: Locks) -> None:
 
 
 def write(locks: Locks) -> None:
-    given = state.read_deployment(locks.root, locks.stack)
+    given = stacks.read_deployment(locks.root, locks.stack)
     assert given is not None
     write_deployment(locks, given)
-    assert state.read_deployment(locks.root, locks.stack) == given
+    assert stacks.read_deployment(locks.root, locks.stack) == given
 
 
 def rm(locks: Locks) -> None:
     remove(locks)
-    assert state.read_deployment(locks.root, locks.stack) is None
+    assert stacks.read_deployment(locks.root, locks.stack) is None
 
 
 @pytest.mark.parametrize("change", [init, write, rm])
@@ -149,7 +151,7 @@ def test_the_lock_of_a_pulumi_that_was_killed_at_work_is_removed_by_the_next(
     (dying / "pulumi").write_text(DIES_WITH_THE_LOCK.format(folder=folder, host=gethostname()), encoding="utf-8")
     (dying / "pulumi").chmod(0o755)
     with monkeypatch.context() as patch:
-        patch.setattr(state, "PULUMI", str(dying / "pulumi"))
+        patch.setattr(stacks, "PULUMI", str(dying / "pulumi"))
         with pytest.raises(EngineError):
             create(locks) if change is init else write_deployment(locks, {})
     assert (folder / "left.json").is_file()

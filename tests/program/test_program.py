@@ -11,13 +11,13 @@ import pulumi
 import pytest
 from pulumi.runtime import mocks, rpc, settings
 
-from gpuprov.award import SEOUL
-from gpuprov.cluster import GpuPool, ProviderCluster
-from gpuprov.gpu import GpuModel
-from gpuprov.manifests import tenant_manifests
-from gpuprov.outputs import Origin, summary
-from gpuprov.program import declare
-from gpuprov.tenant import Tenant
+from gpuprov.core.award import SEOUL
+from gpuprov.core.cluster import GpuPool, ProviderCluster
+from gpuprov.core.gpu import GpuModel
+from gpuprov.core.manifests import tenant_manifests
+from gpuprov.core.outputs import Origin, summary
+from gpuprov.core.tenant import Tenant
+from gpuprov.engine.program import declare
 
 SDS = ProviderCluster(
     provider="samsung-sds",

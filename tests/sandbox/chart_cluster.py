@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 from helm import run_helm
 from kubernetes import config
 
-from gpuprov.award import SEOUL
-from gpuprov.cluster import GpuPool, ProviderCluster
-from gpuprov.gpu import GpuModel
-from gpuprov.manifests import tenant_manifests
+from gpuprov.core.award import SEOUL
+from gpuprov.core.cluster import GpuPool, ProviderCluster
+from gpuprov.core.gpu import GpuModel
+from gpuprov.core.manifests import tenant_manifests
+from gpuprov.core.tenant import Tenant
 from gpuprov.sandbox import H100
-from gpuprov.tenant import Tenant
 
 CHART = Path(__file__).parents[2] / "charts" / "gpu-cluster"
 LABEL = {"nvidia.com/gpu.product": H100}

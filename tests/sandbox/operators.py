@@ -14,8 +14,8 @@ from pathlib import Path
 
 from projects import REPOSITORY, Ran, run_command, timed
 
-from gpuprov.ledgerfile import read_ledger
-from gpuprov.project import open_project
+from gpuprov.load.ledgerfile import read_ledger
+from gpuprov.load.project import open_project
 from gpuprov.run.loading import load
 from gpuprov.sandbox import H100
 

@@ -16,7 +16,7 @@ from operators import CAPACITY, Command, Folder
 from projects import Ran
 from story import OURS
 
-from gpuprov.naming import namespace
+from gpuprov.core.naming import namespace
 
 GPU = "requests.nvidia.com/gpu"
 POLL_SECONDS = 0.2

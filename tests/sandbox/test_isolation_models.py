@@ -20,7 +20,7 @@ from isolation.tenant import Awardee, await_policies, container, pod, pod_spec, 
 from isolation.wait import until
 from sandbox_fixtures import programs
 
-from gpuprov.gpu import GpuModel
+from gpuprov.core.gpu import GpuModel
 from gpuprov.sandbox import Sandbox, controlplane
 from gpuprov.sandbox.controlplane import Layout
 

@@ -10,13 +10,13 @@ import pytest
 import urllib3
 from sandbox_fixtures import ALPHA, admin_kubeconfig, eventually, programs, state_of
 
-from gpuprov import kube, reclaim
-from gpuprov.cluster import GpuPool, ProviderCluster
+from gpuprov.core.cluster import GpuPool, ProviderCluster
+from gpuprov.core.gpu import GpuModel
 from gpuprov.errors import ClusterError
-from gpuprov.gpu import GpuModel
-from gpuprov.kube import KubeApi
+from gpuprov.kube import client, reclaim
+from gpuprov.kube.client import KubeApi
+from gpuprov.kube.usage import pods_on
 from gpuprov.sandbox import Sandbox
-from gpuprov.usage import pods_on
 
 pytestmark = pytest.mark.sandbox
 
@@ -107,7 +107,7 @@ def test_what_pods_hold_is_what_the_scheduler_charges_also_while_they_terminate(
         eventually(lambda: nodes.status() == psutil.STATUS_STOPPED)
         api.delete(f"{other}/terminates")
         assert (api.get(f"{other}/terminates") or {})["metadata"]["deletionTimestamp"]
-        monkeypatch.setattr(kube, "PAGE", 1)
+        monkeypatch.setattr(client, "PAGE", 1)
         assert pods_on(CLUSTER, None) == {"gpu-mine": {GPU: 4}, "gpu-other": {GPU: 2}}
         assert pods_on(CLUSTER, ["gpu-other", "elsewhere"]) == {"gpu-other": {GPU: 2}, "elsewhere": {GPU: 1}}
         (held,) = reclaim.release(CLUSTER, ["gpu-other"], timeout=1, progress=str)
@@ -131,7 +131,7 @@ def compact(sandbox: Sandbox, revision: int) -> None:
 def test_a_list_goes_on_after_the_server_has_forgotten_its_beginning(
     api: KubeApi, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kube, "PAGE", 1)
+    monkeypatch.setattr(client, "PAGE", 1)
     there = [one["metadata"]["name"] for one in api.list("/api/v1/namespaces")]
     listed = api.list("/api/v1/namespaces")
     found = [next(listed)["metadata"]["name"]]

@@ -10,7 +10,7 @@ import pytest
 from projects import REPOSITORY, Ran
 from story import Story, World, make_project
 
-from gpuprov.rules import Rule
+from gpuprov.core.rules import Rule
 
 pytestmark = pytest.mark.sandbox
 
@@ -106,8 +106,8 @@ from pathlib import Path
 
 import pulumi
 
-from gpuprov.program import declare
-from gpuprov.project import open_project
+from gpuprov.engine.program import declare
+from gpuprov.load.project import open_project
 from gpuprov.run import byhand
 
 what = byhand.decide(open_project(Path(__file__).parent.parent), pulumi.get_stack())

@@ -14,8 +14,8 @@ import pytest
 from sandbox_fixtures import eventually
 from story import MARCH, Story, World, make_project
 
-from gpuprov import runs
-from gpuprov.cluster import stack_names
+from gpuprov.core.cluster import stack_names
+from gpuprov.engine import locks
 
 pytestmark = pytest.mark.sandbox
 
@@ -192,7 +192,7 @@ def test_two_commands_that_find_the_lock_of_a_killed_run_at_once_both_finish(
         monkeypatch.setenv(name, story.environment[name])
     for stack in stack_names(KT, SHARDS):
         with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as process:
-            runs.remembered(story.root, stack, process.pid).__enter__()
+            locks.remembered(story.root, stack, process.pid).__enter__()
             process.kill()
         lock = story.root / "state" / ".pulumi" / "locks" / "organization" / "gpuprov" / stack / "killed.json"
         lock.parent.mkdir(parents=True, exist_ok=True)

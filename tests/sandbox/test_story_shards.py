@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from story import MARCH, Story, World, make_project
 
-from gpuprov.cluster import stack_names
-from gpuprov.project import open_project
+from gpuprov.core.cluster import stack_names
+from gpuprov.load.project import open_project
 
 pytestmark = pytest.mark.sandbox
 

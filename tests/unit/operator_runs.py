@@ -13,16 +13,16 @@ from typing import Any, Protocol
 from played_cluster import PlayedCluster, State
 from strategies import cluster
 
-from gpuprov import decisions
 from gpuprov.cli import events as cli_events
+from gpuprov.core import decisions
+from gpuprov.core.guard import Confirmed
+from gpuprov.core.plan import Op
+from gpuprov.core.tenant import desired_state
 from gpuprov.errors import GpuprovError
-from gpuprov.guard import Confirmed
-from gpuprov.ledgerfile import read_ledger
-from gpuprov.plan import Op
-from gpuprov.project import Project
+from gpuprov.load.ledgerfile import read_ledger
+from gpuprov.load.project import Project
 from gpuprov.run import byhand, loading, pipeline, story
 from gpuprov.run.job import Job, Outcome
-from gpuprov.tenant import desired_state
 
 CAPACITY = 8
 WHERE = cluster("samsung-sds", H100=CAPACITY).model_copy(update={"require_chart": False})

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from strategies import MARCH, cluster, desired, seen
 
-from gpuprov.plan import make_plan
+from gpuprov.core.plan import make_plan
 
 SDS = cluster("samsung-sds", H100=200, A100=80)
 KT = cluster("kt-cloud", H200=400)

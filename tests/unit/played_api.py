@@ -15,7 +15,7 @@ import yaml
 from loopback import JsonHandler, serving
 from strategies import cluster
 
-from gpuprov.kube import Clock, KubeApi
+from gpuprov.kube.client import Clock, KubeApi
 
 
 class Asked(NamedTuple):

@@ -14,14 +14,14 @@ from typing import Any, Protocol
 
 from strategies import live
 
-from gpuprov import outputs
-from gpuprov.cluster import ProviderCluster
+from gpuprov.core import outputs
+from gpuprov.core.cluster import ProviderCluster
+from gpuprov.core.manifests import BINDING, QUOTA, tenant_manifests
+from gpuprov.core.observed import ObservedCluster, ObservedTenant
+from gpuprov.core.plan import differences
 from gpuprov.errors import ClusterError
-from gpuprov.lease import Turn
-from gpuprov.manifests import BINDING, QUOTA, tenant_manifests
-from gpuprov.observed import ObservedCluster, ObservedTenant
-from gpuprov.plan import differences
-from gpuprov.reclaim import Release
+from gpuprov.kube.lease import Turn
+from gpuprov.kube.reclaim import Release
 from gpuprov.run.job import StackDone
 
 GPU = "nvidia.com/gpu"
@@ -294,7 +294,7 @@ class PlayedCluster:
 
 
 def said(cluster: ProviderCluster, origin: outputs.Origin, tenants: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a program exports, as `gpuprov.program` does."""
+    """Return what a program exports, as `gpuprov.engine.program` does."""
     return {
         outputs.UID: UID,
         outputs.CONTEXT: cluster.context,

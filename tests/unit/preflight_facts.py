@@ -7,7 +7,7 @@ from typing import Any
 from golden_chart import chart
 from strategies import tenant_role
 
-from gpuprov.manifests import RULES
+from gpuprov.core.manifests import RULES
 from gpuprov.preflight import Facts, Finding, admission, plugin, rights
 from gpuprov.preflight.facts import Clock, Reply
 

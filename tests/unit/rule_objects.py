@@ -4,8 +4,8 @@ from copy import deepcopy
 
 from strategies import JULY, MARCH, cluster, tenant
 
-from gpuprov.manifests import tenant_manifests
-from gpuprov.rules import Bounds, violations
+from gpuprov.core.manifests import tenant_manifests
+from gpuprov.core.rules import Bounds, violations
 
 SDS = cluster("samsung-sds", H100=16, A100=32)
 FIRST, SECOND = tenant("HPC-1", 8, SDS), tenant("HPC-2", 16, SDS, "A100")

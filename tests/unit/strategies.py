@@ -7,13 +7,13 @@ from pathlib import Path
 import yaml
 from hypothesis import strategies as st
 
-from gpuprov.award import SEOUL, Award
-from gpuprov.cluster import GpuPool, ProviderCluster
-from gpuprov.gpu import GpuModel
-from gpuprov.ledger import Accepted, Extended, Forfeited, Reduced, histories
-from gpuprov.manifests import tenant_manifests
-from gpuprov.observed import ObservedCluster, ObservedTenant
-from gpuprov.tenant import Tenant, desired_state
+from gpuprov.core.award import SEOUL, Award
+from gpuprov.core.cluster import GpuPool, ProviderCluster
+from gpuprov.core.gpu import GpuModel
+from gpuprov.core.ledger import Accepted, Extended, Forfeited, Reduced, histories
+from gpuprov.core.manifests import tenant_manifests
+from gpuprov.core.observed import ObservedCluster, ObservedTenant
+from gpuprov.core.tenant import Tenant, desired_state
 
 JANUARY = datetime(2026, 1, 1, tzinfo=SEOUL)
 JULY = datetime(2026, 7, 1, tzinfo=SEOUL)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from strategies import award
 
-from gpuprov.award import Award, Term, breaches, midnight
-from gpuprov.gpu import GpuModel
+from gpuprov.core.award import Award, Term, breaches, midnight
+from gpuprov.core.gpu import GpuModel
 
 SIDE_BY_SIDE = {GpuModel.H100: 1, GpuModel.A100: 4, GpuModel.H200: 1}  # the programme's conversion table
 KST = timezone(timedelta(hours=9))

@@ -11,11 +11,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from strategies import JANUARY, award, cluster, forfeited, reduced
 
-from gpuprov.capacity import MOST_LINES, allocated_over_time, excesses, lines, not_over, peak
-from gpuprov.gpu import GpuModel
-from gpuprov.ledger import Allocation, histories
+from gpuprov.core.capacity import MOST_LINES, allocated_over_time, excesses, lines, not_over, peak
+from gpuprov.core.gpu import GpuModel
+from gpuprov.core.ledger import Allocation, histories
 from gpuprov.load import load_awards
-from gpuprov.project import open_project
+from gpuprov.load.project import open_project
 
 ROOT = Path(__file__).parents[2]
 FIRST = ROOT / "examples/awards-2026-h1.csv"

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import HOURS, JANUARY, JULY, MARCH, accepted, award, events, extended, forfeited, reduced
 
-from gpuprov.decisions import Decision, find, forfeit, reduce
+from gpuprov.core.decisions import Decision, find, forfeit, reduce
+from gpuprov.core.ledger import Forfeited, Reduced, histories, unlisted
 from gpuprov.errors import InputError
-from gpuprov.ledger import Forfeited, Reduced, histories, unlisted
 
 TICK = timedelta(microseconds=1)
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)

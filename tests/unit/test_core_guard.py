@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 import pytest
 from strategies import MARCH, award, cluster, desired, forfeited, live, reduced, seen, tenant
 
-from gpuprov import guard
-from gpuprov.guard import Confirmed
-from gpuprov.manifests import tenant_manifests
-from gpuprov.plan import make_plan
-from gpuprov.rules import Rule
+from gpuprov.core import guard
+from gpuprov.core.guard import Confirmed
+from gpuprov.core.manifests import tenant_manifests
+from gpuprov.core.plan import make_plan
+from gpuprov.core.rules import Rule
 
 SDS = cluster("samsung-sds", H100=16, A100=32)
 KT = cluster("kt-cloud", H200=400)

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import MARCH, award, cluster, desired, forfeited, live, reduced, seen, tenant
 
-from gpuprov import guard
-from gpuprov.gpu import GpuModel
-from gpuprov.guard import Confirmed
-from gpuprov.holdings import held_after
-from gpuprov.plan import Op, make_plan
+from gpuprov.core import guard
+from gpuprov.core.gpu import GpuModel
+from gpuprov.core.guard import Confirmed
+from gpuprov.core.holdings import held_after
+from gpuprov.core.plan import Op, make_plan
 
 SDS = cluster("samsung-sds", H100=200, A100=80)
 SMALL = cluster("samsung-sds", H100=16)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from strategies import JANUARY, JULY, MARCH, accepted, award, events, extended, forfeited, reduced
 
-from gpuprov.award import SEOUL, Status
-from gpuprov.ledger import (
+from gpuprov.core.award import SEOUL, Status
+from gpuprov.core.ledger import (
     EVENT,
     LedgerMark,
     Unlisted,

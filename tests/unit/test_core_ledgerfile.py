@@ -9,9 +9,9 @@ import pytest
 from filelock import FileLock, Timeout
 from strategies import MARCH, accepted, forfeited, reduced
 
+from gpuprov.core.ledger import EVENT
 from gpuprov.errors import InputError, Stale
-from gpuprov.ledger import EVENT
-from gpuprov.ledgerfile import LedgerLine, append_events, read_ledger, read_lines
+from gpuprov.load.ledgerfile import LedgerLine, append_events, read_ledger, read_lines
 
 
 def problems(call, *args):
@@ -131,8 +131,8 @@ import sys
 from datetime import datetime, timezone
 from pathlib import Path
 from gpuprov.errors import Stale
-from gpuprov.ledger import Accepted
-from gpuprov.ledgerfile import append_events, read_ledger
+from gpuprov.core.ledger import Accepted
+from gpuprov.load.ledgerfile import append_events, read_ledger
 
 path = Path(sys.argv[1])
 at = datetime(2026, 3, 1, tzinfo=timezone.utc)
@@ -162,11 +162,11 @@ FORFEITER = """
 import sys
 from datetime import date, datetime, timezone
 from pathlib import Path
-from gpuprov.award import Award
-from gpuprov.decisions import forfeit
+from gpuprov.core.award import Award
+from gpuprov.core.decisions import forfeit
 from gpuprov.errors import Stale
-from gpuprov.ledger import histories
-from gpuprov.ledgerfile import append_events, read_ledger
+from gpuprov.core.ledger import histories
+from gpuprov.load.ledgerfile import append_events, read_ledger
 
 path = Path(sys.argv[1])
 at = datetime(2026, 3, 1, tzinfo=timezone.utc)

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from kubernetes.utils.quantity import parse_quantity
 from strategies import AWARD_IDS, MARCH, award, cluster, desired, live, tenant
 
-from gpuprov.cluster import DEVICE_CLASSES, OTHER_GPU_RESOURCES, ContainerDefaults, GpuPool, PerGpu
-from gpuprov.gpu import GpuModel
-from gpuprov.manifests import gib, labels, quota_hard, tenant_manifests
-from gpuprov.observed import ObservedTenant
-from gpuprov.outputs import Origin
+from gpuprov.core.cluster import DEVICE_CLASSES, OTHER_GPU_RESOURCES, ContainerDefaults, GpuPool, PerGpu
+from gpuprov.core.gpu import GpuModel
+from gpuprov.core.manifests import gib, labels, quota_hard, tenant_manifests
+from gpuprov.core.observed import ObservedTenant
+from gpuprov.core.outputs import Origin
+from gpuprov.core.tenant import Tenant
 from gpuprov.run.job import Job
-from gpuprov.tenant import Tenant
 
 GOLDEN = Path(__file__).parent / "golden"
 MIXED = cluster("elice-cloud", H100=400, A100=80)

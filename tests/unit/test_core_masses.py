@@ -5,12 +5,12 @@ from fractions import Fraction
 import pytest
 from strategies import MARCH, award, cluster, desired, live, reduced, seen, tenant
 
-from gpuprov import guard
-from gpuprov.gpu import GpuModel
-from gpuprov.guard import Confirmed
-from gpuprov.observed import ObservedTenant
-from gpuprov.plan import Change, Loss, Op, Plan, make_plan
-from gpuprov.tenant import Desired
+from gpuprov.core import guard
+from gpuprov.core.gpu import GpuModel
+from gpuprov.core.guard import Confirmed
+from gpuprov.core.observed import ObservedTenant
+from gpuprov.core.plan import Change, Loss, Op, Plan, make_plan
+from gpuprov.core.tenant import Desired
 
 BOTH = cluster("samsung-sds", H100=400, A100=400)
 KT = cluster("kt-cloud", H200=400)

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from strategies import AWARD_IDS
 
-from gpuprov.naming import group, namespace, slug
+from gpuprov.core.naming import group, namespace, slug
 
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")  # RFC 1123, as the API server checks it
 

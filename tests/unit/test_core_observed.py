@@ -6,7 +6,7 @@ import pytest
 from plans import SDS, edited, only
 from strategies import JANUARY, JULY, cluster, live, tenant
 
-from gpuprov.observed import ObservedTenant
+from gpuprov.core.observed import ObservedTenant
 
 
 def quota(hard=None, used=None):

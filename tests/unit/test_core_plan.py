@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from plans import CLUSTERS, KT, SDS, edited, only, plan
 from strategies import MARCH, award, desired, extended, live, reduced, seen, tenant
 
-from gpuprov.gpu import GpuModel
-from gpuprov.plan import Loss, Op, make_plan
+from gpuprov.core.gpu import GpuModel
+from gpuprov.core.plan import Loss, Op, make_plan
 
 # Plans of one tenant.
 

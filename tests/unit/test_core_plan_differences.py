@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from plans import SDS
 from strategies import tenant
 
-from gpuprov.manifests import tenant_manifests
-from gpuprov.plan import differences
+from gpuprov.core.manifests import tenant_manifests
+from gpuprov.core.plan import differences
 
 LEAVES = st.text(max_size=4) | st.integers(-9, 9) | st.booleans()
 KEYS = st.text("abc", min_size=1, max_size=3)

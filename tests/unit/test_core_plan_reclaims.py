@@ -6,10 +6,10 @@ import pytest
 from plans import CLUSTERS, KT, SDS, edited, only, plan
 from strategies import JULY, MARCH, award, extended, forfeited, live, seen, tenant
 
-from gpuprov.gpu import GpuModel
-from gpuprov.ledger import histories, unlisted
-from gpuprov.plan import Loss, Op, make_plan
-from gpuprov.tenant import desired_state
+from gpuprov.core.gpu import GpuModel
+from gpuprov.core.ledger import histories, unlisted
+from gpuprov.core.plan import Loss, Op, make_plan
+from gpuprov.core.tenant import desired_state
 
 
 def _promise(text):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuprov.pods import gpus_of, has_ended, holds_gpus
+from gpuprov.core.pods import gpus_of, has_ended, holds_gpus
 
 GPU, SLICE = "nvidia.com/gpu", "nvidia.com/mig-1g.10gb"
 

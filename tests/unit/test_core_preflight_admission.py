@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from preflight_facts import ALL_BINDINGS, ALL_POLICIES, FIT, binding, only, policy, results
 from strategies import cluster
 
-from gpuprov.manifests import RULES
+from gpuprov.core.manifests import RULES
 from gpuprov.preflight import Result, Unread, admission, names, policies, role
 from gpuprov.preflight.facts import Reply
 from gpuprov.preflight.lacking import lacking

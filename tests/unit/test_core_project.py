@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import MARCH, cluster
 
-from gpuprov.award import PROGRAMME_END, SEOUL
-from gpuprov.cluster import ProviderCluster
+from gpuprov.core.award import PROGRAMME_END, SEOUL
+from gpuprov.core.cluster import ProviderCluster
 from gpuprov.errors import InputError
-from gpuprov.project import find_root, open_project
+from gpuprov.load.project import find_root, open_project
 
 ROOT = Path(__file__).parents[2]
 MAIN = "name: shop\nruntime: python\nstackConfigDir: stacks\nconfig:\n  awards: {default: [a.csv]}\n"

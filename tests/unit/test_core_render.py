@@ -2,8 +2,8 @@
 
 from strategies import MARCH, award, cluster, desired, live, reduced, seen, tenant
 
-from gpuprov.plan import make_plan
-from gpuprov.render import plan_markdown
+from gpuprov.cli.markdown import plan_markdown
+from gpuprov.core.plan import make_plan
 
 SDS = cluster("samsung-sds", H100=200)
 

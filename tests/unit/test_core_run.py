@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import click
 import pytest
 
-from gpuprov.award import SEOUL
 from gpuprov.cli.common import Instant
+from gpuprov.core.award import SEOUL
 from gpuprov.errors import InputError
 from gpuprov.run.clock import instant, now
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from strategies import MARCH, award, cluster, desired, forfeited, live, reduced, seen, tenant
 
+from gpuprov.core.outputs import Origin, StackOutputs, summary
+from gpuprov.core.plan import make_plan
 from gpuprov.errors import InputError
-from gpuprov.outputs import Origin, StackOutputs, summary
-from gpuprov.plan import make_plan
-from gpuprov.project import Project
+from gpuprov.load.project import Project
 from gpuprov.run.apply import make_jobs
 from gpuprov.run.job import Reclaim
 from gpuprov.run.pipeline import Situation, select

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from strategies import MARCH, cluster, tenant
 
-from gpuprov.outputs import Origin
+from gpuprov.core.outputs import Origin
 from gpuprov.run import stacks
 from gpuprov.run.job import Job, Reclaim
 

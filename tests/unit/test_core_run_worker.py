@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import MARCH, cluster, live, tenant
 
-from gpuprov.lease import NoLease, Turn
-from gpuprov.manifests import quota_hard
-from gpuprov.outputs import Origin
-from gpuprov.reclaim import Release
+from gpuprov.core.manifests import quota_hard
+from gpuprov.core.outputs import Origin
+from gpuprov.kube.lease import NoLease, Turn
+from gpuprov.kube.reclaim import Release
 from gpuprov.run import stack as stack_process
 from gpuprov.run import worker
 from gpuprov.run.files import digests

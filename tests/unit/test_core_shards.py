@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import AWARD_IDS, cluster
 
-from gpuprov.cluster import stack_names
-from gpuprov.manifests import TENANT_TYPE
-from gpuprov.outputs import StackOutputs, read
-from gpuprov.shards import Moved, move
+from gpuprov.core.cluster import stack_names
+from gpuprov.core.manifests import TENANT_TYPE
+from gpuprov.core.outputs import StackOutputs, read
+from gpuprov.engine.shards import Moved, move
 
 PROJECT = "gpuprov"
 OBJECTS = ("Namespace", "ResourceQuota", "RoleBinding")

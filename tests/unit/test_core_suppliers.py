@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuprov.suppliers import departed, shared_clusters
+from gpuprov.core.suppliers import departed, shared_clusters
 
 NAMES = st.sets(st.sampled_from(["elice-cloud", "kt-cloud", "samsung-sds", "zeta"]))
 

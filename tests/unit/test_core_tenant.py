@@ -20,9 +20,9 @@ from strategies import (
     reduced,
 )
 
-from gpuprov.award import Status
-from gpuprov.ledger import histories, history, unlisted
-from gpuprov.tenant import Cause, desired_state
+from gpuprov.core.award import Status
+from gpuprov.core.ledger import histories, history, unlisted
+from gpuprov.core.tenant import Cause, desired_state
 
 CLUSTERS = (cluster("samsung-sds", H100=200, A100=40), cluster("kt-cloud", H200=400))
 TICK = timedelta(microseconds=1)

@@ -11,9 +11,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from strategies import HOURS, JULY, MARCH, award, cluster, desired, events, forfeited, reduced, tenant
 
-from gpuprov.access import SHORTEST_SECONDS, Token
+from gpuprov.core.ledger import history
 from gpuprov.errors import InputError
-from gpuprov.ledger import history
+from gpuprov.kube.tokens import SHORTEST_SECONDS, Token
 from gpuprov.run import credentials
 from gpuprov.run.credentials import Life
 

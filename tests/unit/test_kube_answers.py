@@ -4,7 +4,7 @@ import pytest
 from played_api import HTML, Reply, listing, not_found, played, refusal
 
 from gpuprov.errors import ClusterError, ClusterUnreachable
-from gpuprov.kube import RESUMES
+from gpuprov.kube.client import RESUMES
 
 NAMESPACE = "/api/v1/namespaces/gpu-x"
 QUOTA = f"{NAMESPACE}/resourcequotas/gpu"

@@ -11,8 +11,8 @@ from played_api import CUT, RESET, Reply, Watch, kubeconfig, listing, not_found,
 from strategies import cluster
 
 from gpuprov.errors import ClusterError, ClusterUnreachable
-from gpuprov.kube import KubeApi
-from gpuprov.retries import LONGEST_SECONDS, TOTAL_SECONDS, TRIES, pause
+from gpuprov.kube.client import KubeApi
+from gpuprov.kube.retries import LONGEST_SECONDS, TOTAL_SECONDS, TRIES, pause
 
 PATH = "/api/v1/namespaces/gpu-x"
 THERE = Reply(body={"kind": "Namespace", "metadata": {"name": "gpu-x"}})

@@ -11,7 +11,7 @@ from kubernetes import client
 from kubernetes.config import kube_config
 from strategies import cluster
 
-from gpuprov.kube import KubeApi
+from gpuprov.kube.client import KubeApi
 from gpuprov.sandbox.pki import Authority
 
 CONTEXTS = ("a-cloud", "b-cloud", "c-cloud", "d-cloud")

@@ -8,7 +8,7 @@ from played_api import kubeconfig
 from strategies import cluster
 
 from gpuprov.errors import ClusterUnreachable
-from gpuprov.kube import KubeApi
+from gpuprov.kube.client import KubeApi
 
 NAME = "samsung-sds"
 SECRET = "hunter2"

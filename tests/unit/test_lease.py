@@ -13,9 +13,9 @@ import pytest
 from played_api import Reply, not_found, played, refusal
 from strategies import cluster
 
-from gpuprov import holders, lease
 from gpuprov.errors import ClusterError
-from gpuprov.lease import NoLease, take_turn, turns
+from gpuprov.kube import holders, lease
+from gpuprov.kube.lease import NoLease, take_turn, turns
 
 SDS = cluster()
 PATH = "/apis/coordination.k8s.io/v1/namespaces/gpuprov-system/leases"
@@ -146,7 +146,7 @@ def test_of_two_that_make_it_one_gets_it(server):
 
 HOLDER = """
 import sys
-from gpuprov.holders import present
+from gpuprov.kube.holders import present
 with present() as identity:
     print(identity, flush=True)
     sys.stdin.read()

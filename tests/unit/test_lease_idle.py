@@ -6,8 +6,8 @@ import pytest
 from played_api import Reply, not_found, played
 from strategies import cluster
 
-from gpuprov import holders
-from gpuprov.lease import take_turn, turns
+from gpuprov.kube import holders
+from gpuprov.kube.lease import take_turn, turns
 
 SDS = cluster()
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from gpuprov.award import Status
-from gpuprov.cluster import GpuPool, ProviderCluster
+from gpuprov.core.award import Status
+from gpuprov.core.cluster import GpuPool, ProviderCluster
+from gpuprov.core.gpu import GpuModel
 from gpuprov.errors import InputError
-from gpuprov.gpu import GpuModel
 from gpuprov.load import ColumnMapping, Origin, load_awards, load_mapping
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

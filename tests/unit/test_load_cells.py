@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_load import CLUSTERS
 
-from gpuprov.award import Status, Track
+from gpuprov.core.award import Status, Track
 from gpuprov.load import cells
 from gpuprov.load.suppliers import Suppliers, model
 from gpuprov.load.text import key, without_brackets, word

@@ -14,7 +14,7 @@ import openpyxl
 import pytest
 from test_load import CLUSTERS, GOOD, HEADER, problems, write
 
-from gpuprov.award import Award
+from gpuprov.core.award import Award
 from gpuprov.load import json_schema, load_awards
 from gpuprov.load.fields import NAMES
 from gpuprov.load.schema import schema_text

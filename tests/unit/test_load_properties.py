@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from test_load import CLUSTERS, GOOD, HEADER
 from test_load_formats import AWARD, COLUMNS
 
-from gpuprov.award import Award, Status, Track, breaches
+from gpuprov.core.award import Award, Status, Track, breaches
 from gpuprov.errors import InputError
 from gpuprov.load import load_awards
 from gpuprov.load.fields import NAMES

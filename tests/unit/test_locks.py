@@ -13,11 +13,10 @@ from threading import Event, Lock, current_thread
 
 import pytest
 
-from gpuprov import runs, state
+from gpuprov.engine import locks, stacks
+from gpuprov.engine.locks import Holder, Locks
+from gpuprov.engine.stacks import StackLocked
 from gpuprov.errors import EngineError
-from gpuprov.runs import Holder
-from gpuprov.stackwrite import Locks
-from gpuprov.state import StackLocked
 
 ROOT, STACK = Path("/some/project"), "kt-cloud"
 WAIT_SECONDS = 60.0
@@ -67,9 +66,9 @@ def locked(pid: int) -> StackLocked:
 def backend(monkeypatch: pytest.MonkeyPatch) -> Backend:
     """The lock of a run that was killed, with its note."""
     made = Backend()
-    monkeypatch.setattr(state, "cancel", made.cancel)
+    monkeypatch.setattr(stacks, "cancel", made.cancel)
     process = sleeper()
-    runs.remembered(ROOT, STACK, process.pid).__enter__()
+    locks.remembered(ROOT, STACK, process.pid).__enter__()
     process.kill()
     process.wait()
     made.owner = process.pid
@@ -103,7 +102,7 @@ def test_the_slower_of_two_commands_does_not_cancel_the_lock_that_the_faster_too
     """The slower has seen that the owner is dead; only then does the faster cancel, take the lock and work."""
     killed, faster, slower = backend.owner, engines(), engines()
     seen, taken, asked_again = Event(), Event(), Event()
-    real = runs.holder
+    real = locks.holder
 
     def holder(root: Path, stack: str, said: str) -> Holder:
         found = real(root, stack, said)
@@ -128,10 +127,10 @@ def test_the_slower_of_two_commands_does_not_cancel_the_lock_that_the_faster_too
                 asked_again.set()
         backend.leave(slower)
 
-    monkeypatch.setattr(runs, "holder", holder)
+    monkeypatch.setattr(locks, "holder", holder)
     with (
-        runs.remembered(ROOT, STACK, faster),
-        runs.remembered(ROOT, STACK, slower),
+        locks.remembered(ROOT, STACK, faster),
+        locks.remembered(ROOT, STACK, slower),
         ThreadPoolExecutor(thread_name_prefix="faster") as first,
         ThreadPoolExecutor(thread_name_prefix="slower") as second,
     ):
@@ -154,7 +153,7 @@ def test_a_command_that_hears_of_the_killed_owner_too_late_asks_again(
             backend.take(slower)
         except StackLocked:
             backend.cancel(ROOT, STACK)  # the faster command, meanwhile
-            runs.forget_killed(ROOT, STACK)
+            locks.forget_killed(ROOT, STACK)
             raise
         backend.leave(slower)
 
@@ -171,7 +170,7 @@ def test_a_lock_that_is_a_moment_older_than_its_note_is_waited_for(
     def run() -> None:
         asked.append(backend.owner)
         if len(asked) == 2:
-            runs.remembered(ROOT, STACK, working).__enter__()
+            locks.remembered(ROOT, STACK, working).__enter__()
         if len(asked) == 3:
             backend.leave(working)
         backend.take(os.getpid())
@@ -191,7 +190,7 @@ def test_the_lock_of_somebody_else_is_left_alone(backend: Backend, engines: Call
 def test_a_run_that_works_longer_than_the_patience_is_told(backend: Backend, engines: Callable[[], int]) -> None:
     backend.owner = working = engines()
     with (
-        runs.remembered(ROOT, STACK, working),
+        locks.remembered(ROOT, STACK, working),
         pytest.raises(EngineError, match="another run holds the stack's lock"),
     ):
         go(lambda: backend.take(os.getpid()), patience=0)
@@ -210,7 +209,7 @@ def test_many_commands_at_once_remove_the_lock_once_and_all_do_their_work(
             done.append(pid)
             backend.leave(pid)
 
-        with runs.remembered(ROOT, STACK, pid):
+        with locks.remembered(ROOT, STACK, pid):
             go(run)
 
     pids = [engines() for _ in range(6)]

@@ -4,7 +4,7 @@ import pytest
 from played_api import Reply, listing, not_found, played
 from strategies import cluster
 
-from gpuprov.observe import find
+from gpuprov.kube.observe import find
 
 LOST = "gpu-hpc-007"
 NAMES = [f"gpu-hpc-{number:03}" for number in range(30)]

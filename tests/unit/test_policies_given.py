@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from strategies import JULY, MARCH, cluster, forfeited, reduced, tenant_role
 
+from gpuprov.core.manifests import tenant_manifests
+from gpuprov.core.rules import OBJECT_RULES, Rule, violations
 from gpuprov.errors import InputError
-from gpuprov.ledgerfile import append_events
-from gpuprov.manifests import tenant_manifests
-from gpuprov.project import open_project
-from gpuprov.rules import OBJECT_RULES, Rule, violations
+from gpuprov.load.ledgerfile import append_events
+from gpuprov.load.project import open_project
 from gpuprov.toolchain.pins import PULUMI_VERSION
 from policies import given
 

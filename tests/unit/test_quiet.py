@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gpuprov import quiet
+from gpuprov.engine import environment
 
 
 @pytest.fixture
@@ -14,12 +14,12 @@ def real(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (home / "credentials.json").write_text("{}", encoding="utf-8")
     monkeypatch.setenv("PULUMI_HOME", str(home))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.delenv(quiet.LOGS_VARIABLE, raising=False)
+    monkeypatch.delenv(environment.LOGS_VARIABLE, raising=False)
     return home
 
 
 def home() -> Path:
-    return Path(quiet.environment()["PULUMI_HOME"])
+    return Path(environment.variables()["PULUMI_HOME"])
 
 
 def test_everything_but_the_logs_is_there(real: Path) -> None:
@@ -58,13 +58,13 @@ def test_each_real_home_has_its_own(real: Path, tmp_path: Path, monkeypatch: pyt
 
 
 def test_logs_can_be_asked_for(real: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(quiet.LOGS_VARIABLE, "1")
-    assert "PULUMI_HOME" not in quiet.environment()
+    monkeypatch.setenv(environment.LOGS_VARIABLE, "1")
+    assert "PULUMI_HOME" not in environment.variables()
 
 
 def test_what_the_caller_set_for_the_collector_stays(real: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert quiet.environment()["GOGC"] == "200"
-    assert quiet.environment(reading=True)["GOGC"] == "off"
+    assert environment.variables()["GOGC"] == "200"
+    assert environment.variables(reading=True)["GOGC"] == "off"
     monkeypatch.setenv("GOGC", "50")
-    assert "GOGC" not in quiet.environment()
-    assert "GOGC" not in quiet.environment(reading=True)
+    assert "GOGC" not in environment.variables()
+    assert "GOGC" not in environment.variables(reading=True)

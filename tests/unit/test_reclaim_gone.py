@@ -4,7 +4,7 @@ import pytest
 from played_api import HTML, RESET, Reply, in_turn, listing, not_found, played, refusal
 from strategies import cluster
 
-from gpuprov.reclaim import delete, lower, prove_gone, settle
+from gpuprov.kube.reclaim import delete, lower, prove_gone, settle
 
 FAILURES = [refusal(500, "InternalError"), refusal(401, "Unauthorized"), Reply(404, HTML), Reply(200, b""), RESET]
 FINALIZER = "Some content in the namespace has finalizers remaining: example.com/hold in 1 resource instances"

@@ -8,7 +8,7 @@ from strategies import cluster
 from test_core_pods import GPU, container, pod
 
 from gpuprov.errors import ClusterError, ClusterUnreachable
-from gpuprov.reclaim import GRACE_SECONDS, release
+from gpuprov.kube.reclaim import GRACE_SECONDS, release
 
 FAILURES = [
     refusal(500, "InternalError"),

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from rule_objects import FIRST, SDS, SECOND, annotated, bounds, broken, first, said, written
 from strategies import AWARD_IDS, JANUARY, JULY, cluster, tenant
 
-from gpuprov.cluster import GpuPool
-from gpuprov.gpu import GpuModel
-from gpuprov.quantity import count, parse
-from gpuprov.rules import OBJECT_RULES, STACK_RULES, Rule, violations
+from gpuprov.core.cluster import GpuPool
+from gpuprov.core.gpu import GpuModel
+from gpuprov.core.quantity import count, parse
+from gpuprov.core.rules import OBJECT_RULES, STACK_RULES, Rule, violations
 
 END = "gpuprov.dev/term-end"
 SELECTOR = "scheduler.alpha.kubernetes.io/node-selector"

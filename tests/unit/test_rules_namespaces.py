@@ -4,7 +4,7 @@ import pytest
 from rule_objects import FIRST, KINDS, annotated, bounds, broken, said, spec, written
 from strategies import cluster, tenant, tenant_role
 
-from gpuprov.rules import OBJECT_RULES, Rule
+from gpuprov.core.rules import OBJECT_RULES, Rule
 
 # 2. Each namespace is complete
 

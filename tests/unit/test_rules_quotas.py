@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rule_objects import FIRST, SDS, SECOND, annotated, bounds, broken, said, spec, written
 from strategies import MARCH, cluster, tenant
 
-from gpuprov.rules import Rule
+from gpuprov.core.rules import Rule
 
 # 4. No quota above its award, and no other way to a GPU
 

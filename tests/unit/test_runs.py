@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gpuprov.runs import Holder, forget_killed, holder, remembered
+from gpuprov.engine.locks import Holder, forget_killed, holder, remembered
 
 ROOT = Path("/some/project")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gpuprov.screen import Screen
+from gpuprov.engine.console import Screen
 
 CREATED = """\
 Updating (bench):

@@ -3,11 +3,11 @@
 import pytest
 from strategies import cluster
 
-from gpuprov import engine
+from gpuprov.engine import automation
+from gpuprov.engine.messages import SetUp
 from gpuprov.errors import InputError, PlanRefused
 from gpuprov.run import setup
 from gpuprov.run.child import Answer
-from gpuprov.stackrun import SetUp
 
 
 class Project:
@@ -40,7 +40,7 @@ def test_the_administrators_context_is_used_where_there_is_one():
 def test_another_cluster_than_the_pinned_one_is_left_alone(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(setup, "cluster_uid", lambda there: asked.append(there.context) or "new")
-    monkeypatch.setattr(engine, "set_up", lambda *_: pytest.fail("it was set up"))
+    monkeypatch.setattr(automation, "set_up", lambda *_: pytest.fail("it was set up"))
     pinned = cluster("samsung-sds", uid="pinned", H100=8).model_copy(update={"admin_context": "root"})
     with pytest.raises(PlanRefused, match="'root' leads to the cluster new, but the stack's configuration pins pinned"):
         setup.install(SetUp(root=tmp_path, cluster=pinned, chart=chart(tmp_path)))

@@ -1,4 +1,4 @@
-"""Pulumi's command line as `gpuprov.state` uses it: what it is asked, and what its errors are made into.
+"""Pulumi's command line as `gpuprov.engine.stacks` uses it: what it is asked, and what its errors are made into.
 
 Pulumi is a script here; tests/program/test_engine_stacks.py asks the real one.
 """
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from gpuprov import stackwrite, state
+from gpuprov.engine import stacks, writes
+from gpuprov.engine.locks import Locks
 from gpuprov.errors import EngineError
-from gpuprov.stackwrite import Locks
 
 NO_BACKEND = "error: PULUMI_ACCESS_TOKEN must be set for login during non-interactive CLI sessions"
 WRONG_PASSPHRASE = "error: getting stack configuration: get stack secrets manager: incorrect passphrase"
@@ -36,12 +36,12 @@ def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 def calls(root: Path):
     locks = Locks(root=root, stack="kt-cloud", patience=0.0, progress=print)
     return {
-        "outputs": lambda: state.read_outputs(root, "kt-cloud"),
-        "export": lambda: state.read_deployment(root, "kt-cloud"),
-        "import": lambda: stackwrite.write_deployment(locks, {}),
-        "init": lambda: stackwrite.create(locks),
-        "rm": lambda: stackwrite.remove(locks),
-        "cancel": lambda: state.cancel(root, "kt-cloud"),
+        "outputs": lambda: stacks.read_outputs(root, "kt-cloud"),
+        "export": lambda: stacks.read_deployment(root, "kt-cloud"),
+        "import": lambda: writes.write_deployment(locks, {}),
+        "init": lambda: writes.create(locks),
+        "rm": lambda: writes.remove(locks),
+        "cancel": lambda: stacks.cancel(root, "kt-cloud"),
     }
 
 
@@ -70,13 +70,13 @@ def test_a_backend_that_nobody_chose_is_told_with_the_way_out(pulumi, tmp_path, 
 def test_any_other_error_stays_as_pulumi_wrote_it(pulumi, tmp_path):
     pulumi("error: the disk is full")
     with pytest.raises(EngineError) as caught:
-        state.read_outputs(tmp_path, "kt-cloud")
+        stacks.read_outputs(tmp_path, "kt-cloud")
     assert str(caught.value) == "kt-cloud: error: the disk is full"
-    assert state.explained("error: the disk is full", "kt-cloud") == "error: the disk is full"
+    assert stacks.explained("error: the disk is full", "kt-cloud") == "error: the disk is full"
 
 
 def test_an_error_that_names_both_has_both_remedies():
-    text = state.explained(f"{NO_BACKEND}\n{WRONG_PASSPHRASE}", "kt-cloud")
+    text = stacks.explained(f"{NO_BACKEND}\n{WRONG_PASSPHRASE}", "kt-cloud")
     assert ("PULUMI_BACKEND_URL" in text, "`encryptionsalt`" in text) == (True, True)
 
 

@@ -12,10 +12,10 @@ from operator_runs import CAPACITY, STACK, WHERE, Act, Command, Folder, Row
 from strategies import MARCH
 from two_operators import World
 
-from gpuprov.award import SEOUL
-from gpuprov.ledgerfile import read_ledger
-from gpuprov.naming import namespace
-from gpuprov.project import open_project
+from gpuprov.core.award import SEOUL
+from gpuprov.core.naming import namespace
+from gpuprov.load.ledgerfile import read_ledger
+from gpuprov.load.project import open_project
 from gpuprov.run import loading
 
 AWARDS = "ABCDE"

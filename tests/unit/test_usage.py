@@ -6,7 +6,7 @@ from strategies import cluster
 from test_core_pods import GPU, SLICE, container, pod
 
 from gpuprov.errors import ClusterError
-from gpuprov.usage import pods_on
+from gpuprov.kube.usage import pods_on
 
 SELECTOR = "status.phase!=Succeeded,status.phase!=Failed,spec.nodeName!="
 

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 from who_wins import ANSWERS, AT, AXES, HERE, IDS, THERE, Played, keys, rows, situations, with_events
 
-from gpuprov import decisions
 from gpuprov.cli import events as event_commands
+from gpuprov.core import decisions
+from gpuprov.core.guard import Confirmed
+from gpuprov.core.plan import Op
+from gpuprov.core.tenant import desired_state
 from gpuprov.errors import InputError, PlanRefused
-from gpuprov.guard import Confirmed
-from gpuprov.plan import Op
 from gpuprov.run import byhand, pipeline
 from gpuprov.run.apply import make_jobs
 from gpuprov.run.pipeline import Situation, refusals
 from gpuprov.run.story import ended
-from gpuprov.tenant import desired_state
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "architecture.md"
 TABLE = rows(DOCUMENT.read_text(encoding="utf-8"))

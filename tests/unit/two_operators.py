@@ -15,10 +15,10 @@ from typing import Any
 from operator_runs import CAPACITY, STACK, WHERE, Act, Command, Folder, Run
 from played_cluster import GPU, PlayedCluster, Pod, State, failed, said
 
+from gpuprov.core.manifests import QUOTA
+from gpuprov.core.naming import namespace
+from gpuprov.core.outputs import summary
 from gpuprov.errors import GpuprovError
-from gpuprov.manifests import QUOTA
-from gpuprov.naming import namespace
-from gpuprov.outputs import summary
 from gpuprov.run import apply, byhand, loading, pipeline, story, worker
 from gpuprov.run import stack as stack_process
 from gpuprov.run.child import Answer
@@ -209,7 +209,7 @@ class World:
         monkeypatch.setattr(byhand, "take_turn", here.take_turn)
         monkeypatch.setattr(worker, "insist_on_parent", lambda: None)
         monkeypatch.setattr(worker, "progress", lambda line: None)
-        monkeypatch.setattr(pipeline.state, "read_outputs", self.read_outputs)
+        monkeypatch.setattr(pipeline, "read_outputs", self.read_outputs)
         monkeypatch.setattr(pipeline, "ThreadPoolExecutor", InTurn)
         monkeypatch.setattr(apply, "run_all", self.run_all)
         monkeypatch.setattr(stack_process, "run", self.up)

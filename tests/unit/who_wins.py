@@ -16,18 +16,18 @@ from pathlib import Path
 
 from strategies import JULY, MARCH, accepted, award, cluster, extended, forfeited, live, reduced, seen, tenant
 
-from gpuprov.award import SEOUL, Award
-from gpuprov.cluster import ProviderCluster
-from gpuprov.ledger import Event, histories, unlisted
-from gpuprov.manifests import BINDING, QUOTA
-from gpuprov.observed import ObservedCluster, ObservedTenant
-from gpuprov.outputs import StackOutputs, summary
-from gpuprov.plan import make_plan
-from gpuprov.project import Project
+from gpuprov.core.award import SEOUL, Award
+from gpuprov.core.cluster import ProviderCluster
+from gpuprov.core.ledger import Event, histories, unlisted
+from gpuprov.core.manifests import BINDING, QUOTA
+from gpuprov.core.observed import ObservedCluster, ObservedTenant
+from gpuprov.core.outputs import StackOutputs, summary
+from gpuprov.core.plan import make_plan
+from gpuprov.core.tenant import Desired, Tenant
+from gpuprov.load.project import Project
 from gpuprov.run import pipeline
 from gpuprov.run.loading import Loaded
 from gpuprov.run.pipeline import Situation
-from gpuprov.tenant import Desired, Tenant
 
 SDS = cluster("samsung-sds", H100=200, A100=400)
 KT = cluster("kt-cloud", H200=400)

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from gpuprov import reclaim
+from gpuprov.kube import reclaim
 from gpuprov.sandbox.api import Reply
 from isolation.answers import AUTHENTICATION, ESCALATION, QUOTA, RBAC, Outcome, policy, refused, works
 from isolation.attempt import Act, Attempt, all_by, chart_by, role_first, try_post

@@ -11,13 +11,13 @@ from pathlib import Path
 from helm import run_helm
 from sandbox_fixtures import state_of
 
-from gpuprov.award import SEOUL
-from gpuprov.cluster import GpuPool, ProviderCluster
-from gpuprov.gpu import GpuModel
-from gpuprov.manifests import tenant_manifests
+from gpuprov.core.award import SEOUL
+from gpuprov.core.cluster import GpuPool, ProviderCluster
+from gpuprov.core.gpu import GpuModel
+from gpuprov.core.manifests import tenant_manifests
+from gpuprov.core.tenant import Tenant
 from gpuprov.sandbox import A100, H100, ClusterSpec, NodePool, Sandbox, controlplane
 from gpuprov.sandbox.controlplane import Layout
-from gpuprov.tenant import Tenant
 from isolation.client import APPLY, STRATEGIC, Client, Json
 from isolation.wait import until
 

@@ -1,6 +1,6 @@
 """What bounds the namespace, and what leads out of it."""
 
-from gpuprov.manifests import NODE_SELECTOR
+from gpuprov.core.manifests import NODE_SELECTOR
 from gpuprov.sandbox import A100
 from isolation.answers import QUOTA, RBAC, Outcome, policy, refused, works
 from isolation.attempt import Attempt, all_by, chart_by, role_first, try_delete, try_patch, try_post

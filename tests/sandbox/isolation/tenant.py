@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from gpuprov.core.tenant import Tenant
 from gpuprov.sandbox.api import Reply
-from gpuprov.tenant import Tenant
 from isolation.client import MERGE, Client, Json
 from isolation.lab import AWARDED, Lab
 from isolation.wait import until

@@ -1,0 +1,131 @@
+"""What a forfeiture or a reduction writes to the ledger, decided on the awards as they stand with the ledger now.
+
+A decision writes nothing and reads no clock, so it can be made again where the ledger has grown in between.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from gpuprov.core.award import SEOUL, Status
+from gpuprov.core.ledger import Forfeited, History, Reduced, Unlisted
+from gpuprov.errors import InputError, Problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The awards that were named, once each, the events to write, and what is so already.
+
+    ``award_ids`` has also the awards that need no event: what an earlier command left undone on their cluster is still
+    to be done.
+    """
+
+    award_ids: tuple[str, ...]
+    events: tuple[Forfeited | Reduced, ...]
+    notes: tuple[str, ...]
+
+
+def forfeit(
+    histories: Sequence[History],
+    award_ids: Collection[str],
+    *,
+    at: datetime,
+    by: str,
+    reason: str,
+    recorded: datetime,
+    unlisted: Sequence[Unlisted] = (),
+) -> Decision:
+    """Forfeit awards from ``at`` on. One that is forfeited by then gets no second event.
+
+    ``at`` may lie before the term: then the award never starts. ``unlisted`` are awards that only the ledger knows: one
+    that left the list can be forfeited all the same, so that its teardown is explained. Raises InputError with every
+    award that is in neither, and with every one whose term has ended by ``at``.
+    """
+    ends = {gone.award_id: (gone.forfeited, gone.end) for gone in unlisted}
+    ends |= {told.award.id: (told.forfeited, told.term.end) for told in histories}
+    ids = _known(award_ids, ends)
+    events: list[Forfeited] = []
+    notes: list[str] = []
+    problems: list[Problem] = []
+    for award_id in ids:
+        gone, end = ends[award_id]
+        if gone is not None and gone.at <= at:
+            notes.append(f"{award_id} is forfeited from {_text(gone.at)} on already, by {gone.by}: {gone.reason}")
+        elif end is not None and at >= end:
+            problems.append(_ended(award_id, end, at))
+        else:
+            events.append(Forfeited(award=award_id, at=at, by=by, reason=reason, recorded=recorded))
+    if problems:
+        raise InputError(problems)
+    return Decision(award_ids=ids, events=tuple(events), notes=tuple(notes))
+
+
+def reduce(
+    histories: Sequence[History], award_id: str, gpus: int, *, at: datetime, by: str, reason: str, recorded: datetime
+) -> Decision:
+    """Leave ``gpus`` of its model to an award from ``at`` on. As many as it has then writes no event.
+
+    ``at`` may lie before the term: then the award starts with fewer. Raises InputError where no list has the award, it
+    has nothing at that instant, or fewer GPUs than that.
+    """
+    (told,) = find(histories, [award_id])
+    gone = told.forfeited
+    if gone is not None and gone.at <= at:
+        raise InputError([_nothing_to_reduce(award_id, f"is forfeited from {_text(gone.at)} on")])
+    if told.award.status is not Status.SELECTED:
+        raise InputError([_nothing_to_reduce(award_id, f"has nothing: it is {told.award.status} in the award list")])
+    held = told.at(max(at, told.term.start))
+    if held is None:
+        raise InputError([_ended(award_id, told.term.end, at)])
+    if gpus > held.gpus:
+        message = f"has {held.gpus} {held.model} at {_text(max(at, told.term.start))}"
+        raise InputError(
+            [Problem(file="AWARD", value=award_id, message=message, remedy="reduce to less, or forfeit it")]
+        )
+    if gpus == held.gpus:
+        note = f"{award_id} has {gpus} {held.model} at {_text(at)} already"
+        return Decision(award_ids=(award_id,), events=(), notes=(note,))
+    event = Reduced(award=award_id, at=at, by=by, reason=reason, recorded=recorded, quantity=gpus)
+    return Decision(award_ids=(award_id,), events=(event,), notes=())
+
+
+def find(histories: Sequence[History], award_ids: Collection[str]) -> tuple[History, ...]:
+    """Return the awards named, once each. Raises InputError with every one that no list has, and what is like it."""
+    known = {told.award.id: told for told in histories}
+    return tuple(known[award_id] for award_id in _known(award_ids, known))
+
+
+def _known(award_ids: Collection[str], known: Collection[str]) -> tuple[str, ...]:
+    """Return the awards named, once each. Raises InputError with every one that is not known."""
+    ids = tuple(dict.fromkeys(award_ids))
+    problems = [_unknown(award_id, known) for award_id in ids if award_id not in known]
+    if problems:
+        raise InputError(problems)
+    return ids
+
+
+def _unknown(award_id: str, known: Collection[str]) -> Problem:
+    like = sorted(difflib.get_close_matches(award_id, known))
+    remedy = "check the award id" + (f"; did you mean {' or '.join(like)}?" if like else "")
+    return Problem(file="AWARD", value=award_id, message="is in no award list", remedy=remedy)
+
+
+def _ended(award_id: str, end: datetime, at: datetime) -> Problem:
+    message = f"its term ends at {_text(end)}, so it has nothing at {_text(at)}"
+    return Problem(
+        file="AWARD",
+        value=award_id,
+        message=message,
+        remedy="name an earlier instant with --at; what has ended `gpuprov expire` takes back",
+    )
+
+
+def _nothing_to_reduce(award_id: str, message: str) -> Problem:
+    return Problem(file="AWARD", value=award_id, message=message, remedy="check the award id")
+
+
+def _text(at: datetime) -> str:
+    return at.astimezone(SEOUL).isoformat()

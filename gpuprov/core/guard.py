@@ -1,0 +1,218 @@
+"""Refuses plans that would do harm, before anything is changed.
+
+No pool is ever granted beyond its capacity, counting what pods still hold (nothing overrides this); awards neither go
+nor shrink nor lose their access in masses unless the ledger or the promised end of their term explains it; the cluster
+behind a kubeconfig context is the one that the stack was last applied to, and no two providers'; nothing is granted
+where the rules that hold a tenant to its quota are not in force; and what is written keeps the rules that the policy
+pack enforces (docs/policies.md). `pulumi up` by hand is under the same rules and some more: it cannot prove that a GPU
+is free, so it takes nothing back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from gpuprov.core.award import PROGRAMME_END
+from gpuprov.core.cluster import ProviderCluster
+from gpuprov.core.holdings import held_after
+from gpuprov.core.manifests import tenant_manifests
+from gpuprov.core.observed import ObservedCluster
+from gpuprov.core.plan import Change, Loss, Op, Plan
+from gpuprov.core.rules import Bounds, Rule, Violation, violations
+from gpuprov.core.tenant import Desired
+
+MASS_CHANGE_PERCENT = 20
+"""Share of the live awards, in percent, of a cluster or of all, that may lose something unexplained (policy: no rule of
+the programme)."""
+
+_MOST_OF_A_RULE = 5
+_MOST_NAMES = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmed:
+    """What the operator has confirmed explicitly for this one run.
+
+    ``teardown``: how many unexplained reclaims were read and are meant, in all; ``change``: how many awards that shrink
+    or whose group changes. ``clusters``: providers whose cluster was really replaced by another. ``ledger``: the ledger
+    is meant as it is, though it lacks events that were applied.
+    """
+
+    teardown: int = 0
+    change: int = 0
+    ledger: bool = False
+    clusters: frozenset[str] = frozenset()
+
+
+def reasons(  # noqa: PLR0917 (each is a part of the decision, and all are named at the call)
+    plan: Plan,
+    desired: Desired,
+    observed: Sequence[ObservedCluster],
+    clusters: Mapping[str, ProviderCluster],
+    known_uids: Mapping[str, str],
+    confirmed: Confirmed,
+    programme_end: datetime = PROGRAMME_END,
+) -> list[str]:
+    """Return why the plan is refused, one line for each broken rule; nothing where it may go on.
+
+    ``known_uids`` has, for each provider that was applied before, the UID of its cluster's kube-system namespace. No
+    term may reach into ``programme_end``.
+    """
+    found: list[str] = []
+    for there in observed:
+        cluster = clusters[there.provider]
+        found += _wrong_cluster(there, cluster, known_uids.get(there.provider), confirmed)
+        found += _over_capacity(plan, desired, there, cluster)
+        found += _not_set_up(plan, there, cluster)
+        found += _broken_rules(plan, Bounds.of(cluster, desired.tenants, desired.at, programme_end))
+    return found + _mass_changes(plan, observed, confirmed)
+
+
+def by_hand(plan: Plan, desired: Desired, observed: ObservedCluster, cluster: ProviderCluster) -> list[str]:
+    """Return why `pulumi up` by hand may not carry a plan out, beyond what `reasons` says.
+
+    Pulumi creates and updates side by side, deletes last, and waits for no pod: so what it grants may not rest on GPUs
+    that the same run would free, and what has to be taken back is left to the command that proves it.
+    """
+    changes = plan.on(cluster.provider)
+    reclaims = [change for change in changes if change.op is Op.RECLAIM]
+    found: list[str] = []
+    if reclaims:
+        found.append(
+            f"{cluster.provider}: {_names(reclaims)} must be taken back, which Pulumi can neither prove nor do in the "
+            f"right order; run `gpuprov up --provider {cluster.provider}`, or `gpuprov expire` for what has ended"
+        )
+    going = {tenant.namespace for tenant in observed.tenants if tenant.terminating}
+    again = [change for change in changes if change.op is not Op.RECLAIM and change.namespace in going]
+    if again:
+        found.append(
+            f"{cluster.provider}: the namespace of {_names(again)} is being deleted, for which Pulumi does not wait; "
+            f"run `gpuprov up --provider {cluster.provider}`, which makes it again once it is gone"
+        )
+    if not any(change.grows for change in changes):
+        return found
+    held = held_after(plan, desired, observed, cluster, lowered_first=False)
+    return found + [
+        f"{cluster.provider} {model}: what is granted would rest on GPUs that the same run frees ({held[model]} of "
+        f"{gpus} until then); run `gpuprov up --provider {cluster.provider}`, which frees them first"
+        for model, gpus in cluster.capacity_at(desired.at).items()
+        if held[model] > gpus
+    ]
+
+
+def _wrong_cluster(
+    there: ObservedCluster, cluster: ProviderCluster, known: str | None, confirmed: Confirmed
+) -> list[str]:
+    if cluster.uid is not None and cluster.uid != there.uid:
+        return [
+            (
+                f"{there.provider}: context {cluster.context!r} leads to the cluster {there.uid}, but the stack's "
+                f"configuration pins {cluster.uid}; correct the kubeconfig or the stack's `uid`"
+            )
+        ]
+    if known not in (None, there.uid) and there.provider not in confirmed.clusters:
+        return [
+            (
+                f"{there.provider}: context {cluster.context!r} leads to the cluster {there.uid}, but this stack was "
+                f"last applied to {known}; correct the kubeconfig, or confirm with --accept-cluster {there.provider}"
+            )
+        ]
+    return []
+
+
+def _not_set_up(plan: Plan, there: ObservedCluster, cluster: ProviderCluster) -> list[str]:
+    """A quota that can be walked around or not be used is no allocation. What takes back or stays as it is goes on."""
+    if not any(change.grows for change in plan.on(there.provider)):
+        return []
+    reasons = []
+    if there.missing and cluster.require_chart:
+        reasons.append(
+            f"{there.provider}: the cluster lacks what charts/gpu-cluster brings ({'; '.join(there.missing)}), so "
+            "tenants could take more than they are given; its administrator installs it with "
+            f"`gpuprov setup --provider {there.provider}`"
+        )
+    if there.unfit:
+        reasons.append(
+            f"{there.provider}: awardees could not use what they are given ({'; '.join(there.unfit)}); "
+            f"`gpuprov preflight --provider {there.provider}` says what to do"
+        )
+    return reasons
+
+
+def _over_capacity(plan: Plan, desired: Desired, there: ObservedCluster, cluster: ProviderCluster) -> list[str]:
+    """Count what is held by everybody who is there. A plan that only takes back is never refused: it is the way out."""
+    if not any(change.grows for change in plan.on(cluster.provider)):
+        return []
+    held = held_after(plan, desired, there, cluster)
+    return [
+        f"{cluster.provider} {model}: {held[model]} GPUs granted or still held by pods, "
+        f"{held[model] - gpus} more than the capacity of {gpus}; "
+        "forfeit or reduce awards, or wait for the pods to end"
+        for model, gpus in cluster.capacity_at(desired.at).items()
+        if held[model] > gpus
+    ]
+
+
+def _broken_rules(plan: Plan, bounds: Bounds) -> list[str]:
+    """Check the manifests of all tenants of a cluster where anything is written, with the policy pack's rules.
+
+    A plan that only takes back is never refused. The capacity was counted with more knowledge: what pods still hold.
+    """
+    provider = bounds.cluster.provider
+    if all(change.op is Op.RECLAIM or change.after < change.before for change in plan.on(provider)):
+        return []
+    objects = [one for tenant in bounds.awards.values() for one in tenant_manifests(tenant, bounds.cluster)]
+    by_rule: dict[Rule, list[Violation]] = {}
+    for one in violations(objects, bounds):
+        if one.rule is not Rule.CAPACITY:
+            by_rule.setdefault(one.rule, []).append(one)
+    reasons = []
+    for rule, found in by_rule.items():
+        reasons += [f"{provider}: {one}" for one in found[:_MOST_OF_A_RULE]]
+        if len(found) > _MOST_OF_A_RULE:
+            reasons.append(f"{provider}: and {len(found) - _MOST_OF_A_RULE} more like it ({rule})")
+    return reasons
+
+
+_TEARDOWNS = frozenset({Loss.TEARDOWN, Loss.MODEL, Loss.SUPPLIER})
+
+
+def _mass_changes(plan: Plan, observed: Sequence[ObservedCluster], confirmed: Confirmed) -> list[str]:
+    """One unexplained change a cluster always passes, so that small clusters are not blocked by their size."""
+    losses = [change for change in plan.changes if change.loss is not None]
+    teardowns = [change for change in losses if change.loss in _TEARDOWNS]
+    others = [change for change in losses if change.loss not in _TEARDOWNS]
+    found: list[str] = []
+    if len(teardowns) > confirmed.teardown:
+        found += _in_masses(teardowns, observed, "torn down", f"--allow-teardown {len(teardowns)}")
+    if len(others) > confirmed.change:
+        found += _in_masses(others, observed, "reduced, or lose their access,", f"--allow-change {len(others)}")
+    return found
+
+
+def _in_masses(
+    changes: Sequence[Change], observed: Sequence[ObservedCluster], what: str, confirmation: str
+) -> list[str]:
+    """Return a line for each cluster that loses a mass of awards, or one for all clusters together."""
+    parts = [(there.provider, there.tenants) for there in observed]
+    everywhere = ("all providers", tuple(tenant for _, tenants in parts for tenant in tenants))
+    found: list[str] = []
+    for name, tenants in (*parts, everywhere):
+        here = [change for change in changes if name in (change.provider, everywhere[0])]
+        if (
+            len(here) > 1
+            and len(here) * 100 > len(tenants) * MASS_CHANGE_PERCENT
+            and (name != everywhere[0] or not found)
+        ):
+            found.append(
+                f"{name}: {len(here)} of {len(tenants)} live awards would be {what} though neither the ledger nor "
+                f"the end of their term explains it ({_names(here)}: {here[0].reasons[0]}); check the award list and "
+                f"the stack's configuration, or confirm with {confirmation}"
+            )
+    return found
+
+
+def _names(changes: Sequence[Change]) -> str:
+    return ", ".join(change.award_id for change in changes[:_MOST_NAMES]) + (" …" if len(changes) > _MOST_NAMES else "")

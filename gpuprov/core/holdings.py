@@ -1,0 +1,42 @@
+"""GPUs that are held on a cluster: the greater of what is granted and what pods hold, counted in one way for all."""
+
+from __future__ import annotations
+
+from gpuprov.core.cluster import ProviderCluster
+from gpuprov.core.gpu import GpuModel
+from gpuprov.core.observed import ObservedCluster, ObservedTenant
+from gpuprov.core.plan import Change, Op, Plan
+from gpuprov.core.tenant import Desired, Tenant
+
+
+def held_after(
+    plan: Plan, desired: Desired, observed: ObservedCluster, cluster: ProviderCluster, *, lowered_first: bool = True
+) -> dict[GpuModel, int]:
+    """Return the GPUs of each pool that are held once the plan is carried out.
+
+    A tenant that is taken back is not counted: nothing is granted before its GPUs are proven free. One that shrinks
+    counts with what its pods hold on to. ``lowered_first`` is false where nobody lowers quotas before others grow:
+    then what the quotas grant now counts too.
+    """
+    changes = {change.namespace: change for change in plan.on(cluster.provider)}
+    live = {tenant.namespace: tenant for tenant in observed.tenants}
+    held = {pool.model: 0 for pool in cluster.pools}
+    for tenant in desired.on(cluster.provider):
+        found, change = live.pop(tenant.namespace, None), changes.get(tenant.namespace)
+        held[tenant.pool.model] += _held_by(tenant, found, change, lowered=lowered_first and change is not None)
+    for other in live.values():
+        if not _reclaimed(changes.get(other.namespace)):
+            for pool in other.pools(cluster):
+                held[pool.model] += other.held(pool.resource)
+    return held
+
+
+def _held_by(tenant: Tenant, live: ObservedTenant | None, change: Change | None, *, lowered: bool) -> int:
+    if live is None or _reclaimed(change):
+        return tenant.gpus
+    resource = tenant.pool.resource
+    return max(tenant.gpus, live.occupied(resource) if lowered else live.held(resource))
+
+
+def _reclaimed(change: Change | None) -> bool:
+    return change is not None and change.op is Op.RECLAIM

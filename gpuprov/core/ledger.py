@@ -1,0 +1,292 @@
+"""What happened to awards after they were made: append-only events, and the allocations that follow from them.
+
+The award list is the ministry's and is never rewritten. An event says who did what, when it takes effect and why.
+An award with its events gives allocations: quantities of GPUs over half-open intervals, without gaps or overlap.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+
+from gpuprov.core.award import SEOUL, Award, AwardId, Status, Term, midnight
+from gpuprov.core.gpu import GpuModel
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    award: AwardId
+    at: AwareDatetime = Field(description="The instant at which the event takes effect.")
+    by: str = Field(min_length=1, description="Who decided or entered it.")
+    reason: str = Field(min_length=1, description="Why, in words that an auditor understands.")
+    recorded: AwareDatetime = Field(description="When the line was written.")
+
+
+class Accepted(_Event):
+    """The awardee accepted (수락). Changes no allocation; its absence is what later notices look for."""
+
+    event: Literal["accepted"] = "accepted"
+
+
+class Forfeited(_Event):
+    """The awardee gave up, or lost, the award (포기). Final: nothing after it counts."""
+
+    event: Literal["forfeited"] = "forfeited"
+
+
+class Reduced(_Event):
+    """The award carries fewer GPUs from now on (회수 of a part)."""
+
+    event: Literal["reduced"] = "reduced"
+    quantity: int = Field(ge=1, strict=True, description="GPUs of the allocated model that remain.")
+
+
+class Extended(_Event):
+    """The term was given another last day."""
+
+    event: Literal["extended"] = "extended"
+    last_day: date = Field(le=date(2199, 12, 31), description="The new last day; it belongs to the term.")
+
+
+Event: TypeAlias = Accepted | Forfeited | Reduced | Extended
+"""What can happen to an award."""
+
+EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])
+"""Reads and writes one line of the ledger."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allocation:
+    """``gpus`` of a model at a provider for one award over a half-open interval."""
+
+    award_id: str
+    provider: str
+    model: GpuModel
+    gpus: int
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """An award after all its events: the term that now holds, and the forfeiture if there was one.
+
+    ``end`` is the end that the last extension gave, whatever the list says by now; None where none counts.
+    """
+
+    award: Award
+    term: Term
+    allocations: tuple[Allocation, ...]
+    forfeited: Forfeited | None
+    end: datetime | None = None
+    reductions: tuple[Reduced, ...] = ()
+
+    def at(self, at: datetime) -> Allocation | None:
+        """Return what the award holds at an instant, or None."""
+        return next((part for part in self.allocations if part.start <= at < part.end), None)
+
+    def reduced(self, at: datetime) -> bool:
+        """Return whether a reduction has decided what the award holds at an instant, also where the list agrees."""
+        held = self.at(at)
+        return held is not None and any(one.at <= at and one.quantity == held.gpus for one in self.reductions)
+
+
+def history(award: Award, events: Iterable[Event]) -> History:
+    """Apply the award's own events, in the order of the instants at which they take effect.
+
+    Events of one instant apply in the order in which they were written. A reduction never raises a quantity, and
+    an extension counts only while the term still runs: an ended award needs a new award.
+    """
+    term = award.term
+    start, end = term.start, term.end
+    steps = [(start, award.quantity)]
+    forfeited: Forfeited | None = None
+    extended: datetime | None = None
+    reductions: list[Reduced] = []
+    mine = (event for event in events if event.award == award.id)
+    for event in sorted(mine, key=lambda event: event.at):
+        if isinstance(event, Forfeited):
+            forfeited = event
+            end = max(start, min(end, event.at))
+            break
+        if isinstance(event, Reduced):
+            reductions.append(event)
+            steps.append((max(start, event.at), min(event.quantity, steps[-1][1])))
+        elif isinstance(event, Extended) and event.at < end:
+            extended = _end_of(event)
+            end = max(start, extended)
+    allocations = _allocations(award, steps, end) if award.status is Status.SELECTED else ()
+    return History(
+        award=award,
+        term=Term(start=start, end=end),
+        allocations=allocations,
+        forfeited=forfeited,
+        end=extended,
+        reductions=tuple(reductions),
+    )
+
+
+def histories(awards: Sequence[Award], events: Sequence[Event]) -> tuple[History, ...]:
+    """Return the history of every award, in the order of the list."""
+    by_award = _by_award(events)
+    return tuple(history(award, by_award.get(award.id, ())) for award in awards)
+
+
+def _end_of(event: Extended) -> datetime:
+    return midnight(event.last_day + timedelta(days=1))
+
+
+def _by_award(events: Iterable[Event]) -> Mapping[str, Sequence[Event]]:
+    grouped: dict[str, list[Event]] = {}
+    for event in events:
+        grouped.setdefault(event.award, []).append(event)
+    return grouped
+
+
+def _allocations(award: Award, steps: Sequence[tuple[datetime, int]], end: datetime) -> tuple[Allocation, ...]:
+    edges = [start for start, _ in steps[1:]] + [end]
+    return tuple(
+        Allocation(
+            award_id=award.id,
+            provider=award.provider,
+            model=award.model,
+            gpus=gpus,
+            start=start,
+            end=min(until, end),
+        )
+        for (start, gpus), until in zip(steps, edges, strict=True)
+        if start < min(until, end)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unlisted:
+    """What the ledger alone says of an award that no list has any more: its forfeiture, and the end of its term.
+
+    ``end`` is the first instant at which the last extension lets the term be over; None where there was no extension.
+    """
+
+    award_id: str
+    forfeited: Forfeited | None
+    end: datetime | None
+
+
+def unlisted(listed: Collection[str], events: Iterable[Event]) -> tuple[Unlisted, ...]:
+    """Return every award that only the ledger knows, because it is not ``listed``, in order of lines.
+
+    Without a row nobody knows whether an extension came in time, so each counts, and none before it takes effect:
+    the end is never earlier than the row's would be.
+    """
+    found = []
+    for award_id, mine in _by_award(event for event in events if event.award not in listed).items():
+        forfeited: Forfeited | None = None
+        end: datetime | None = None
+        for event in sorted(mine, key=lambda event: event.at):
+            if isinstance(event, Forfeited):
+                forfeited = event
+                break
+            if isinstance(event, Extended):
+                end = max(_end_of(event), event.at)
+        found.append(Unlisted(award_id=award_id, forfeited=forfeited, end=end))
+    return tuple(found)
+
+
+def late_extensions(awards: Sequence[Award], events: Sequence[Event]) -> Iterator[tuple[int, str]]:
+    """Yield each extension that counts for nothing, as its place among the events and what to do about it.
+
+    One that a forfeiture of a later line overtook is none of them: whoever wrote that line knew of the extension.
+    """
+    terms = {award.id: award for award in awards}
+    by_award = _by_award(event for event in events if event.award in terms)
+    for place, event in enumerate(events):
+        if not isinstance(event, Extended) or event.award not in terms:
+            continue
+        mine = by_award[event.award]
+        own = next(index for index, other in enumerate(mine) if other is event)
+        earlier = [other for index, other in enumerate(mine) if (other.at, index) < (event.at, own)]
+        told = history(terms[event.award], earlier)
+        if told.forfeited is not None:
+            if not any(other is told.forfeited for other in mine[own:]):
+                yield place, _late(event, f"the award was forfeited at {_minutes(told.forfeited.at)}, which is final")
+        elif told.term.end <= event.at:
+            yield place, _late(event, f"the term ended at {_minutes(told.term.end)}", in_time=True)
+
+
+def _late(event: Extended, why: str, *, in_time: bool = False) -> str:
+    advice = "grant a new award, with an id and a row of its own"
+    if in_time:
+        advice += "; if it was decided before that end, append the line again with that instant as its `at`"
+    return (
+        f"extended of {event.award} to {event.last_day} takes effect at {_minutes(event.at)} and counts for nothing: "
+        f"{why}; {advice}"
+    )
+
+
+def _minutes(at: datetime) -> str:
+    return at.astimezone(SEOUL).isoformat(timespec="minutes")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerMark:
+    """How much of the ledger was applied: the number of its events, and a hash over these in the order of the lines.
+
+    The hash is of what the events say and not of the file's bytes: spaces, empty lines and another way to write the
+    same instant do not change it.
+    """
+
+    count: int
+    sha256: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the mark as plain data for a stack's outputs."""
+        return {"events": self.count, "sha256": self.sha256}
+
+    @classmethod
+    def from_json(cls, data: Any) -> LedgerMark:  # noqa: ANN401 (JSON)
+        """Read what `to_json` gave. Raises ValueError for anything else."""
+        if isinstance(data, Mapping):
+            count, sha256 = data.get("events"), data.get("sha256")
+            # Pulumi keeps every number of an output as a float
+            if isinstance(count, int | float) and float(count).is_integer() and count >= 0 and isinstance(sha256, str):
+                return cls(count=int(count), sha256=sha256)
+        raise ValueError(f"is no mark of a ledger: {data!r}")
+
+
+def mark(events: Iterable[Event]) -> LedgerMark:
+    """Return the mark of these events."""
+    count = 0
+    total = hashlib.sha256()
+    for event in events:
+        count += 1
+        total.update(_canonical(event) + b"\n")
+    return LedgerMark(count=count, sha256=total.hexdigest())
+
+
+def _canonical(event: Event) -> bytes:
+    said = event.model_dump(mode="json")
+    said |= {name: getattr(event, name).astimezone(UTC).isoformat() for name in ("at", "recorded")}
+    return json.dumps(said, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def lost(events: Sequence[Event], applied: LedgerMark) -> str | None:
+    """Return why the ledger is not the one that was applied, or one that went on from it; None where it is.
+
+    What was applied must be there unchanged and first. Lines after it are what happened since.
+    """
+    if len(events) < applied.count:
+        what = f"has {len(events)} events where {applied.count} were applied, {applied.count - len(events)} are missing"
+    elif mark(events[: applied.count]) != applied:
+        what = f"does not begin with the {applied.count} events that were applied: lines were changed, moved or removed"
+    else:
+        return None
+    return (
+        f"the ledger {what}; awards that were forfeited would be granted again. Restore the file from git; only if it "
+        "is meant, confirm with `up --accept-ledger`"
+    )

@@ -1,0 +1,149 @@
+"""What is really there on a provider's cluster, as the read-only shell saw it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from gpuprov.core.cluster import GpuPool, ProviderCluster
+from gpuprov.core.manifests import (
+    AWARD_ID,
+    AWARD_LABEL,
+    BINDING,
+    GPUS,
+    MODEL,
+    NODE_SELECTOR,
+    ORGANIZATION,
+    QUOTA,
+    TERM_END,
+    node_selector,
+)
+from gpuprov.core.quantity import whole
+
+Live = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedTenant:
+    """One namespace of ours with the objects in it that carry our labels, by (kind, name).
+
+    ``pods`` are the GPUs that its pods hold on their nodes, by resource, where the pods were read.
+    """
+
+    namespace: str
+    objects: Mapping[tuple[str, str], Live]
+    pods: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def award_id(self) -> str:
+        """The award's id; its label value where the annotation was removed."""
+        labels = self._namespace.get("metadata", {}).get("labels") or {}
+        return str(self._annotations.get(AWARD_ID) or labels.get(AWARD_LABEL) or self.namespace)
+
+    @property
+    def terminating(self) -> bool:
+        """True while the namespace is being deleted."""
+        return bool(self._namespace.get("metadata", {}).get("deletionTimestamp"))
+
+    @property
+    def term_end(self) -> datetime | None:
+        """The end of the term that was promised when the tenant was last written."""
+        text = self._annotations.get(TERM_END, "")
+        try:
+            end = datetime.fromisoformat(text)
+        except ValueError:
+            return None
+        return end if end.tzinfo else None
+
+    @property
+    def organization(self) -> str:
+        """The awardee, as it was last written; empty where the annotation was removed."""
+        return str(self._annotations.get(ORGANIZATION, ""))
+
+    @property
+    def granted(self) -> int | None:
+        """The GPUs that we last granted, whatever the quota says now; None where the annotation was removed."""
+        text = self._annotations.get(GPUS, "")
+        return int(text) if text.isdecimal() else None
+
+    @property
+    def group(self) -> str | None:
+        """The group that has access; None where there is no such binding."""
+        binding = self.objects.get(("RoleBinding", BINDING), {})
+        return next((one["name"] for one in binding.get("subjects") or () if one.get("kind") == "Group"), None)
+
+    def pool(self, cluster: ProviderCluster) -> GpuPool | None:
+        """Return the pool whose GPUs the tenant holds: by the model's annotation, else by the nodes that its pods are
+        forced to; None where neither tells.
+        """
+        if len(cluster.pools) == 1:
+            return cluster.pools[0]
+        model, nodes = self._annotations.get(MODEL), self._annotations.get(NODE_SELECTOR)
+        by_model = (pool for pool in cluster.pools if pool.model == model)
+        by_nodes = (pool for pool in cluster.pools if node_selector(pool) == nodes)
+        return next(by_model, None) or next(by_nodes, None)
+
+    def pools(self, cluster: ProviderCluster) -> tuple[GpuPool, ...]:
+        """Return the pools whose GPUs the tenant may hold: all where it cannot be told, so that none is given twice."""
+        pool = self.pool(cluster)
+        return cluster.pools if pool is None else (pool,)
+
+    def hard(self, resource: str) -> int:
+        """Return the quota's limit on ``resource``, in GPUs; 0 where there is no quota."""
+        return _gpus(self._quota.get("spec", {}).get("hard"), resource)
+
+    def used(self, resource: str) -> int:
+        """Return what the quota charges for ``resource``, in GPUs. 0 does not yet prove that a card is free."""
+        return _gpus(self._quota.get("status", {}).get("used"), resource)
+
+    def occupied(self, resource: str) -> int:
+        """Return the GPUs that the tenant's pods hold, whatever it is granted."""
+        return max(self.used(resource), self.pods.get(resource, 0))
+
+    def held(self, resource: str) -> int:
+        """Return the GPUs that nobody else may be given while this tenant is there: what is granted or, where that is
+        more, what its pods hold.
+
+        A teardown sets the quota to 0 first. From then on the quota says nothing: a pod that is stuck while it
+        terminates is not even charged. What the award had counts until the namespace is gone.
+        """
+        hard = self.hard(resource)
+        granted = (self.granted or 0) if hard == 0 else hard
+        return max(granted, self.occupied(resource))
+
+    @property
+    def _annotations(self) -> Mapping[str, str]:
+        return self._namespace.get("metadata", {}).get("annotations") or {}
+
+    @property
+    def _namespace(self) -> Live:
+        return self.objects.get(("Namespace", self.namespace), {})
+
+    @property
+    def _quota(self) -> Live:
+        return self.objects.get(("ResourceQuota", QUOTA), {})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedCluster:
+    """One provider's cluster at the moment of reading.
+
+    ``uid`` is that of its kube-system namespace. ``missing`` is what the cluster lacks of what charts/gpu-cluster
+    brings, a phrase of the preflight's for each; without it tenants could take more than they were given. ``unfit`` is
+    why awardees could not use what they are given, chart or not, likewise. ``turn`` counts the runs that had ended on
+    it before it was read (`gpuprov.kube.lease`); None where that is not known; ``actor`` is who had the last of them.
+    """
+
+    provider: str
+    uid: str
+    tenants: tuple[ObservedTenant, ...] = field(default=())
+    missing: tuple[str, ...] = ()
+    unfit: tuple[str, ...] = ()
+    turn: int | None = None
+    actor: str = ""
+
+
+def _gpus(quantities: Mapping[str, Any] | None, resource: str) -> int:
+    return whole(str((quantities or {}).get(f"requests.{resource}", "0")))

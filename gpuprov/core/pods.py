@@ -1,0 +1,49 @@
+"""What a pod holds on its node, from the pod as the API server prints it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from gpuprov.core.quantity import whole
+
+
+def has_ended(pod: Mapping[str, Any]) -> bool:
+    """Tell whether all containers of a pod have ended for good."""
+    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+
+
+def holds_gpus(pod: Mapping[str, Any]) -> bool:
+    """Tell whether a pod holds what it asks for: it is bound to a node and has not ended, also while it terminates."""
+    return bool(pod["spec"].get("nodeName")) and not has_ended(pod)
+
+
+def gpus_of(pod: Mapping[str, Any], resources: Collection[str]) -> dict[str, int]:
+    """Return the GPUs, by resource name, that the scheduler charges a node for the pod; only what is more than 0.
+
+    Init containers run one after another before the containers, beside the sidecars that were started before them
+    (``restartPolicy: Always``), which go on beside the containers. The same is in kubernetes/kubernetes,
+    ``PodRequests`` in ``component-helpers/resource``.
+    """
+    charged = {resource: _charged(pod["spec"], resource) for resource in resources}
+    return {resource: gpus for resource, gpus in charged.items() if gpus > 0}
+
+
+def _charged(spec: Mapping[str, Any], resource: str) -> int:
+    sidecars = starting = 0
+    for container in spec.get("initContainers") or ():
+        asked = _asked(container, resource)
+        if container.get("restartPolicy") == "Always":
+            sidecars += asked
+            starting = max(starting, sidecars)
+        else:
+            starting = max(starting, sidecars + asked)
+    running = sidecars + sum(_asked(container, resource) for container in spec.get("containers") or ())
+    return max(starting, running) + whole(str((spec.get("overhead") or {}).get(resource, "0")))
+
+
+def _asked(container: Mapping[str, Any], resource: str) -> int:
+    """Return what a container asks for. Limits and requests of an extended resource are the same where both are."""
+    resources = container.get("resources") or {}
+    limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
+    return whole(str(limits.get(resource, requests.get(resource, "0"))))

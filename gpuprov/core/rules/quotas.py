@@ -1,0 +1,122 @@
+"""Rules on GPU quotas: within the capacity, within the award, and no other way to a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from gpuprov.core.cluster import GpuPool, ProviderCluster
+from gpuprov.core.manifests import GPUS, NODE_SELECTOR, Manifest
+from gpuprov.core.quantity import parse
+from gpuprov.core.rules.base import Bounds, Rule, Violation, annotations_of, home, mapping, place
+from gpuprov.core.tenant import Tenant
+
+
+def within_capacity(objects: Sequence[Manifest], bounds: Bounds) -> Iterator[Violation]:
+    """The quotas of a model add up to no more GPUs than the provider's pool has.
+
+    A quota is blind to the model; the namespace's node selector decides. Without a selector of ours the quota's GPUs
+    may be of any pool with that resource name, and count against each.
+    """
+    namespaces = {home(one): one for one in objects if one.get("kind") == "Namespace"}
+    granted = {pool.model: 0 for pool in bounds.cluster.pools}
+    for one in objects:
+        if one.get("kind") == "ResourceQuota":
+            hard = hard_of(one)
+            for pool in _pools(namespaces.get(home(one), {}), bounds.cluster):
+                granted[pool.model] += gpus_of(hard, pool.resource) or 0
+    for pool in bounds.cluster.pools:
+        capacity = pool.capacity_at(bounds.at)
+        over = granted[pool.model] - capacity
+        if over > 0:
+            yield Violation(
+                rule=Rule.CAPACITY,
+                where=str(pool.model),
+                message=f"quotas grant {granted[pool.model]} GPUs, {over} more than the capacity of {capacity}",
+                remedy="forfeit or reduce awards, or correct the capacity in the stack's configuration",
+            )
+
+
+def _pools(namespace: Manifest, cluster: ProviderCluster) -> Sequence[GpuPool]:
+    forced = selected(namespace)
+    return [pool for pool in cluster.pools if pool.node_label.items() <= forced.items()] or cluster.pools
+
+
+def selected(namespace: Manifest) -> Mapping[str, str]:
+    """Return the node labels that the namespace forces on its pods."""
+    text = str(annotations_of(namespace).get(NODE_SELECTOR, ""))
+    pairs = (part.partition("=") for part in text.split(",") if part)
+    return {label.strip(): value.strip() for label, _, value in pairs}
+
+
+def within_award(one: Manifest, bounds: Bounds) -> Iterator[Violation]:
+    """No quota is above its award, and every other name under which a GPU could be had is at 0.
+
+    A namespace without an award has 0 GPUs. A quota with scopes counts only some pods, so it bounds nothing.
+    """
+    kind = one.get("kind")
+    award = bounds.awards.get(home(one))
+    if kind == "Namespace":
+        said, gpus = annotations_of(one).get(GPUS, "0"), 0 if award is None else award.gpus
+        if (parse(str(said)) or 0) > gpus:
+            yield _over(one, f"its annotation {GPUS} says {said}, and the award has {gpus} GPUs")
+    elif kind == "ResourceQuota":
+        spec = mapping(one.get("spec"))
+        if spec.get("scopes") or spec.get("scopeSelector"):
+            yield _over(one, "it has scopes, so pods outside them have no quota", "remove scopes and scopeSelector")
+        if award is not None:
+            yield from _granted(one, award)
+        yield from _others(one, None if award is None else f"requests.{award.pool.resource}", bounds.gpu_keys)
+
+
+def _granted(quota: Manifest, award: Tenant) -> Iterator[Violation]:
+    resource = award.pool.resource
+    granted = gpus_of(hard_of(quota), resource)
+    if granted is None:
+        yield _over(quota, f"it does not say how many {resource}", f'write requests.{resource}: "{award.gpus}"')
+    elif granted > award.gpus:
+        yield _over(quota, f"it grants {granted} {resource}, and the award has {award.gpus}")
+
+
+def _others(quota: Manifest, awarded: str | None, gpu_keys: Sequence[str]) -> Iterator[Violation]:
+    """Look at every key but the awarded one. Extended resources have a ``/`` in their name; GPUs are all we award."""
+    hard = hard_of(quota)
+    for key in gpu_keys:
+        if key not in hard and key != awarded:
+            yield _over(quota, f"{key} has no limit", f'write {key}: "0"')
+    for key, value in hard.items():
+        if key != awarded and "/" in key and not key.startswith("count/") and parse(str(value)) != 0:
+            yield _over(quota, f"it grants {value} of {key}, which no award has", f'write {key}: "0"')
+
+
+def as_annotated(objects: Sequence[Manifest], bounds: Bounds) -> Iterator[Violation]:
+    """A quota grants no more GPUs than its namespace's annotation says: people and exports read that one."""
+    told = {home(one): annotations_of(one).get(GPUS) for one in objects if one.get("kind") == "Namespace"}
+    resources = {pool.resource for pool in bounds.cluster.pools}
+    for one in objects:
+        if one.get("kind") != "ResourceQuota" or home(one) not in told:  # without a namespace: another rule's matter
+            continue
+        said = parse(str(told[home(one)]))
+        granted = sum(gpus_of(hard_of(one), resource) or 0 for resource in resources)
+        if said is None or granted > said:
+            yield Violation(
+                rule=Rule.ANNOTATED,
+                where=place(one),
+                message=f"it grants {granted} GPUs, and the namespace's annotation {GPUS} says {told[home(one)]}",
+                remedy="write both from the award",
+            )
+
+
+def hard_of(quota: Manifest) -> Mapping[str, Any]:
+    """Return the ``hard`` part of a ResourceQuota."""
+    return mapping(mapping(quota.get("spec")).get("hard"))
+
+
+def gpus_of(hard: Mapping[str, Any], resource: str) -> int | None:
+    """Return how many of an extended resource a quota grants; None where it says nothing that can be read."""
+    number = parse(str(hard.get(f"requests.{resource}")))
+    return None if number is None or number < 0 else number
+
+
+def _over(one: Manifest, message: str, remedy: str = "write the award's quantity, or correct the list") -> Violation:
+    return Violation(rule=Rule.AWARD, where=place(one), message=message, remedy=remedy)

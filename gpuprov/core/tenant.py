@@ -1,0 +1,165 @@
+"""What should exist at an instant: one tenant for each award that holds GPUs then, and a reason for each that does not.
+
+Desired state is a function of the award list, the ledger, the provider clusters and the instant. Nothing else decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from gpuprov.core import naming
+from gpuprov.core.award import SEOUL, Status
+from gpuprov.core.cluster import GpuPool, ProviderCluster
+from gpuprov.core.ledger import Forfeited, History, Unlisted
+
+
+class Tenant(BaseModel):
+    """An award that holds GPUs: all that is needed to write its objects on its provider's cluster."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    award_id: str
+    organization: str
+    provider: str
+    pool: GpuPool
+    gpus: int
+    term_start: datetime
+    term_end: datetime
+
+    @property
+    def namespace(self) -> str:
+        """The tenant's namespace."""
+        return naming.namespace(self.award_id)
+
+
+class Cause(StrEnum):
+    """Why an award has no tenant at an instant."""
+
+    NOT_YET = "not yet"
+    ENDED = "ended"
+    FORFEITED = "forfeited"
+    WAITLISTED = "waitlisted"
+    FORFEITED_IN_LIST = "forfeited in the list"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Absence:
+    """An award that must have no tenant, and why.
+
+    ``by_ledger`` is true where an event of the ledger decided it: a forfeiture, or a new end of the term. Such an event
+    decides whatever the list says of the award since, also where no list has it any more.
+    """
+
+    award_id: str
+    cause: Cause
+    reason: str
+    by_ledger: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desired:
+    """The whole desired state at one instant. ``reduced`` are awards whose number of GPUs a reduction of the ledger has
+    decided. ``extended`` has, by namespace, the end that an extension gave to an award and that is still to come,
+    whether or not the list has a place for the award.
+    """
+
+    at: datetime
+    tenants: tuple[Tenant, ...]
+    absences: tuple[Absence, ...]
+    reduced: frozenset[str] = frozenset()
+    extended: Mapping[str, datetime] = field(default_factory=dict)
+
+    def on(self, provider: str) -> tuple[Tenant, ...]:
+        """Return the tenants of one provider's cluster."""
+        return tuple(tenant for tenant in self.tenants if tenant.provider == provider)
+
+
+def desired_state(
+    histories: Sequence[History],
+    clusters: Sequence[ProviderCluster],
+    at: datetime,
+    unlisted: Sequence[Unlisted] = (),
+) -> Desired:
+    """Decide for every award whether it has a tenant at ``at``. ``unlisted`` are awards that only the ledger knows.
+
+    Awards must have been validated: an award on an unknown provider or model raises KeyError.
+    """
+    pools = {(cluster.provider, pool.model): pool for cluster in clusters for pool in cluster.pools}
+    tenants: list[Tenant] = []
+    absences: list[Absence] = []
+    reduced: set[str] = set()
+    ends = {told.award.id: told.end for told in histories} | {gone.award_id: gone.end for gone in unlisted}
+    for told in histories:
+        held = told.at(at)
+        if held is None:
+            absences.append(_absence(told, at))
+            continue
+        if told.reduced(at):
+            reduced.add(told.award.id)
+        tenants.append(
+            Tenant(
+                award_id=told.award.id,
+                organization=told.award.organization,
+                provider=held.provider,
+                pool=pools[held.provider, held.model],
+                gpus=held.gpus,
+                term_start=told.term.start,
+                term_end=told.term.end,
+            )
+        )
+    for gone in unlisted:
+        decided = _by_ledger(gone.forfeited, gone.end, at)
+        if decided is not None:
+            absences.append(_decided(gone.award_id, decided, "in no award list"))
+    return Desired(
+        at=at,
+        tenants=tuple(tenants),
+        absences=tuple(absences),
+        reduced=frozenset(reduced),
+        extended={naming.namespace(one): end for one, end in ends.items() if end is not None and end > at},
+    )
+
+
+_SAID_BY_LIST = {
+    Status.WAITLISTED: (Cause.WAITLISTED, "waitlisted in the award list"),
+    Status.FORFEITED: (Cause.FORFEITED_IN_LIST, "forfeited in the award list"),
+}
+
+
+def _absence(told: History, at: datetime) -> Absence:
+    award = told.award
+    said = _SAID_BY_LIST.get(award.status)
+    decided = _by_ledger(told.forfeited, None if told.end is None else told.term.end, at)
+    if decided is not None:
+        return _decided(award.id, decided, None if said is None else said[1])
+    if said is not None:
+        cause, reason = said
+    elif at < told.term.start:
+        cause, reason = Cause.NOT_YET, f"term starts at {_minutes(told.term.start)}"
+    else:
+        cause, reason = Cause.ENDED, f"term ended at {_minutes(told.term.end)}"
+    return Absence(award_id=award.id, cause=cause, reason=reason, by_ledger=False)
+
+
+def _decided(award_id: str, decided: tuple[Cause, str], said_by_list: str | None) -> Absence:
+    cause, reason = decided
+    also = "" if said_by_list is None else f"; {said_by_list} now"
+    return Absence(award_id=award_id, cause=cause, reason=reason + also, by_ledger=True)
+
+
+def _by_ledger(forfeited: Forfeited | None, end: datetime | None, at: datetime) -> tuple[Cause, str] | None:
+    """Return what the ledger has decided by ``at``; ``end`` is the term's where an extension gave it another."""
+    if forfeited is not None and forfeited.at <= at:
+        return Cause.FORFEITED, f"forfeited at {_minutes(forfeited.at)} by {forfeited.by}: {forfeited.reason}"
+    if end is not None and end <= at:
+        return Cause.ENDED, f"term ended at {_minutes(end)}"
+    return None
+
+
+def _minutes(at: datetime) -> str:
+    return at.astimezone(SEOUL).isoformat(timespec="minutes")

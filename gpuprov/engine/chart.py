@@ -1,0 +1,74 @@
+"""The program of a provider's set-up stack: the chart gpu-cluster, which every cluster of awards needs once.
+
+It has a stack of its own, because it takes a cluster administrator: who may write roles and admission policies may do
+anything, and the identity that provisions awards day by day must not.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pulumi
+
+from gpuprov.core import outputs
+from gpuprov.core.cluster import ProviderCluster
+
+RELEASE = "gpuprov"
+NAMESPACE = "gpuprov-system"
+
+
+async def declare_chart(cluster: ProviderCluster, chart: Path, cluster_uid: str) -> None:
+    """Declare the chart's objects and the namespace that they are released into. Raises pulumi.RunError."""
+    # Loading the typed classes takes a second or two, which only this program has to pay.
+    import pulumi_kubernetes as kubernetes
+    from pulumi_kubernetes.core.v1 import Namespace
+    from pulumi_kubernetes.helm.v4 import Chart
+
+    with _plugin_reads_kubeconfig():
+        provider = kubernetes.Provider(
+            cluster.provider,
+            context=cluster.setup_context,
+            cluster_identifier=cluster.provider,
+            enable_server_side_apply=True,
+        )
+    home = Namespace(
+        NAMESPACE, metadata={"name": NAMESPACE, "annotations": ADOPT}, opts=pulumi.ResourceOptions(provider=provider)
+    )
+    Chart(
+        RELEASE,
+        chart=str(chart),
+        name=RELEASE,
+        namespace=NAMESPACE,
+        values=cluster.chart_values,
+        opts=pulumi.ResourceOptions(provider=provider, depends_on=[home], transforms=[_adopting]),
+    )
+    pulumi.export(outputs.UID, cluster_uid)
+
+
+@contextmanager
+def _plugin_reads_kubeconfig() -> Iterator[None]:
+    """Keep KUBECONFIG from the SDK, which takes it for one file: the plugin reads it itself, as a list of files too."""
+    name = "KUBECONFIG"
+    value = os.environ.pop(name, None)
+    try:
+        yield
+    finally:
+        if value is not None:
+            os.environ[name] = value
+
+
+ADOPT = {"pulumi.com/patchForce": "true", "pulumi.com/patchFieldManager": "gpuprov-setup"}
+"""Lets a run take over what a killed one, or `helm install`, left behind."""
+
+
+def _adopting(args: pulumi.ResourceTransformArgs) -> pulumi.ResourceTransformResult | None:
+    if not args.custom:
+        return None
+    props: dict[str, Any] = {**args.props}
+    metadata = props.get("metadata") or {}
+    props["metadata"] = {**metadata, "annotations": {**(metadata.get("annotations") or {}), **ADOPT}}
+    return pulumi.ResourceTransformResult(props, args.opts)

@@ -1,0 +1,82 @@
+"""AwardTenant: one award's objects as a Pulumi component.
+
+The objects are declared from the same manifests with which the drift check compares, by their type tokens; Pulumi's
+typed classes would build a second description of the same objects.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+from gpuprov.core.cluster import ProviderCluster
+from gpuprov.core.manifests import MANAGER, TENANT_TYPE, Manifest, tenant_manifests
+from gpuprov.core.tenant import Tenant
+from gpuprov.engine.registry import Registered, Registry
+
+PLUGIN_VERSION = version("pulumi-kubernetes")
+
+_GROUPS = {"v1": "core/v1"}
+
+
+def type_token(manifest: Manifest) -> str:
+    """Return Pulumi's type token of a Kubernetes object: ``kubernetes:core/v1:Namespace``."""
+    api_version = manifest["apiVersion"]
+    return f"kubernetes:{_GROUPS.get(api_version, api_version)}:{manifest['kind']}"
+
+
+def declared(manifest: Manifest) -> dict[str, Any]:
+    """Add what the provider plugin needs to know.
+
+    A fixed field manager lets a run adopt what an interrupted one left, and lets stacks and the command line write
+    the same object; force takes back fields that somebody edited by hand.
+    """
+    metadata = manifest["metadata"]
+    annotations = {
+        **metadata.get("annotations", {}),
+        "pulumi.com/patchFieldManager": MANAGER,
+        "pulumi.com/patchForce": "true",
+        "pulumi.com/skipAwait": "true",
+    }
+    if manifest["kind"] == "Namespace":  # its deletion must be awaited: a namespace that is going is not free
+        del annotations["pulumi.com/skipAwait"]
+    return {**manifest, "metadata": {**metadata, "annotations": annotations}}
+
+
+def award_tenant(registry: Registry, provider: Registered, tenant: Tenant, cluster: ProviderCluster) -> None:
+    """Register the namespace of an award with its quota, limits, isolation and, last of all, access.
+
+    Pulumi deletes none of it, whoever runs it and whatever it is not told of: a namespace goes when its GPUs were
+    proven free (`gpuprov.kube.reclaim`), and leaves the state after that. Raises pulumi.RunError.
+    """
+    component = registry.component(TENANT_TYPE, tenant.award_id)
+    namespace, *inside = tenant_manifests(tenant, cluster)
+    home = registry.custom(
+        type_token(namespace), tenant.award_id, declared(namespace), parent=component, provider=provider
+    )
+    for manifest in inside:  # each is done before the next is asked for: quota before access
+        registry.custom(
+            type_token(manifest),
+            tenant.award_id,
+            declared(manifest),
+            parent=component,
+            provider=provider,
+            depends_on=[home],
+            deleted_with=home,
+        )
+
+
+def kubernetes_provider(registry: Registry, cluster: ProviderCluster) -> Registered:
+    """Register the plugin's configuration: the context's name, never credentials, so that none reach the state.
+
+    ``clusterIdentifier`` keeps a changed address or certificate in the kubeconfig from replacing every tenant; that
+    another cluster stands behind the context is what the guard checks.
+    """
+    settings = {
+        "context": cluster.context,
+        "clusterIdentifier": cluster.provider,
+        "enableServerSideApply": "true",
+        "kubeClientSettings": '{"qps":500,"burst":500}',
+        "suppressHelmHookWarnings": "true",
+    }
+    return registry.provider("kubernetes", cluster.provider, settings, version=PLUGIN_VERSION)

@@ -1,0 +1,195 @@
+"""Remembers which Pulumi process of ours runs on which stack, tells a lock that is held from one that was left, and
+gets past the locks: removes those that killed runs of ours left, and waits for one that works.
+
+Pulumi's lock on a stack names a process and a machine. A machine's name proves nothing (two runners may share it), so
+a lock counts as ours only where this user's own note, written when the process started, has the same process; and as
+left only where that very process has ended.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import psutil
+from filelock import FileLock
+from platformdirs import user_state_path
+
+from gpuprov.engine import stacks
+from gpuprov.engine.stacks import NoSuchStack, StackLocked
+from gpuprov.errors import EngineError
+
+_AGAIN_SECONDS = 0.5
+_LOCK = re.compile(r"(?P<url>\S+): created by \S+@(?P<host>\S+) \(pid (?P<pid>\d+)\)")
+
+
+class Holder(StrEnum):
+    """Who holds the lock on a stack: somebody else, a process of ours that runs, or one that was killed."""
+
+    OTHER = "other"
+    RUNNING = "running"
+    KILLED = "killed"
+
+
+@contextmanager
+def remembered(root: Path, stack: str, pid: int) -> Iterator[None]:
+    """Keep a note of the process while it runs. It outlives us where we are killed."""
+    folder = _folder(root, stack)
+    folder.mkdir(parents=True, exist_ok=True)
+    note = folder / f"{pid}.json"
+    with suppress(psutil.NoSuchProcess):
+        fresh = note.with_suffix(".new")
+        fresh.write_text(json.dumps({"created": psutil.Process(pid).create_time()}), encoding="utf-8")
+        fresh.replace(note)
+    yield
+    note.unlink(missing_ok=True)
+
+
+def holder(root: Path, stack: str, said: str) -> Holder:
+    """Return who holds the stack's locks, from what Pulumi said of them."""
+    locks = [(found["host"], int(found["pid"])) for found in _LOCK.finditer(said)]
+    if not locks or any(host != socket.gethostname() for host, _ in locks):
+        return Holder.OTHER
+    notes = [_created(root, stack, pid) for _, pid in locks]
+    if None in notes:
+        return Holder.OTHER
+    runs = [_runs(pid, created) for (_, pid), created in zip(locks, notes, strict=True)]
+    return Holder.RUNNING if any(runs) else Holder.KILLED
+
+
+def lock_urls(said: str) -> list[str]:
+    """Return where the stack's locks are kept, from what Pulumi said of them."""
+    return [found["url"] for found in _LOCK.finditer(said)]
+
+
+def alone(root: Path, stack: str, *, timeout: float) -> AbstractContextManager[object]:
+    """Wait for the right to remove locks of the stack; it is held as long as the block of the result lasts.
+
+    The kernel takes it from a process that dies. Raises TimeoutError after ``timeout`` seconds.
+    """
+    folder = _folder(root, stack)
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / "removing.lock").acquire(timeout=timeout)
+
+
+def forget_killed(root: Path, stack: str) -> None:
+    """Drop the notes of processes that have ended, once their locks are gone."""
+    for note in _folder(root, stack).glob("*.json"):
+        pid = int(note.stem)
+        if not _runs(pid, _created(root, stack, pid)):
+            note.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Locks:
+    """The locks on one stack. ``patience`` is how many seconds to wait for an earlier run of ours to end."""
+
+    root: Path
+    stack: str
+    patience: float
+    progress: Callable[[str], None]
+
+    def run(self, run: Callable[[], None]) -> None:
+        """Call ``run``, which raises StackLocked where a lock does not let it, until none does.
+
+        A lock without a note may be a moment older than its note, or than the removal of both by another command: that
+        is asked about twice. Raises EngineError where somebody else holds the lock, or a run of ours for too long.
+        """
+        deadline = time.monotonic() + self.patience
+        before: Holder | None = None
+        while (locked := _attempt(run)) is not None:
+            holder: Holder | None = self._holder(locked)
+            if holder is Holder.KILLED:
+                holder = self._unlock(run, deadline)
+                if holder is None:
+                    return
+            elif holder is Holder.RUNNING and time.monotonic() < deadline:
+                self.progress(f"waiting for an earlier run on {self.stack} to end")
+                time.sleep(_AGAIN_SECONDS)
+            elif holder is Holder.OTHER and before is not holder:
+                time.sleep(_AGAIN_SECONDS)
+            else:
+                raise self._locked()
+            before = holder
+
+    def _holder(self, locked: StackLocked) -> Holder:
+        return holder(self.root, self.stack, str(locked))
+
+    def _unlock(self, run: Callable[[], None], deadline: float) -> Holder | None:
+        """Try again with no other command beside us that would remove locks; remove it if it is still a killed run's.
+
+        Pulumi cannot remove one certain lock, only whatever is there. Another command may have removed the one that we
+        saw and taken its own since, so it is asked again who holds it, where nobody else removes any.
+        """
+        try:
+            only_we = alone(self.root, self.stack, timeout=max(0.0, deadline - time.monotonic()))
+        except TimeoutError as error:
+            raise self._locked() from error
+        with only_we:
+            locked = _attempt(run)
+            if locked is None:
+                return None
+            holder = self._holder(locked)
+            if holder is Holder.KILLED:
+                self.progress(f"removing the lock that a killed run left on {self.stack}")
+                self._cancel(locked)
+                forget_killed(self.root, self.stack)
+            return holder
+
+    def _cancel(self, locked: StackLocked) -> None:
+        """Remove the locks. `pulumi cancel` knows none on a stack that was never made, or is removed already."""
+        try:
+            stacks.cancel(self.root, self.stack)
+        except NoSuchStack as error:
+            for url in lock_urls(str(locked)):
+                if not url.startswith("file://"):
+                    raise EngineError(
+                        f"{self.stack}: a killed run left a lock on a stack that does not exist, and `pulumi cancel` "
+                        f"cannot remove it: delete {url}, and rerun the command"
+                    ) from error
+                Path(unquote(urlsplit(url).path)).unlink(missing_ok=True)
+
+    def _locked(self) -> EngineError:
+        return EngineError(
+            f"{self.stack}: another run holds the stack's lock; wait for it, or if it was killed, run "
+            f"`pulumi cancel --stack {self.stack}` and give the command again"
+        )
+
+
+def _attempt(run: Callable[[], None]) -> StackLocked | None:
+    try:
+        run()
+    except StackLocked as locked:
+        return locked
+    return None
+
+
+def _created(root: Path, stack: str, pid: int) -> float | None:
+    """Return when our process with that number was started, by its note; None where there is none."""
+    try:
+        return float(json.loads((_folder(root, stack) / f"{pid}.json").read_text(encoding="utf-8"))["created"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _runs(pid: int, created: float | None) -> bool:
+    try:
+        process = psutil.Process(pid)
+        return process.create_time() == created and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _folder(root: Path, stack: str) -> Path:
+    about = "\0".join([os.environ.get("PULUMI_BACKEND_URL", ""), str(root.resolve()), stack])
+    return user_state_path("gpuprov") / "runs" / sha256(about.encode()).hexdigest()[:32]

@@ -1,0 +1,108 @@
+"""Reads Pulumi's state through Pulumi's own command line, whatever backend keeps it; `writes` writes it.
+
+Needs no Pulumi SDK, so a command that finds nothing to do never loads one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gpuprov.engine import environment
+from gpuprov.errors import EngineError
+
+PULUMI = "pulumi"
+_SECONDS = 120
+
+
+def read_outputs(root: Path, stack: str) -> dict[str, Any] | None:
+    """Return the stack's outputs; None for a stack that does not exist yet. Raises EngineError."""
+    try:
+        outputs: dict[str, Any] = json.loads(_read(root, stack, "stack", "output", "--json") or "{}")
+    except NoSuchStack:
+        return None
+    return outputs
+
+
+def cancel(root: Path, stack: str) -> None:
+    """Delete the locks on a stack, which a killed run left. Raises EngineError."""
+    _read(root, stack, "cancel", "--yes")  # takes no lock
+
+
+def read_deployment(root: Path, stack: str) -> dict[str, Any] | None:
+    """Return the stack's whole state as `pulumi stack export` gives it; None without a stack. Raises EngineError."""
+    try:
+        deployment: dict[str, Any] = json.loads(_read(root, stack, "stack", "export"))
+    except NoSuchStack:
+        return None
+    return deployment
+
+
+def explained(text: str, stack: str) -> str:
+    """Return what Pulumi said about a stack, with what to do where that does not follow from it."""
+    remedies = [remedy.format(stack=stack) for sign, remedy in _REMEDIES.items() if sign in text]
+    return "; ".join([text.strip(), *remedies])
+
+
+_REMEDIES = {
+    "incorrect passphrase": (
+        "the stack was made with another passphrase, which `encryptionsalt` in Pulumi.{stack}.yaml belongs to: set "
+        "PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE to that one, or in a new project, whose stack was "
+        "never applied, remove that line"
+    ),
+    "PULUMI_ACCESS_TOKEN must be set": (
+        "no backend is chosen that keeps the state: set PULUMI_BACKEND_URL, as file:///srv/pulumi or s3://bucket, or "
+        "give `pulumi login`"
+    ),
+}
+"""What to do, by what Pulumi says where it asks for the wrong thing or for nothing."""
+
+
+class StackLocked(EngineError):
+    """Pulumi did not begin, since the stack has locks; the message is what Pulumi said of them."""
+
+
+class NoSuchStack(EngineError):
+    """The backend has no stack of that name."""
+
+
+def _read(root: Path, stack: str, *command: str) -> str:
+    with start(root, stack, command, None) as process:
+        return answer(process, stack, command, None)
+
+
+def start(root: Path, stack: str, command: Sequence[str], given: str | None) -> subprocess.Popen[str]:
+    """Start Pulumi on a stack; `answer` gives it ``given`` on its standard input. Raises EngineError."""
+    try:
+        return subprocess.Popen(
+            [PULUMI, *command, "--stack", stack, "--cwd", str(root), "--non-interactive"],
+            stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            env=os.environ | environment.variables(reading=True),
+        )
+    except FileNotFoundError as error:
+        raise EngineError("pulumi is not on PATH; run `gpuprov toolchain install` or install Pulumi") from error
+
+
+def answer(process: subprocess.Popen[str], stack: str, command: Sequence[str], given: str | None) -> str:
+    """Wait for what `start` started, and return what it printed. Raises StackLocked and other EngineErrors."""
+    try:
+        said, errors = process.communicate(given, timeout=_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        process.kill()
+        raise EngineError(
+            f"{stack}: pulumi {command[0]} did not end in {_SECONDS} s; check that its backend can be reached"
+        ) from error
+    if process.returncode:
+        if "no stack named" in errors:
+            raise NoSuchStack(f"{stack}: there is no such stack")
+        if "the stack is currently locked by" in errors:
+            raise StackLocked(errors)
+        raise EngineError(f"{stack}: {explained(errors, stack)}")
+    return said

@@ -1,0 +1,1 @@
+"""Clusters: everything that asks a Kubernetes API server, and what its answers mean."""

@@ -1,0 +1,103 @@
+"""Reads what is there on a provider's cluster: a few LIST calls, whatever the number of tenants."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from gpuprov.core.cluster import ProviderCluster
+from gpuprov.core.manifests import QUOTA, selector
+from gpuprov.core.observed import ObservedCluster, ObservedTenant
+from gpuprov.errors import ClusterUnreachable
+from gpuprov.kube.client import KubeApi
+from gpuprov.kube.lease import turns
+from gpuprov.kube.reading import read_dra, read_policies, read_tenant_role
+from gpuprov.preflight.dra import served
+from gpuprov.preflight.lacking import lacking
+
+_FEW = 20
+"""Up to this many namespaces are read one by one."""
+
+_COLLECTIONS = (
+    "/api/v1/resourcequotas",
+    "/api/v1/limitranges",
+    "/apis/networking.k8s.io/v1/networkpolicies",
+    "/apis/rbac.authorization.k8s.io/v1/rolebindings",
+)
+
+
+def observe(cluster: ProviderCluster) -> ObservedCluster:
+    """Read the cluster's identity and every object of ours. Writes nothing.
+
+    Raises ClusterUnreachable or ClusterError. A namespace belongs to us by its labels alone, so one that an earlier
+    run left behind is seen even if no state knows it; an object without our label shows up as missing. What the chart
+    brings and the identity may not see is no error: it is part of what the cluster lacks.
+    """
+    api = KubeApi(cluster)
+    turn, actor = turns(cluster, api)  # first: whoever acts while we read must not go unnoticed
+    ours = selector(cluster.provider)
+    objects: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
+    for namespace in api.list("/api/v1/namespaces", labelSelector=ours):
+        name = namespace["metadata"]["name"]
+        objects[name] = {("Namespace", name): namespace}
+    for path in _COLLECTIONS:
+        for item in api.list(path, labelSelector=ours):
+            there = objects.get(item["metadata"]["namespace"])
+            if there is not None:
+                there[item["kind"], item["metadata"]["name"]] = item
+    (classes,) = read_dra(api, "deviceclasses")
+    return ObservedCluster(
+        provider=cluster.provider,
+        uid=cluster_uid(cluster, api),
+        tenants=tuple(ObservedTenant(namespace=name, objects=found) for name, found in objects.items()),
+        turn=turn,
+        actor=actor,
+        missing=lacking(*read_policies(api), read_tenant_role(api), classes),
+        unfit=served(cluster, classes),
+    )
+
+
+def find(cluster: ProviderCluster, namespaces: Collection[str]) -> list[ObservedTenant]:
+    """Read namespaces by name: those of ours that lost their labels. Raises what `observe` raises.
+
+    Where many are asked for, most do not exist: somebody deleted them. One LIST, without a selector, tells which do.
+    """
+    api = KubeApi(cluster)
+    there = set(namespaces)
+    if len(namespaces) > _FEW:
+        there &= {one["metadata"]["name"] for one in api.list("/api/v1/namespaces")}
+    found = []
+    for name in (name for name in namespaces if name in there):
+        namespace = api.get(f"/api/v1/namespaces/{name}")
+        if namespace is not None:
+            quota = api.get(f"/api/v1/namespaces/{name}/resourcequotas/{QUOTA}")
+            objects = {("Namespace", name): namespace} | ({("ResourceQuota", QUOTA): quota} if quota else {})
+            found.append(ObservedTenant(namespace=name, objects=objects))
+    return found
+
+
+def read_back(cluster: ProviderCluster, namespaces: Collection[str]) -> dict[str, ObservedTenant]:
+    """Read namespaces with their quotas, as the server has them now; those that do not exist are left out.
+
+    Raises what `observe` raises.
+    """
+    if len(namespaces) <= _FEW:
+        return {tenant.namespace: tenant for tenant in find(cluster, namespaces)}
+    api = KubeApi(cluster)
+    ours = selector(cluster.provider)
+    objects: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
+    for namespace in api.list("/api/v1/namespaces", labelSelector=ours):
+        objects[namespace["metadata"]["name"]] = {("Namespace", namespace["metadata"]["name"]): namespace}
+    for quota in api.list("/api/v1/resourcequotas", labelSelector=ours):
+        if quota["metadata"]["name"] == QUOTA and quota["metadata"]["namespace"] in objects:
+            objects[quota["metadata"]["namespace"]]["ResourceQuota", QUOTA] = quota
+    wanted = set(namespaces)
+    return {name: ObservedTenant(namespace=name, objects=found) for name, found in objects.items() if name in wanted}
+
+
+def cluster_uid(cluster: ProviderCluster, api: KubeApi | None = None) -> str:
+    """Return the UID of the kube-system namespace: it tells one cluster from every other."""
+    found = (api or KubeApi(cluster)).get("/api/v1/namespaces/kube-system")
+    if found is None:
+        raise ClusterUnreachable(cluster.provider, "no kube-system namespace; is this a Kubernetes cluster?")
+    return str(found["metadata"]["uid"])

@@ -1,0 +1,55 @@
+"""Reads parts of a cluster that the identity may not see: then `Unread` comes back, and not an error."""
+
+from __future__ import annotations
+
+from gpuprov.core.manifests import TENANT_ROLE
+from gpuprov.errors import ClusterError
+from gpuprov.kube.client import KubeApi
+from gpuprov.preflight.facts import Live, Seen, Unread
+
+_OK, _NOT_FOUND = 200, 404
+_ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+_DRA = "/apis/resource.k8s.io"
+
+
+def read_object(api: KubeApi, path: str) -> Live | Unread | None:
+    """Return one object, None where there is none, `Unread` where the identity may not see it."""
+    answer = api.ask("GET", path)
+    if answer.status == _NOT_FOUND:
+        return None
+    return answer.data if answer.status == _OK else Unread(answer.message)
+
+
+def read_list(api: KubeApi, path: str, **query: str) -> Seen:
+    """Return a collection, `Unread` where it is refused. Raises ClusterUnreachable where the server is gone."""
+    try:
+        return tuple(api.list(path, **query))
+    except ClusterError:
+        answer = api.ask("GET", path, query={"limit": "1", **query})
+        if answer.status == _NOT_FOUND:  # an API that this server does not have
+            return ()
+        if answer.status == _OK:
+            raise
+        return Unread(answer.message)
+
+
+def read_policies(api: KubeApi) -> tuple[Seen, Seen]:
+    """Return the admission policies and their bindings."""
+    policies = read_list(api, f"{_ADMISSION}/validatingadmissionpolicies")
+    return policies, read_list(api, f"{_ADMISSION}/validatingadmissionpolicybindings")
+
+
+def read_tenant_role(api: KubeApi) -> Live | Unread | None:
+    """Return the role of awardees."""
+    return read_object(api, f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{TENANT_ROLE}")
+
+
+def read_dra(api: KubeApi, *resources: str) -> tuple[Seen, ...]:
+    """Return collections of resource.k8s.io in the version that the server prefers; none where it does not serve it."""
+    group = api.ask("GET", _DRA)
+    if group.status == _NOT_FOUND:
+        return tuple(() for _ in resources)
+    version = (group.data.get("preferredVersion") or {}).get("version")
+    if not version:
+        return tuple(Unread(group.message or "the server names no version of resource.k8s.io") for _ in resources)
+    return tuple(read_list(api, f"{_DRA}/{version}/{resource}") for resource in resources)

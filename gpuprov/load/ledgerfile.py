@@ -1,0 +1,100 @@
+"""Reads the ledger's file, and appends to it: JSON Lines, one event a line, never edited."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+from pydantic import ValidationError
+
+from gpuprov.core.ledger import EVENT, Event
+from gpuprov.errors import InputError, Problem, Stale
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerLine:
+    """An event, and the row on which it stands as an editor counts: the first line is 1."""
+
+    row: int
+    event: Event
+
+
+def read_ledger(path: Path) -> tuple[Event, ...]:
+    """Read the events. A ledger that does not exist yet has none. Raises InputError with every bad line."""
+    return tuple(line.event for line in read_lines(path))
+
+
+def read_lines(path: Path) -> tuple[LedgerLine, ...]:
+    """Read the events with their rows. A ledger that does not exist yet has none. Raises as `read_ledger`."""
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        raise InputError(
+            [Problem(file=str(path), message=f"cannot be read ({error.strerror})", remedy="check the path")]
+        ) from error
+    found = []
+    problems = []
+    for row, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            found.append(LedgerLine(row, EVENT.validate_json(line)))
+        except ValidationError as error:
+            problems.append(_bad_line(path, row, row == len(lines), error))
+    if problems:
+        raise InputError(problems)
+    return tuple(found)
+
+
+def _bad_line(path: Path, row: int, last: bool, error: ValidationError) -> Problem:
+    first = error.errors()[0]
+    column = ".".join(str(part) for part in first["loc"]) or None
+    remedy = "restore the line from git; events are never edited"
+    if last:
+        remedy = "the line was cut off while it was written: remove it and give the command again"
+    return Problem(file=str(path), row=row, column=column, message=first["msg"], remedy=remedy)
+
+
+def append_events(path: Path, events: Sequence[Event], known: int) -> tuple[Event, ...]:
+    """Append events that were decided on the first ``known`` ones, and return the whole ledger once it is on the disk.
+
+    A lock beside the file keeps two commands apart, so what was decided on is what the lines are appended to. Raises
+    Stale where the ledger has changed in between, and InputError where it cannot be read or written; nothing was
+    written then.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock"):
+            there = read_lines(path)
+            if len(there) != known:
+                raise Stale(_changed(path, there, known))
+            if events:
+                _write(path, b"".join(EVENT.dump_json(event) + b"\n" for event in events))
+    except OSError as error:
+        raise InputError(
+            [Problem(file=str(path), message=f"cannot be written ({error.strerror})", remedy="check its rights")]
+        ) from error
+    return (*(line.event for line in there), *events)
+
+
+def _write(path: Path, lines: bytes) -> None:
+    """Write all lines at once: a command that is killed leaves at most one line that is cut off, and it is the last."""
+    with path.open("a+b") as file:
+        file.seek(max(0, file.tell() - 1))
+        unfinished = file.read(1) not in (b"", b"\n")  # an editor may have saved it without the last newline
+        file.write(b"\n" + lines if unfinished else lines)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _changed(path: Path, there: Sequence[LedgerLine], known: int) -> str:
+    again = "nothing was written; give the command again"
+    if len(there) < known:
+        return f"{path} has {len(there)} events, and had {known} when this was decided; {again}"
+    new = [f"line {line.row}: {line.event.event} {line.event.award} by {line.event.by}" for line in there[known:]]
+    return f"{path} has grown since this was decided ({'; '.join(new)}); {again}"
