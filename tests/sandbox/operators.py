@@ -14,6 +14,7 @@ from pathlib import Path
 
 from projects import REPOSITORY, Ran, run_command, timed
 
+from gpuprov.core.tenant import desired_state
 from gpuprov.load.ledgerfile import read_ledger
 from gpuprov.load.project import open_project
 from gpuprov.run.loading import load
@@ -81,8 +82,10 @@ class Folder:
         return [event.award for event in events if event.event == "forfeited"]
 
     def desired(self, at: datetime) -> dict[str, int]:
-        """Return the GPUs that each award should have."""
-        return {one.award_id: one.gpus for one in load(open_project(self.root)).desired(at).tenants}
+        """Return the GPUs that each award should have, also where a pool is exceeded: taking back goes on then."""
+        loaded = load(open_project(self.root))
+        desired = desired_state(loaded.histories, loaded.project.clusters, at, loaded.unlisted)
+        return {one.award_id: one.gpus for one in desired.tenants}
 
 
 @dataclass(frozen=True)
