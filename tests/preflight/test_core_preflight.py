@@ -1,6 +1,6 @@
 """The preflight's judgement, facts in and findings out: all checks together, the version, the clock and the identity.
 
-Reading the facts is tried on a real cluster (tests/sandbox).
+Reading the facts is tried on a real cluster (tests/clusters).
 """
 
 from dataclasses import replace

@@ -2,7 +2,7 @@
 
 Each round changes the award lists at random, starts pods, gives two real commands at small offsets (from one folder, or
 from two with their own lists, ledgers and states), and then lets one operator run `up` alone. Start it by hand with
-``python tests/sandbox/two_at_once.py --rounds 200 --seed 1``; the same seed gives the same commands.
+``python tests/clusters/two_at_once.py --rounds 200 --seed 1``; the same seed gives the same commands.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Pulumi's command line as `gpuprov.engine.stacks` uses it: what it is asked, and what its errors are made into.
 
-Pulumi is a script here; tests/program/test_engine_stacks.py asks the real one.
+Pulumi is a script here; tests/engine/test_engine_stacks.py asks the real one.
 """
 
 from pathlib import Path
