@@ -14,7 +14,7 @@ from gpuprov.core.plan import Change, Op
 from gpuprov.run import story
 from gpuprov.run.apply import restored
 from gpuprov.run.job import Job
-from gpuprov.run.pipeline import Situation
+from gpuprov.run.pipeline import PlanContext
 from gpuprov.run.story import Intent, Report
 
 
@@ -24,9 +24,9 @@ class Terminal:
 
     yes: bool
 
-    def show(self, situation: Situation, jobs: Sequence[Job]) -> None:
+    def show(self, planned: PlanContext, jobs: Sequence[Job]) -> None:
         """Print the plan on standard error."""
-        print_plan(situation.plan, unread=situation.failed, restored=restored(situation, jobs), err=True)
+        print_plan(planned.plan, unread=planned.failed, restored=restored(planned, jobs), err=True)
 
     def tell(self, line: str) -> None:
         """Print a line on standard error."""
@@ -37,7 +37,7 @@ class Terminal:
         names = sorted(intent.only) if intent.events and intent.only else [job.cluster.provider for job in busy]
         what = "Record this and apply it" if intent.events else "Apply this"
         if not self.yes:
-            changes = [change for change in intent.situation.plan.changes if _concerns(change, intent.only)]
+            changes = [change for change in intent.planned.plan.changes if _concerns(change, intent.only)]
             for line in consequences(changes):
                 click.echo(line, err=True)
         return confirm(f"{what} to {', '.join(names)}?", yes=self.yes)

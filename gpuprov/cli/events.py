@@ -18,7 +18,7 @@ from gpuprov.kube import holders
 from gpuprov.load.ledgerfile import append_events
 from gpuprov.load.project import Project
 from gpuprov.run.loading import Loaded, load, loader
-from gpuprov.run.pipeline import living, look
+from gpuprov.run.pipeline import living, observe_and_plan
 from gpuprov.run.story import Intent
 
 
@@ -106,14 +106,14 @@ def _intent(loaded: Loaded, decided: Decision, at: datetime) -> Intent:
     desired = desired_state(after, loaded.project.clusters, at, gone)
     homes = {told.award.provider for told in after if told.award.id in ids}
     elsewhere, failed = living(loaded.project.clusters, homes, ids)
-    whole = look(loaded, desired, homes | elsewhere)
-    situation = replace(
+    whole = observe_and_plan(loaded, desired, homes | elsewhere)
+    planned = replace(
         whole,
         plan=whole.plan.where(lambda change: change.award_id in ids),
         failed={**whole.failed, **failed},
     )
     return Intent(
-        situation=situation,
+        planned=planned,
         known=len(loaded.events),
         notes=(*_warnings(loaded), *decided.notes),
         events=decided.events,

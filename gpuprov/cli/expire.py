@@ -13,7 +13,7 @@ from gpuprov.core.tenant import desired_state
 from gpuprov.load.project import Project
 from gpuprov.run.clock import now
 from gpuprov.run.loading import loader
-from gpuprov.run.pipeline import look, select
+from gpuprov.run.pipeline import observe_and_plan, select
 from gpuprov.run.story import Intent, ended
 
 
@@ -41,6 +41,6 @@ def command(
     def intent() -> Intent:
         loaded = fresh()
         desired = desired_state(loaded.histories, loaded.project.clusters, at or now(), loaded.unlisted)
-        return ended(loaded, look(loaded, desired, chosen))
+        return ended(loaded, observe_and_plan(loaded, desired, chosen))
 
     act(intent, confirmed=Confirmed(), purpose="expire", yes=yes, as_json=as_json, timeout=timeout)

@@ -27,7 +27,7 @@ from gpuprov.load.project import Project
 from gpuprov.run.apply import make_jobs, restored
 from gpuprov.run.clock import now
 from gpuprov.run.loading import load
-from gpuprov.run.pipeline import check, look, select
+from gpuprov.run.pipeline import check, observe_and_plan, select
 
 
 @click.command("plan")
@@ -53,20 +53,20 @@ def command(
     use_toolchain()
     loaded = load(project)
     warn(loaded.warnings)
-    situation = look(loaded, loaded.desired(at or now()), select(project.clusters, providers))
-    to_state = restored(situation, make_jobs(situation, timeout=1.0))
+    planned = observe_and_plan(loaded, loaded.desired(at or now()), select(project.clusters, providers))
+    to_state = restored(planned, make_jobs(planned, timeout=1.0))
     refused: tuple[str, ...] = ()
     try:
-        check(situation, Confirmed())
+        check(planned, Confirmed())
     except PlanRefused as error:
         refused = error.reasons
-    failed = {provider: str(error) for provider, error in {**situation.failed, **situation.unread}.items()}
+    failed = {provider: str(error) for provider, error in {**planned.failed, **planned.unread}.items()}
     if as_json:
-        print_json(situation.plan.to_json() | {"restored": to_state, "failed": failed, "refused": list(refused)})
+        print_json(planned.plan.to_json() | {"restored": to_state, "failed": failed, "refused": list(refused)})
     elif markdown:
-        click.echo(plan_markdown(situation.plan, failed, refused))
+        click.echo(plan_markdown(planned.plan, failed, refused))
     else:
-        print_plan(situation.plan, unread=situation.failed, restored=to_state, full=full)
+        print_plan(planned.plan, unread=planned.failed, restored=to_state, full=full)
     for message in failed.values():
         click.echo(f"not planned: {message}", err=True)
     if refused:
@@ -75,5 +75,5 @@ def command(
         fail(Exit.SOME_CLUSTERS_FAILED)
     if refused:
         fail(Exit.REFUSED)
-    if exit_code and (situation.plan.changes or to_state):
+    if exit_code and (planned.plan.changes or to_state):
         fail(Exit.CHANGES_PENDING)

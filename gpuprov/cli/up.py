@@ -12,7 +12,7 @@ from gpuprov.core.guard import Confirmed
 from gpuprov.load.project import Project
 from gpuprov.run.clock import now
 from gpuprov.run.loading import loader
-from gpuprov.run.pipeline import look, select
+from gpuprov.run.pipeline import observe_and_plan, select
 from gpuprov.run.story import Intent
 
 
@@ -55,9 +55,9 @@ def command(
 
     def intent() -> Intent:
         loaded = fresh()
-        situation = look(loaded, loaded.desired(at or now()), chosen)
+        planned = observe_and_plan(loaded, loaded.desired(at or now()), chosen)
         notes = tuple(f"warning: {line}" for line in loaded.warnings)
-        return Intent(situation=situation, known=len(loaded.events), notes=notes)
+        return Intent(planned=planned, known=len(loaded.events), notes=notes)
 
     confirmed = Confirmed(teardown=allow_teardown, change=allow_change, clusters=accepted, ledger=accept_ledger)
     act(intent, confirmed=confirmed, purpose="up", yes=yes, as_json=as_json, timeout=timeout)

@@ -46,7 +46,7 @@ TENANT_ROLE = "gpuprov-tenant"
 CHART = "charts/gpu-cluster"
 """The chart that every cluster of awards needs, relative to the project's folder."""
 
-RULES = ("gpuprov-gpu", "gpuprov-namespaces", "gpuprov-objects", "gpuprov-operator", "gpuprov-pods")
+ADMISSION_POLICIES = ("gpuprov-gpu", "gpuprov-namespaces", "gpuprov-objects", "gpuprov-operator", "gpuprov-pods")
 """The admission policies of charts/gpu-cluster and their bindings; the role of awardees comes from there too."""
 
 TENANT_TYPE = "gpuprov:index:AwardTenant"

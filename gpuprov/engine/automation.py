@@ -53,11 +53,11 @@ def up(what: StackRun, progress: Callable[[str], None]) -> Mapping[str, int]:
     """
 
     async def program() -> None:
-        only = None if what.touch is None else set(what.touch)
-        await declare(what.cluster, what.tenants, what.cluster_uid, what.origin, only=only, told=what.told)
+        only = None if what.changed is None else set(what.changed)
+        await declare(what.cluster, what.tenants, what.cluster_uid, what.origin, only=only, recorded=what.recorded)
 
     stack = _Run(root=what.root, stack=what.stack, patience=what.patience, progress=progress)
-    targets = None if what.touch is None else urns(what.stack, what.project, what.touch)
+    targets = None if what.changed is None else urns(what.stack, what.project, what.changed)
     return stack.up(program, exists=what.exists, refresh=what.refresh, target=targets)
 
 

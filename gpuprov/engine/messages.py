@@ -25,10 +25,10 @@ class SetUp(BaseModel):
 class StackRun(BaseModel):
     """Bring ``stack`` to ``tenants``.
 
-    ``touch`` names the awards that differ, the others' objects are neither declared nor looked at; None is all of
-    them. ``told`` is what the stack's outputs then say of its tenants. ``refresh`` reads the touched objects from the
-    cluster first, for what changed behind the state's back. A stack that does not exist yet is made. ``patience`` in
-    seconds is how long to wait for an earlier run of ours on the same stack to end.
+    ``changed`` names the awards that differ, the others' objects are neither declared nor looked at; None is all of
+    them. ``recorded`` is what the stack's outputs then say of its tenants. ``refresh`` reads the changed objects from
+    the cluster first, for what happened behind the state's back. A stack that does not exist yet is made. ``patience``
+    in seconds is how long to wait for an earlier run of ours on the same stack to end.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,7 +41,7 @@ class StackRun(BaseModel):
     cluster_uid: str
     origin: Origin
     exists: bool
-    touch: tuple[str, ...] | None
-    told: dict[str, Any]
+    changed: tuple[str, ...] | None
+    recorded: dict[str, Any]
     refresh: bool
     patience: float

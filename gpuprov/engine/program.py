@@ -23,12 +23,12 @@ async def declare(
     origin: Origin,
     *,
     only: Collection[str] | None = None,
-    told: Mapping[str, Any] | None = None,
+    recorded: Mapping[str, Any] | None = None,
 ) -> None:
     """Declare one stack's tenants on its provider's cluster and export what they are. Raises pulumi.RunError.
 
     ``only`` leaves out the components of all other awards, for a run that targets these so that its cost follows what
-    changed; ``told`` is then what the output ``tenants`` says, since the tenants alone do not tell what of them was
+    changed; ``recorded`` is then what the output ``tenants`` says, since the tenants alone do not tell what of them was
     applied. Without tenants the stack is empty but for its outputs.
     """
     pulumi.export(outputs.UID, cluster_uid)
@@ -36,7 +36,7 @@ async def declare(
     pulumi.export(outputs.SHARDS, cluster.shards)
     pulumi.export(outputs.PROVIDERS, list(origin.providers))
     pulumi.export(outputs.LEDGER, origin.ledger)
-    pulumi.export(outputs.TENANTS, outputs.summary(tenants) if told is None else dict(told))
+    pulumi.export(outputs.TENANTS, outputs.summary(tenants) if recorded is None else dict(recorded))
     if not tenants:
         return
     registry = await open_registry()

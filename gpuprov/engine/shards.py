@@ -52,11 +52,11 @@ def move(deployments: Mapping[str, Deployment], project: str, cluster: ProviderC
     first: list[tuple[str, Deployment]] = []
     last: list[tuple[str, Deployment]] = []
     for stack, part in parts.items():
-        told = _told(parts.values(), stack, cluster.stack_of)
-        both = [*part.base(dict(part.told) | told, most), *part.of(part.awards), *gains[stack]]
+        recorded = _recorded(parts.values(), stack, cluster.stack_of)
+        both = [*part.base(dict(part.recorded) | recorded, most), *part.of(part.awards), *gains[stack]]
         first.append((stack, _with(deployments[stack], both)))
         own = {award_id for award_id in part.awards if cluster.stack_of(award_id) == stack}
-        left = [*part.base(told, cluster.shards), *part.of(own), *gains[stack]] if stack in cluster.stacks else []
+        left = [*part.base(recorded, cluster.shards), *part.of(own), *gains[stack]] if stack in cluster.stacks else []
         last.append((stack, _with(deployments[stack], left)))
     last.sort(key=lambda write: (write[0] in cluster.stacks, write[0] == cluster.provider))
     away = {award_id for part in parts.values() for award_id in part.awards if cluster.stack_of(award_id) != part.stack}
@@ -90,11 +90,11 @@ def _changes(
     return tuple(changes)
 
 
-def _told(parts: Collection[_Part], stack: str, stack_of: Callable[[str], str]) -> dict[str, Any]:
+def _recorded(parts: Collection[_Part], stack: str, stack_of: Callable[[str], str]) -> dict[str, Any]:
     """Return what the outputs say of a stack's awards; what it said itself counts more than what another one did."""
     said: dict[str, Any] = {}
     for part in sorted(parts, key=lambda one: one.stack == stack):
-        said |= {award_id: what for award_id, what in part.told.items() if stack_of(award_id) == stack}
+        said |= {award_id: what for award_id, what in part.recorded.items() if stack_of(award_id) == stack}
     return said
 
 
@@ -121,7 +121,7 @@ class _Part:
                 self.others.append(one)
 
     @property
-    def told(self) -> Mapping[str, Any]:
+    def recorded(self) -> Mapping[str, Any]:
         """What the stack's outputs say of its awards."""
         return ((self.root or {}).get("outputs") or {}).get(outputs.TENANTS) or {}
 
@@ -146,11 +146,11 @@ class _Part:
         renamed: Resource = json.loads(text)
         return renamed
 
-    def base(self, told: Mapping[str, Any], shards: int) -> list[Resource]:
+    def base(self, recorded: Mapping[str, Any], shards: int) -> list[Resource]:
         """Return what the stack has besides awards, with outputs that tell of these awards."""
         if self.root is None:
             return []
-        said = {outputs.SHARDS: shards, outputs.TENANTS: dict(told)}
+        said = {outputs.SHARDS: shards, outputs.TENANTS: dict(recorded)}
         root = {**self.root, "outputs": {**(self.root.get("outputs") or {}), **said}}
         return [root, *([] if self.provider is None else [self.provider]), *self.others]
 

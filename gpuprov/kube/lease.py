@@ -54,7 +54,7 @@ class Turn:
     idle: bool = False
     _lost: Event = field(default_factory=Event)
 
-    def insist(self) -> None:
+    def require_held(self) -> None:
         """Raise ClusterError where the turn was lost: we were so slow to renew it that somebody else took it."""
         if self._lost.is_set():
             raise ClusterError(self.provider, "another run has taken over this cluster; rerun the command")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import Any
 
-from gpuprov.core.manifests import MANAGED_BY, MANAGER, QUOTA, RULES
+from gpuprov.core.manifests import ADMISSION_POLICIES, MANAGED_BY, MANAGER, QUOTA
 from gpuprov.preflight.facts import Live, Seen, Unread
 from gpuprov.preflight.finding import Finding, failed, ok, warning
 
@@ -45,10 +45,10 @@ def check(policies: Seen, bindings: Seen, chart: str | None) -> list[Finding]:
             return [failed(CHECK, text, remedy) for text in lacking(policies, bindings)]
     findings = [failed(CHECK, text, INSTALL) for text in lacking(policies, bindings)]
     there = _named(policies)
-    if not any(name in there for name in RULES):
+    if not any(name in there for name in ADMISSION_POLICIES):
         return findings
     if not findings:
-        findings.append(ok(CHECK, f"the {len(RULES)} policies of the chart are bound and deny"))
+        findings.append(ok(CHECK, f"the {len(ADMISSION_POLICIES)} policies of the chart are bound and deny"))
     return [*findings, _chart_version(there, chart)]
 
 
@@ -57,9 +57,9 @@ def lacking(policies: Seen, bindings: Seen) -> tuple[str, ...]:
     for seen in (policies, bindings):
         if isinstance(seen, Unread):
             return (f"the chart's policies cannot be seen: {seen.reason}",)
-    found = {name: problems(name, policies, bindings) for name in RULES}
+    found = {name: problems(name, policies, bindings) for name in ADMISSION_POLICIES}
     if all(one == _ABSENT for one in found.values()):
-        return (f"none of the policies {', '.join(RULES)} is there",)
+        return (f"none of the policies {', '.join(ADMISSION_POLICIES)} is there",)
     return tuple(f"policy {name} {'; '.join(one)}" for name, one in found.items() if one)
 
 
@@ -124,7 +124,7 @@ def _named(objects: Seen) -> Mapping[str, Live]:
 
 
 def _chart_version(policies: Mapping[str, Live], chart: str | None) -> Finding:
-    labels = [policies[name]["metadata"].get("labels") or {} for name in RULES if name in policies]
+    labels = [policies[name]["metadata"].get("labels") or {} for name in ADMISSION_POLICIES if name in policies]
     versions = sorted({str(one.get(VERSION_LABEL, "unknown")) for one in labels})
     seen = f"chart version {', '.join(versions)}"
     if len(versions) > 1:

@@ -14,11 +14,11 @@ from gpuprov.core.plan import Change, Op
 from gpuprov.core.tenant import Tenant
 from gpuprov.run.child import Answer, Errand, run_all
 from gpuprov.run.job import Job, Outcome, Reclaim
-from gpuprov.run.pipeline import Progress, Situation
+from gpuprov.run.pipeline import PlanContext, Progress
 
 
 def make_jobs(
-    situation: Situation,
+    planned: PlanContext,
     *,
     timeout: float,
     only: Collection[str] | None = None,
@@ -33,13 +33,12 @@ def make_jobs(
     whose cluster was replaced: there everything is looked at again. ``purpose`` tells others what the run is for.
     """
     return [
-        _job(situation, there, timeout, only, purpose, accepted=there.provider in accept)
-        for there in situation.observed
+        _job(planned, there, timeout, only, purpose, accepted=there.provider in accept) for there in planned.observed
     ]
 
 
 def _job(
-    situation: Situation,
+    planned: PlanContext,
     there: ObservedCluster,
     timeout: float,
     only: Collection[str] | None,
@@ -47,30 +46,30 @@ def _job(
     *,
     accepted: bool,
 ) -> Job:
-    cluster = situation.project.by_provider[there.provider]
-    tenants = situation.desired.on(there.provider)
-    said, unread = situation.outputs[there.provider], situation.unread.get(there.provider)
+    cluster = planned.project.by_provider[there.provider]
+    tenants = planned.desired.on(there.provider)
+    said, unread = planned.outputs[there.provider], planned.unread.get(there.provider)
     known = said.tenants.keys()
     replaced = accepted and said.cluster_uid not in (None, there.uid)
-    changes = situation.plan.on(there.provider)
-    touch = set() if unread else _differing(changes, said, tenants, everything=replaced)
+    changes = planned.plan.on(there.provider)
+    changed = set() if unread else _differing(changes, said, tenants, everything=replaced)
     if only is not None:
         changes = tuple(change for change in changes if change.award_id in only)
-        touch &= set(only)
+        changed &= set(only)
     lower = tuple(c.award_id for c in changes if c.op is Op.UPDATE and c.after < c.before)
     # A refresh would read through the old context; what drifted as well is put right by the next run.
     reconnect = only is None and bool(known) and said.context != cluster.context
     return Job(
-        **_basis(situation, there),
+        **_basis(planned, there),
         cluster=cluster,
         tenants=tenants,
-        told=dict(said.tenants),
+        recorded=dict(said.tenants),
         purpose=purpose,
         timeout=timeout,
         stacks=said.stacks,
-        touch=tuple(sorted(touch)),
-        lower=lower,
-        over=_over(situation, there, cluster, lower) if any(change.grows for change in changes) else {},
+        changed=tuple(sorted(changed)),
+        shrinking=lower,
+        over=_over(planned, there, cluster, lower) if any(change.grows for change in changes) else {},
         unread=None if unread is None else str(unread),
         **_moves(changes),
         reshard=not unread and (bool(said.misplaced) or (bool(known) and said.shards != cluster.shards)),
@@ -79,31 +78,31 @@ def _job(
     )
 
 
-def _basis(situation: Situation, there: ObservedCluster) -> dict[str, Any]:
+def _basis(planned: PlanContext, there: ObservedCluster) -> dict[str, Any]:
     """Return what the decision was made on, as a job has it."""
     return {
-        "root": situation.project.root,
-        "project": situation.project.name,
-        "at": situation.desired.at,
+        "root": planned.project.root,
+        "project": planned.project.name,
+        "at": planned.desired.at,
         "cluster_uid": there.uid,
-        "origin": situation.origin,
+        "origin": planned.origin,
         "turn": there.turn,
-        "files": dict(situation.files),
+        "files": dict(planned.files),
     }
 
 
 def _moves(changes: Sequence[Change]) -> dict[str, Any]:
     """Return who gets GPUs that others may have to give back first, and who gives all of them back."""
     return {
-        "grow": tuple(change.award_id for change in changes if change.grows),
+        "growing": tuple(change.award_id for change in changes if change.grows),
         "reclaim": tuple(_reclaim(change) for change in changes if change.op is Op.RECLAIM),
     }
 
 
-def restored(situation: Situation, jobs: Sequence[Job]) -> int:
+def restored(planned: PlanContext, jobs: Sequence[Job]) -> int:
     """Return how many awards are right on their clusters and not in Pulumi's state, which is then written anew."""
     return sum(
-        len(set(job.touch) - {change.award_id for change in situation.plan.on(job.cluster.provider)}) for job in jobs
+        len(set(job.changed) - {change.award_id for change in planned.plan.on(job.cluster.provider)}) for job in jobs
     )
 
 
@@ -118,14 +117,14 @@ def _differing(
 
 
 def _over(
-    situation: Situation, there: ObservedCluster, cluster: ProviderCluster, lower: Collection[str]
+    planned: PlanContext, there: ObservedCluster, cluster: ProviderCluster, lower: Collection[str]
 ) -> dict[str, int]:
     """Return what tenants hold beyond what is desired. Shrinking ones are counted again once they are lowered."""
-    shrinking = {tenant.namespace for tenant in situation.desired.on(cluster.provider) if tenant.award_id in lower}
+    shrinking = {tenant.namespace for tenant in planned.desired.on(cluster.provider) if tenant.award_id in lower}
     others = tuple(tenant for tenant in there.tenants if tenant.namespace not in shrinking)
     seen = ObservedCluster(provider=there.provider, uid=there.uid, tenants=others)
-    over = held_after(situation.plan, situation.desired, seen, cluster)
-    for tenant in situation.desired.on(cluster.provider):
+    over = held_after(planned.plan, planned.desired, seen, cluster)
+    for tenant in planned.desired.on(cluster.provider):
         over[tenant.pool.model] -= tenant.gpus
     return {str(model): gpus for model, gpus in over.items() if gpus}
 

@@ -30,7 +30,7 @@ from gpuprov.kube.observe import cluster_uid
 from gpuprov.load.project import Project, open_project
 from gpuprov.run.clock import AT_VARIABLE, instant, not_now
 from gpuprov.run.loading import load
-from gpuprov.run.pipeline import Situation, look, refusals
+from gpuprov.run.pipeline import PlanContext, observe_and_plan, refusals
 from gpuprov.run.setup import chart_of, wrong_cluster
 
 
@@ -93,7 +93,7 @@ def decide(project: Project, stack: str) -> Declaration:
     cluster = _cluster_of(project, stack)
     loaded = load(project)
     desired = loaded.desired(_instant())
-    whole = look(loaded, desired, [cluster.provider])
+    whole = observe_and_plan(loaded, desired, [cluster.provider])
     for error in (*whole.failed.values(), *whole.unread.values()):
         raise error
     here = replace(whole, plan=whole.plan.where(lambda change: cluster.stack_of(change.award_id) == stack))
@@ -113,9 +113,9 @@ def decide(project: Project, stack: str) -> Declaration:
     )
 
 
-def _shards(situation: Situation, cluster: ProviderCluster, stack: str) -> list[str]:
+def _shards(planned: PlanContext, cluster: ProviderCluster, stack: str) -> list[str]:
     """Awards that belong to another stack by now must be moved there first: two stacks would have them."""
-    outputs = situation.outputs[cluster.provider]
+    outputs = planned.outputs[cluster.provider]
     if not outputs.tenants or (outputs.shards == cluster.shards and not outputs.misplaced):
         return []
     reason = (

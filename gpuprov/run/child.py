@@ -110,7 +110,7 @@ def answer(work: Callable[[], BaseModel], failed: Callable[[str], BaseModel]) ->
     say("outcome", outcome.model_dump(mode="json"))
 
 
-def insist_on_parent() -> None:
+def require_live_parent() -> None:
     """Raise GpuprovError where the process that sent us was killed: what it decided may not be wanted any more."""
     if os.getppid() != _PARENT:
         raise GpuprovError("the command that started this was killed; give it again")

@@ -30,14 +30,14 @@ class Reclaim(Message):
 class Job(Message):
     """One provider's part of a plan. The process decides nothing: the tenants were decided and guarded before.
 
-    ``at`` is the instant for which it was decided. ``touch`` are the awards that differ and may be changed; ``grow``
-    those among them that get GPUs which others may have to give back first; ``lower`` the shrinking ones. ``told`` is
-    what the outputs of all the provider's stacks said of its tenants after their last runs, ``stacks`` the ones that
-    exist. ``reshard`` is set where awards are in another stack than they belong to. ``reconnect`` is set where the
-    context's name was changed: a run with targets would go on with the old one, so all awards are declared once.
-    ``timeout`` in seconds bounds the waiting for pods, and again for the namespaces.
+    ``at`` is the instant for which it was decided. ``changed`` are the awards that differ and may be changed;
+    ``growing`` those among them that get GPUs which others may have to give back first; ``shrinking`` those that get
+    fewer. ``recorded`` is what the outputs of all the provider's stacks said of its tenants after their last runs,
+    ``stacks`` the ones that exist. ``reshard`` is set where awards are in another stack than they belong to.
+    ``reconnect`` is set where the context's name was changed: a run with targets would go on with the old one, so all
+    awards are declared once. ``timeout`` in seconds bounds the waiting for pods, and again for the namespaces.
 
-    What the decision rests on is told too, to be compared before anything is done: ``turn`` is how many runs had ended
+    What the decision rests on comes along, to be compared before anything is done: ``turn`` is how many runs had ended
     on the cluster, ``files`` are the digests of the files. ``over`` are GPUs by model that tenants hold beyond what
     ``tenants`` says, apart from the shrinking ones; they are counted where anybody grows. ``unread`` is why the state
     could not be read: then the job only takes back. ``purpose`` tells others what we are doing.
@@ -49,17 +49,17 @@ class Job(Message):
     cluster: ProviderCluster
     cluster_uid: str
     tenants: tuple[Tenant, ...]
-    told: dict[str, Any]
+    recorded: dict[str, Any]
     origin: Origin
-    touch: tuple[str, ...]
+    changed: tuple[str, ...]
     turn: int | None = None
     files: dict[str, str] = {}
     over: dict[str, int] = {}
     unread: str | None = None
     purpose: str = "gpuprov"
     stacks: tuple[str, ...] = ()
-    grow: tuple[str, ...] = ()
-    lower: tuple[str, ...] = ()
+    growing: tuple[str, ...] = ()
+    shrinking: tuple[str, ...] = ()
     reclaim: tuple[Reclaim, ...] = ()
     reshard: bool = False
     reconnect: bool = False
@@ -69,7 +69,7 @@ class Job(Message):
     @property
     def empty(self) -> bool:
         """True where nothing differs: then no process is started at all."""
-        return not (self.touch or self.reclaim or self.reshard or self.reconnect)
+        return not (self.changed or self.reclaim or self.reshard or self.reconnect)
 
 
 class StackDone(Message):

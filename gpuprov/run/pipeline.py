@@ -28,7 +28,7 @@ Progress = Callable[[str, str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Situation:
+class PlanContext:
     """What should be, what is, and the plan between them. ``failed`` has the providers that did not answer.
 
     ``unread`` are those whose cluster answered and whose state could not be read: there the plan only takes back what
@@ -51,7 +51,7 @@ class Situation:
         return self.origin.model_copy(update={"ledger": mark([*self.events, *events]).to_json()})
 
 
-def look(loaded: Loaded, desired: Desired, providers: Collection[str]) -> Situation:
+def observe_and_plan(loaded: Loaded, desired: Desired, providers: Collection[str]) -> PlanContext:
     """Observe the providers' clusters and stacks side by side, and plan. A provider that fails is set aside."""
     project = loaded.project
     seen = _read(project, [cluster for cluster in project.clusters if cluster.provider in providers])
@@ -60,7 +60,7 @@ def look(loaded: Loaded, desired: Desired, providers: Collection[str]) -> Situat
         lambda change: change.provider not in seen.unread or (change.op is Op.RECLAIM and change.expected)
     )
     observed = _with_pods(seen.observed, plan, project.by_provider, seen.failed)
-    return Situation(
+    return PlanContext(
         project=project,
         files=loaded.files,
         origin=loaded.origin,
@@ -190,43 +190,43 @@ def _with_unlabelled(there: ObservedCluster, cluster: ProviderCluster, said: Sta
     return replace(there, tenants=(*there.tenants, *find(cluster, sorted(names)))) if names else there
 
 
-def check(situation: Situation, confirmed: Confirmed) -> None:
+def check(planned: PlanContext, confirmed: Confirmed) -> None:
     """Let the guard look at the plan. Raises PlanRefused with all that it refuses; nothing was changed then."""
-    found = refusals(situation, confirmed)
+    found = refusals(planned, confirmed)
     if found:
         raise PlanRefused(found)
 
 
-def refusals(situation: Situation, confirmed: Confirmed) -> list[str]:
+def refusals(planned: PlanContext, confirmed: Confirmed) -> list[str]:
     """Return what the guard refuses of the plan.
 
     A plan that only takes back is not held up by a supplier that is gone, nor by a ledger that is shorter than it was.
     """
-    project, known = situation.project, situation.outputs
+    project, known = planned.project, planned.outputs
     found = guard.reasons(
-        situation.plan,
-        situation.desired,
-        situation.observed,
+        planned.plan,
+        planned.desired,
+        planned.observed,
         project.by_provider,
         {name: one.cluster_uid for name, one in known.items() if one.cluster_uid is not None},
         confirmed,
         project.programme_end,
     )
     uids = {cluster.provider: cluster.uid for cluster in project.clusters if cluster.uid}
-    found += shared_clusters(uids | {there.provider: there.uid for there in situation.observed})
-    if all(change.op is Op.RECLAIM for change in situation.plan.changes):
+    found += shared_clusters(uids | {there.provider: there.uid for there in planned.observed})
+    if all(change.op is Op.RECLAIM for change in planned.plan.changes):
         return found
     providers = {name for one in known.values() for name in one.providers}
     found += departed(providers, project.by_provider.keys(), project.retired)
-    return found + ([] if confirmed.ledger else lost_events(situation))
+    return found + ([] if confirmed.ledger else lost_events(planned))
 
 
-def lost_events(situation: Situation) -> list[str]:
+def lost_events(planned: PlanContext) -> list[str]:
     """Return why the ledger cannot be the one that was applied: it has lost events, or has others in their place."""
-    marks = [LedgerMark.from_json(one.ledger) for one in situation.outputs.values() if one.ledger]
+    marks = [LedgerMark.from_json(one.ledger) for one in planned.outputs.values() if one.ledger]
     longest = max(marks, key=lambda mark: mark.count, default=None)
-    reason = None if longest is None else lost(situation.events, longest)
-    return [] if reason is None else [f"{situation.project.ledger.name}: {reason}"]
+    reason = None if longest is None else lost(planned.events, longest)
+    return [] if reason is None else [f"{planned.project.ledger.name}: {reason}"]
 
 
 def select(clusters: Sequence[ProviderCluster], providers: Sequence[str]) -> list[str]:

@@ -12,7 +12,7 @@ from gpuprov.engine.messages import SetUp
 from gpuprov.errors import InputError, PlanRefused, Problem
 from gpuprov.kube.observe import cluster_uid
 from gpuprov.load.project import Project
-from gpuprov.run.child import Errand, answer, insist_on_parent, listen, run_all, tell
+from gpuprov.run.child import Errand, answer, listen, require_live_parent, run_all, tell
 from gpuprov.run.job import StackDone
 from gpuprov.run.pipeline import Progress
 from gpuprov.run.slots import slot
@@ -72,7 +72,7 @@ def install(what: SetUp) -> StackDone:
         raise PlanRefused([reason])
     from gpuprov.engine import automation  # loads Pulumi's SDK, which the command that starts this process does without
 
-    insist_on_parent()
+    require_live_parent()
     with slot():
         operations = automation.set_up(what, uid, tell)
     return StackDone(stack=what.cluster.setup_stack, operations=dict(operations))

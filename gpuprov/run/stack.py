@@ -7,7 +7,7 @@ from collections.abc import Callable
 from gpuprov.engine import automation
 from gpuprov.engine.messages import StackRun
 from gpuprov.errors import GpuprovError
-from gpuprov.run.child import answer, insist_on_parent, listen, tell
+from gpuprov.run.child import answer, listen, require_live_parent, tell
 from gpuprov.run.job import StackDone
 from gpuprov.run.slots import slot
 
@@ -16,7 +16,7 @@ def run(what: StackRun, progress: Callable[[str], None]) -> StackDone:
     """Run Pulumi when a slot is free; an error of its is in the answer."""
     try:
         with slot():
-            insist_on_parent()
+            require_live_parent()
             operations = automation.up(what, progress)
     except GpuprovError as error:
         return StackDone(stack=what.stack, error=str(error))

@@ -10,7 +10,7 @@ from gpuprov.engine.locks import Locks
 from gpuprov.engine.messages import StackRun
 from gpuprov.engine.shards import move
 from gpuprov.engine.writes import create, remove, write_deployment
-from gpuprov.run.child import Errand, insist_on_parent, run_all
+from gpuprov.run.child import Errand, require_live_parent, run_all
 from gpuprov.run.job import Job, StackDone
 from gpuprov.run.slots import engines
 
@@ -26,28 +26,28 @@ def reshard(job: Job, progress: Progress) -> None:
     locks = {stack: Locks(root=job.root, stack=stack, patience=job.timeout, progress=progress) for stack in names}
     for stack in wanted:
         if there[stack] is None:
-            insist_on_parent()
+            require_live_parent()
             create(locks[stack])
             there[stack] = stacks.read_deployment(job.root, stack)
     before = {stack: deployment for stack, deployment in there.items() if deployment is not None}
     moved = move(before, job.project, job.cluster)
     for stack, deployment in moved.writes:
-        insist_on_parent()
+        require_live_parent()
         write_deployment(locks[stack], deployment)
         if stack not in wanted and not deployment["deployment"]["resources"]:
             remove(locks[stack])
     progress(f"moved {moved.awards} awards")
 
 
-def apply(job: Job, touch: set[str], *, stays: set[str], waits: set[str], progress: Progress) -> list[StackDone]:
+def apply(job: Job, changed: set[str], *, stays: set[str], waits: set[str], progress: Progress) -> list[StackDone]:
     """Let Pulumi touch the awards that differ, stack by stack; ``stays`` are stuck, ``waits`` postponed.
 
     A stack that loses its last award is applied as a whole, so that what its awards share goes too.
     """
-    runs = [one for stack in job.cluster.stacks if (one := stack_run(job, stack, touch, stays, waits)) is not None]
+    runs = [one for stack in job.cluster.stacks if (one := stack_run(job, stack, changed, stays, waits)) is not None]
     if not runs:
         return []
-    progress(f"applying {len(touch)} awards" + (f" in {len(runs)} stacks" if len(runs) > 1 else ""))
+    progress(f"applying {len(changed)} awards" + (f" in {len(runs)} stacks" if len(runs) > 1 else ""))
     if len(runs) == 1:
         from gpuprov.run import stack as engine_run  # loads Pulumi's SDK: not before GPUs are free
 
@@ -62,7 +62,7 @@ def apply(job: Job, touch: set[str], *, stays: set[str], waits: set[str], progre
     ]
 
 
-def stack_run(job: Job, stack: str, touch: set[str], stays: set[str], waits: set[str]) -> StackRun | None:
+def stack_run(job: Job, stack: str, changed: set[str], stays: set[str], waits: set[str]) -> StackRun | None:
     """Return what Pulumi has to do on one stack, or None where that is nothing."""
     leaving = {one.award_id for one in job.reclaim} | waits
     tenants = tuple(
@@ -70,17 +70,17 @@ def stack_run(job: Job, stack: str, touch: set[str], stays: set[str], waits: set
         for tenant in job.tenants
         if tenant.award_id not in leaving and job.cluster.stack_of(tenant.award_id) == stack
     )
-    told = {award_id: said for award_id, said in job.told.items() if job.cluster.stack_of(award_id) == stack}
-    mine = {award_id for award_id in touch if job.cluster.stack_of(award_id) == stack}
+    recorded = {award_id: said for award_id, said in job.recorded.items() if job.cluster.stack_of(award_id) == stack}
+    mine = {award_id for award_id in changed if job.cluster.stack_of(award_id) == stack}
     stuck_here = {award_id for award_id in stays if job.cluster.stack_of(award_id) == stack}
-    untouched = (told.keys() | {tenant.award_id for tenant in tenants}) - mine
+    untouched = (recorded.keys() | {tenant.award_id for tenant in tenants}) - mine
     if not (mine or job.reconnect):
         return None
     # Targets cost time for each of them and each object: they are for runs that leave something alone.
     everything = job.reconnect or not (untouched or stuck_here)
     should = summary(tenants)
-    told = {award_id: said for award_id, said in told.items() if award_id not in mine}
-    told |= {award_id: said for award_id, said in should.items() if award_id in mine}
+    recorded = {award_id: said for award_id, said in recorded.items() if award_id not in mine}
+    recorded |= {award_id: said for award_id, said in should.items() if award_id in mine}
     return StackRun(
         root=job.root,
         project=job.project,
@@ -90,8 +90,8 @@ def stack_run(job: Job, stack: str, touch: set[str], stays: set[str], waits: set
         cluster_uid=job.cluster_uid,
         origin=job.origin,
         exists=job.reshard or stack in job.stacks,
-        touch=None if everything else tuple(sorted(mine)),
-        told=told,
+        changed=None if everything else tuple(sorted(mine)),
+        recorded=recorded,
         refresh=job.refresh,
         patience=job.timeout,
     )

@@ -19,7 +19,7 @@ from gpuprov.run.apply import carry_out, make_jobs, merged
 from gpuprov.run.files import digests
 from gpuprov.run.job import Job, Outcome
 from gpuprov.run.loading import Loaded
-from gpuprov.run.pipeline import Progress, Situation, check
+from gpuprov.run.pipeline import PlanContext, Progress, check
 
 MOST_ROUNDS = 6
 """How often a command decides anew before it gives up on a project where others are at work all the time."""
@@ -31,22 +31,22 @@ class Intent:
     it applies (None: all). ``known`` is how many events the ledger had, ``notes`` are worth telling.
     """
 
-    situation: Situation
+    planned: PlanContext
     known: int
     notes: tuple[str, ...] = ()
     events: tuple[Event, ...] = ()
     only: frozenset[str] | None = None
 
 
-def ended(loaded: Loaded, situation: Situation) -> Intent:
+def ended(loaded: Loaded, planned: PlanContext) -> Intent:
     """Return what the end of terms asks for, and forfeitures: what is explained comes back, nothing is granted."""
-    plan = situation.plan.where(lambda change: change.op is Op.RECLAIM and change.expected)
-    remembered = {award_id for outputs in situation.outputs.values() for award_id in outputs.tenants}
-    absent = {absence.award_id for absence in situation.desired.absences} & remembered
+    plan = planned.plan.where(lambda change: change.op is Op.RECLAIM and change.expected)
+    remembered = {award_id for outputs in planned.outputs.values() for award_id in outputs.tenants}
+    absent = {absence.award_id for absence in planned.desired.absences} & remembered
     going = {change.award_id for change in plan.changes}
-    others = {change.award_id for change in situation.plan.changes} - going
+    others = {change.award_id for change in planned.plan.changes} - going
     return Intent(
-        situation=replace(situation, plan=plan),
+        planned=replace(planned, plan=plan),
         known=len(loaded.events),
         notes=tuple(f"warning: {line}" for line in loaded.warnings),
         only=frozenset((going | absent) - others),
@@ -56,7 +56,7 @@ def ended(loaded: Loaded, situation: Situation) -> Intent:
 class Operator(Protocol):
     """Whoever gave the command: is shown plans, told what happens, and asked."""
 
-    def show(self, situation: Situation, jobs: Sequence[Job]) -> None:
+    def show(self, planned: PlanContext, jobs: Sequence[Job]) -> None:
         """Show what would change, on the clusters and in Pulumi's state."""
 
     def tell(self, line: str) -> None:
@@ -88,7 +88,7 @@ def act(
     Raises PlanRefused, InputError, Stale and whatever ``decide`` raises, as long as nothing was changed. What ends the
     command after that is the error of each cluster on which it left something undone: what was done is reported.
     """
-    rounds: list[tuple[Situation, Mapping[str, Outcome]]] = []
+    rounds: list[tuple[PlanContext, Mapping[str, Outcome]]] = []
     try:
         _act(rounds, decide, operator, progress, confirmed, timeout, purpose)
     except GpuprovError as error:
@@ -99,16 +99,16 @@ def act(
         ]
     else:
         done = _merged(rounds)
-    situation, _ = rounds[-1]
-    return Report(outcomes=tuple(done), failed={**situation.failed, **situation.unread})
+    planned, _ = rounds[-1]
+    return Report(outcomes=tuple(done), failed={**planned.failed, **planned.unread})
 
 
-def _merged(rounds: Sequence[tuple[Situation, Mapping[str, Outcome]]]) -> list[Outcome]:
+def _merged(rounds: Sequence[tuple[PlanContext, Mapping[str, Outcome]]]) -> list[Outcome]:
     return merged([outcomes for _, outcomes in rounds])
 
 
 def _act(  # noqa: PLR0917 (the parts of `act`)
-    rounds: list[tuple[Situation, Mapping[str, Outcome]]],
+    rounds: list[tuple[PlanContext, Mapping[str, Outcome]]],
     decide: Callable[[], Intent],
     operator: Operator,
     progress: Progress,
@@ -123,14 +123,14 @@ def _act(  # noqa: PLR0917 (the parts of `act`)
     for _ in range(MOST_ROUNDS):
         jobs = _jobs(intent, confirmed, timeout, purpose)
         if changed:
-            operator.show(intent.situation, jobs)
-        check(intent.situation, confirmed)
+            operator.show(intent.planned, jobs)
+        check(intent.planned, confirmed)
         busy = [job for job in jobs if not job.empty]
         if (intent.events or busy) and operator.confirm(intent, busy):
             intent, changed = _again(decide, intent, operator)
             if changed:
                 continue
-            check(intent.situation, confirmed)
+            check(intent.planned, confirmed)
             jobs = _jobs(intent, confirmed, timeout, purpose)
         try:
             jobs = _record(intent, jobs, operator)
@@ -139,7 +139,7 @@ def _act(  # noqa: PLR0917 (the parts of `act`)
             intent, changed = _again(decide, intent, operator)
             continue
         outcomes = carry_out(jobs, progress)
-        rounds.append((intent.situation, outcomes))
+        rounds.append((intent.planned, outcomes))
         overtaken = [f"{name}: {outcome.stale}" for name, outcome in outcomes.items() if outcome.stale]
         if not overtaken:
             return
@@ -150,7 +150,7 @@ def _act(  # noqa: PLR0917 (the parts of `act`)
 
 
 def _jobs(intent: Intent, confirmed: Confirmed, timeout: float, purpose: str) -> list[Job]:
-    return make_jobs(intent.situation, timeout=timeout, only=intent.only, accept=confirmed.clusters, purpose=purpose)
+    return make_jobs(intent.planned, timeout=timeout, only=intent.only, accept=confirmed.clusters, purpose=purpose)
 
 
 def _again(decide: Callable[[], Intent], before: Intent, operator: Operator) -> tuple[Intent, bool]:
@@ -163,28 +163,28 @@ def _record(intent: Intent, jobs: list[Job], operator: Operator) -> list[Job]:
     """Write the events, and let the jobs know the ledger as it is then. Raises Stale where it has grown meanwhile."""
     if not intent.events:
         return jobs
-    ledger = intent.situation.project.ledger
+    ledger = intent.planned.project.ledger
     append_events(ledger, intent.events, intent.known)
     for event in intent.events:
         operator.tell(f"recorded in {ledger.name}: {event.event} {event.award}")
     written = digests([ledger])
-    origin = intent.situation.origin_with(intent.events)
+    origin = intent.planned.origin_with(intent.events)
     return [job.model_copy(update={"files": job.files | written, "origin": origin}) for job in jobs]
 
 
 def _tell_differences(before: Intent, now: Intent, operator: Operator) -> bool:
     """Tell what a second look found otherwise; False where what is to be done is the same."""
-    old, new = _what(before.situation.plan.changes), _what(now.situation.plan.changes)
+    old, new = _what(before.planned.plan.changes), _what(now.planned.plan.changes)
     lines = [f"no longer: {line}" for line in old if line not in new]
     lines += [f"now also: {line}" for line in new if line not in old]
     if not lines and not _same(before, now):
         lines.append("what the stacks remember is not any more what this was decided on")
-    files = now.situation.files
-    changed = [path for path, digest in before.situation.files.items() if files.get(path) != digest]
+    files = now.planned.files
+    changed = [path for path, digest in before.planned.files.items() if files.get(path) != digest]
     if lines and changed:
         operator.tell(f"changed meanwhile: {', '.join(changed)}")
-    turns = {seen.provider: seen.turn for seen in before.situation.observed}
-    for seen in now.situation.observed if lines else ():
+    turns = {seen.provider: seen.turn for seen in before.planned.observed}
+    for seen in now.planned.observed if lines else ():
         if seen.turn != turns.get(seen.provider):
             operator.tell(f"{seen.provider}: {seen.actor} has acted meanwhile")
     for line in lines[:_MOST_LINES]:
@@ -208,7 +208,7 @@ def _same(before: Intent, now: Intent) -> bool:
     """True where the same would be done. How often others acted, and what they wrote to the ledger, shows in that."""
 
     def bare(intent: Intent) -> list[dict[str, Any]]:
-        jobs = make_jobs(intent.situation, timeout=1.0, only=intent.only)
+        jobs = make_jobs(intent.planned, timeout=1.0, only=intent.only)
         return [job.model_dump(exclude={"turn", "files", "origin", "over"}) for job in jobs]
 
     return bare(before) == bare(now) and [e.award for e in before.events] == [e.award for e in now.events]

@@ -17,7 +17,7 @@ from gpuprov.kube.lease import NoLease, Turn, take_turn
 from gpuprov.kube.observe import read_back
 from gpuprov.kube.usage import pods_on
 from gpuprov.run import stacks
-from gpuprov.run.child import answer, insist_on_parent, listen
+from gpuprov.run.child import answer, listen, require_live_parent
 from gpuprov.run.child import tell as progress
 from gpuprov.run.files import digests
 from gpuprov.run.job import Freed, Job, Outcome, Reclaim, StackDone
@@ -34,7 +34,7 @@ def run(job: Job) -> Outcome:
                 return Outcome(provider=job.cluster.provider, stale=_who(turn))
             return _carry_out(job, turn)
     except NoLease:
-        if job.grow:
+        if job.growing:
             raise
         progress("nothing keeps other runs away, and GPUs come back all the same")
         return _carry_out(job, None)
@@ -49,33 +49,33 @@ def _carry_out(job: Job, turn: Turn | None) -> Outcome:
     begun = time.monotonic()
     _lower(job)
     released, stuck, held = _release(job)
-    insist_on_parent()
+    require_live_parent()
     freed = _end(job, released, stuck, begun)
     stale, error = _changed_files(job), job.unread
     postponed: set[str] = set()
-    touch: set[str] = set()
+    changed: set[str] = set()
     done: list[StackDone] = []
     if not (stale or job.unread):
         stuck |= _settle(job)
         postponed = _postpone(job, held, _kept(job))
-        touch = set(job.touch) - set(stuck) - postponed
+        changed = set(job.changed) - set(stuck) - postponed
         if job.reconnect and (stuck or postponed):
             # With targets Pulumi would use the old context; without, the state would lose what is stuck or waits.
-            touch = set()
+            changed = set()
         else:
             if turn is not None:
-                turn.insist()
+                turn.require_held()
             if job.reshard:
                 stacks.reshard(job, progress)
-            done = stacks.apply(job, touch, stays=set(stuck), waits=postponed, progress=progress)
+            done = stacks.apply(job, changed, stays=set(stuck), waits=postponed, progress=progress)
         broken = {one.stack for one in done if one.error}
-        touch = {award_id for award_id in touch if job.cluster.stack_of(award_id) not in broken}
-    missing = _not_as_written(job, touch)
+        changed = {award_id for award_id in changed if job.cluster.stack_of(award_id) not in broken}
+    missing = _not_as_written(job, changed)
     errors = [error, *(one.error for one in done), *missing.values(), _complaint(stuck, postponed)]
     return Outcome(
         provider=job.cluster.provider,
-        lowered=job.lower,
-        applied=tuple(sorted(touch - missing.keys())),
+        lowered=job.shrinking,
+        applied=tuple(sorted(changed - missing.keys())),
         operations=stacks.total(done),
         freed=tuple(freed),
         stuck=stuck,
@@ -95,9 +95,9 @@ def _changed_files(job: Job) -> str | None:
 
 def _kept(job: Job) -> dict[str, int]:
     """Return what shrinking tenants hold beyond their new quotas, by model: nothing new starts since they are lower."""
-    tenants = {tenant.namespace: tenant for tenant in job.tenants if tenant.award_id in job.lower}
+    tenants = {tenant.namespace: tenant for tenant in job.tenants if tenant.award_id in job.shrinking}
     kept: dict[str, int] = {}
-    if not (tenants and job.grow):
+    if not (tenants and job.growing):
         return kept
     pods = pods_on(job.cluster, tenants.keys())
     for name, live in read_back(job.cluster, tenants.keys()).items():
@@ -108,9 +108,9 @@ def _kept(job: Job) -> dict[str, int]:
     return kept
 
 
-def _not_as_written(job: Job, touch: Collection[str]) -> dict[str, str]:
+def _not_as_written(job: Job, changed: Collection[str]) -> dict[str, str]:
     """Read back what was granted; return the awards that are not there as they should be, with what is wrong."""
-    tenants = {tenant.namespace: tenant for tenant in job.tenants if tenant.award_id in touch}
+    tenants = {tenant.namespace: tenant for tenant in job.tenants if tenant.award_id in changed}
     found = read_back(job.cluster, tenants.keys()) if tenants else {}
     wrong = {}
     for name, tenant in tenants.items():
@@ -124,7 +124,7 @@ def _not_as_written(job: Job, touch: Collection[str]) -> dict[str, str]:
 
 def _lower(job: Job) -> None:
     tenants = {tenant.award_id: tenant for tenant in job.tenants}
-    shrinking = [tenants[award_id] for award_id in job.lower]
+    shrinking = [tenants[award_id] for award_id in job.shrinking]
     if shrinking:
         progress(f"lowering {len(shrinking)} quotas")
         reclaim.lower(job.cluster, {tenant.namespace: quota_hard(tenant, job.cluster) for tenant in shrinking})
@@ -189,7 +189,7 @@ def _end(job: Job, released: dict[str, float], stuck: dict[str, str], begun: flo
 
 def _settle(job: Job) -> dict[str, str]:
     """Wait for namespaces that are to be made again; return the awards whose namespaces do not go, with the reason."""
-    awards = {tenant.namespace: tenant.award_id for tenant in job.tenants if tenant.award_id in job.touch}
+    awards = {tenant.namespace: tenant.award_id for tenant in job.tenants if tenant.award_id in job.changed}
     going = reclaim.settle(job.cluster, awards.keys(), timeout=job.timeout, progress=progress)
     return {awards[name]: f"namespace {name}: {reason}" for name, reason in going.items()}
 
@@ -209,7 +209,7 @@ def _postpone(job: Job, held: Mapping[str, int], kept: Mapping[str, int]) -> set
         for pool in job.cluster.pools
         if taken[pool.model] and taken[pool.model] + wanted[pool.model] > pool.capacity_at(job.at)
     }
-    return {tenant.award_id for tenant in job.tenants if tenant.award_id in job.grow and tenant.pool.model in full}
+    return {tenant.award_id for tenant in job.tenants if tenant.award_id in job.growing and tenant.pool.model in full}
 
 
 def _models(job: Job) -> list[str]:

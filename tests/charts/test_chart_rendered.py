@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from chart_files import CHART, GOLDEN, default, helm, objects, options, render, setting
 
-from gpuprov.core.manifests import RULES
+from gpuprov.core.manifests import ADMISSION_POLICIES
 from gpuprov.preflight.policies import DIGEST, digest
 from gpuprov.toolchain.pins import KUBERNETES_VERSION
 
@@ -116,7 +116,7 @@ def test_every_policy_carries_the_digest_that_gpuprov_computes_from_it() -> None
     odd = setting("admission.exemptGroups", ["a<b>&c", "대학교", "line\u2028separator", "bell\u0007"])
     for values in ({}, everything, odd):
         policies = [one for one in objects(values) if one["kind"] == "ValidatingAdmissionPolicy"]
-        assert len(policies) == len(RULES)
+        assert len(policies) == len(ADMISSION_POLICIES)
         for one in policies:
             assert one["metadata"]["annotations"] == {DIGEST: digest(one["spec"])}
 

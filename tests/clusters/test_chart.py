@@ -15,7 +15,7 @@ from chart_cluster import CHART, RBAC, Answer, Person, award, folder, helm, pod
 from chart_rules import CORE, DRY, ELSEWHERE, KEY, NAMESPACE, OBJECTS, PODS, RULES, SPACES, THERE, Ask, Rule, env, named
 from sandbox_fixtures import ALPHA, admin_kubeconfig, eventually, programs
 
-from gpuprov.core.manifests import RULES as NAMES
+from gpuprov.core.manifests import ADMISSION_POLICIES as NAMES
 from gpuprov.preflight.policies import lacking, problems
 from gpuprov.sandbox import Sandbox, controlplane
 

@@ -27,9 +27,14 @@ def state(stack, awards, *, shards=1, provider="11", empty=False):
     prefix = f"urn:pulumi:{stack}::{PROJECT}::"
     root = f"{prefix}pulumi:pulumi:Stack::{PROJECT}-{stack}"
     plugin = f"{prefix}pulumi:providers:kubernetes::kt-cloud"
-    told = {award: {"namespace": f"ns-{award}"} for award in awards}
+    recorded = {award: {"namespace": f"ns-{award}"} for award in awards}
     resources = [
-        {"urn": root, "custom": False, "type": "pulumi:pulumi:Stack", "outputs": {"shards": shards, "tenants": told}},
+        {
+            "urn": root,
+            "custom": False,
+            "type": "pulumi:pulumi:Stack",
+            "outputs": {"shards": shards, "tenants": recorded},
+        },
         {"urn": plugin, "custom": True, "id": provider, "type": "pulumi:providers:kubernetes", "parent": root},
     ]
     if stack == "kt-cloud":
@@ -73,7 +78,7 @@ def awards_in(deployment, stack):
     return {one["urn"].rpartition("::")[2] for one in resources if one["type"] == TENANT_TYPE}
 
 
-def told(deployment):
+def recorded(deployment):
     resources = deployment["deployment"]["resources"] or []
     return next((one["outputs"] for one in resources if one["type"] == "pulumi:pulumi:Stack"), None)
 
@@ -111,7 +116,7 @@ NAMES = st.lists(st.integers(0, 60).map(lambda n: f"HPC-2026-1-{n:03d}"), unique
 
 def printed(deployments):
     """What `pulumi stack output` would print of each stack."""
-    return {stack: told(one) or {} for stack, one in deployments.items()}
+    return {stack: recorded(one) or {} for stack, one in deployments.items()}
 
 
 def written(deployments, moved, count=None):
@@ -145,7 +150,7 @@ def test_every_award_is_moved_to_its_stack_and_nothing_is_lost(made):
     for stack in new.stacks:
         mine = {one for one in names if new.stack_of(one) == stack}
         assert awards_in(final[stack], stack) == mine
-        if outputs := told(final[stack]):
+        if outputs := recorded(final[stack]):
             assert (outputs["tenants"].keys(), outputs["shards"]) == (mine, new.shards)
     for stack in final.keys() - set(new.stacks):
         assert final[stack]["deployment"]["resources"] == []

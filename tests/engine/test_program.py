@@ -249,12 +249,14 @@ def test_without_tenants_there_are_only_outputs():
 
 
 def test_a_run_on_some_awards_leaves_out_the_others():
-    told = {"HPC-1": {"namespace": "gpu-hpc-1"}, "HPC-9": {"namespace": "gpu-hpc-9"}}
-    asked, outputs = declared([tenant("HPC-1"), tenant("HPC-2"), tenant("HPC-3")], only={"HPC-2", "HPC-9"}, told=told)
+    recorded = {"HPC-1": {"namespace": "gpu-hpc-1"}, "HPC-9": {"namespace": "gpu-hpc-9"}}
+    asked, outputs = declared(
+        [tenant("HPC-1"), tenant("HPC-2"), tenant("HPC-3")], only={"HPC-2", "HPC-9"}, recorded=recorded
+    )
     assert {name for kind, name in asked if kind == TENANT or kind in OBJECTS} == {"HPC-2"}
     assert (PROVIDER, "samsung-sds") in asked
     assert len(asked) == 1 + 6
-    assert outputs == {"clusterUid": "uid-1", "context": "sds-admin", "shards": 1, "tenants": told} | ABOUT
+    assert outputs == {"clusterUid": "uid-1", "context": "sds-admin", "shards": 1, "tenants": recorded} | ABOUT
 
 
 def test_a_run_on_no_award_keeps_the_provider():
@@ -264,7 +266,7 @@ def test_a_run_on_no_award_keeps_the_provider():
 
 
 def test_what_was_told_may_be_nothing():
-    _, outputs = declared([tenant("HPC-1")], only={"HPC-1"}, told={})
+    _, outputs = declared([tenant("HPC-1")], only={"HPC-1"}, recorded={})
     assert outputs["tenants"] == {}
 
 

@@ -199,11 +199,11 @@ def test_a_turn_is_renewed_and_its_loss_is_noticed(server, monkeypatch):
     with ExitStack() as stack:
         turn = stack.enter_context(take(server))
         assert renewed.wait(30)
-        turn.insist()
+        turn.require_held()
         server.leases.held("lee@home/2", number=2)
         assert turn._lost.wait(30)
         with pytest.raises(ClusterError, match="another run has taken over"):
-            turn.insist()
+            turn.require_held()
     assert server.leases.spec["holderIdentity"] == "lee@home/2"  # giving back takes nothing from anybody
 
 

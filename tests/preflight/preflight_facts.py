@@ -7,7 +7,7 @@ from typing import Any
 from golden_chart import chart
 from strategies import tenant_role
 
-from gpuprov.core.manifests import RULES
+from gpuprov.core.manifests import ADMISSION_POLICIES
 from gpuprov.preflight import Facts, Finding, admission, plugin, rights
 from gpuprov.preflight.facts import Clock, Reply
 
@@ -63,8 +63,8 @@ def binding(name: str, *actions: str, **spec: Any) -> dict[str, Any]:
     return installed | {"spec": installed["spec"] | {"validationActions": list(actions or ("Deny",))} | spec}
 
 
-ALL_POLICIES = tuple(policy(name) for name in RULES)
-ALL_BINDINGS = tuple(binding(name) for name in RULES)
+ALL_POLICIES = tuple(policy(name) for name in ADMISSION_POLICIES)
+ALL_BINDINGS = tuple(binding(name) for name in ADMISSION_POLICIES)
 FIT = Facts(
     version={"major": "1", "minor": "36", "gitVersion": "v1.36.3"},
     clock=Clock(sent=NOON, received=NOON, date=format_datetime(NOON, usegmt=True)),

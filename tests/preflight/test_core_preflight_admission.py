@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from preflight_facts import ALL_BINDINGS, ALL_POLICIES, FIT, binding, only, policy, results
 from strategies import cluster
 
-from gpuprov.core.manifests import RULES
+from gpuprov.core.manifests import ADMISSION_POLICIES
 from gpuprov.preflight import Result, Unread, admission, names, policies, role
 from gpuprov.preflight.facts import Reply
 from gpuprov.preflight.lacking import lacking
@@ -115,7 +115,7 @@ def test_versions_of_the_chart() -> None:
 
 def test_the_chart_has_what_is_looked_for() -> None:
     there, bound = chart("ValidatingAdmissionPolicy"), chart("ValidatingAdmissionPolicyBinding")
-    assert there.keys() == bound.keys() == set(RULES)
+    assert there.keys() == bound.keys() == set(ADMISSION_POLICIES)
     judged = policies.check(tuple(there.values()), tuple(bound.values()), None)
     assert results([*judged, *role.check(chart("ClusterRole")["gpuprov-tenant"])]) == ["ok", "ok", "ok"]
 
@@ -167,7 +167,7 @@ def served(one: dict[str, Any]) -> dict[str, Any]:
     return one | {"spec": one["spec"] | {"matchConstraints": constraints | added}, "status": {"typeChecking": {}}}
 
 
-@given(st.data(), st.sampled_from(RULES), st.booleans())
+@given(st.data(), st.sampled_from(ADMISSION_POLICIES), st.booleans())
 def test_no_text_of_a_policy_can_be_changed_unseen(data: st.DataObject, name: str, by_server: bool) -> None:
     """Any text anywhere in the spec becomes another, or goes with all that is beside it."""
     there = policy(name)

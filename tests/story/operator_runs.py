@@ -169,8 +169,8 @@ class Run:
 
     # the operator of the story
 
-    def show(self, situation: pipeline.Situation, jobs: Sequence[Job]) -> None:
-        changes = situation.plan.changes
+    def show(self, planned: pipeline.PlanContext, jobs: Sequence[Job]) -> None:
+        changes = planned.plan.changes
         self.shown = frozenset(change.namespace for change in changes if change.op is Op.RECLAIM)
         self.pause("is shown " + (", ".join(f"{c.op} {c.award_id} {c.before}→{c.after}" for c in changes) or "nothing"))
 
@@ -202,11 +202,11 @@ class Run:
         command, folder = self.command, self.world.folders[self.command.folder]
         loaded = loading.load(folder.project)
         if command.kind == "up":
-            situation = pipeline.look(loaded, loaded.desired(command.at), [STACK])
-            return story.Intent(situation=situation, known=len(loaded.events))
+            planned = pipeline.observe_and_plan(loaded, loaded.desired(command.at), [STACK])
+            return story.Intent(planned=planned, known=len(loaded.events))
         if command.kind == "expire":
             desired = desired_state(loaded.histories, [WHERE], command.at, loaded.unlisted)
-            return story.ended(loaded, pipeline.look(loaded, desired, [STACK]))
+            return story.ended(loaded, pipeline.observe_and_plan(loaded, desired, [STACK]))
         about = {"at": command.at, "by": self.name, "reason": "as decided", "recorded": command.at}
         if command.kind == "forfeit":
             decision = decisions.forfeit(loaded.histories, [command.award_id], unlisted=loaded.unlisted, **about)

@@ -262,13 +262,13 @@ class PlayedCluster:
         if after > before and self.held() > capacity:
             self.broken.append(f"{self.me().name} granted {name} {after} GPUs: {self.held()} are held of {capacity}")
 
-    def up(self, state: State, tenants: Any, *, touch: Any, refresh: bool, said: dict[str, Any]) -> None:
+    def up(self, state: State, tenants: Any, *, changed: Any, refresh: bool, said: dict[str, Any]) -> None:
         """Do what Pulumi does: write what differs from what it believes, forget what is declared no more."""
         me = self.me()
-        wanted = {tenant.award_id: tenant for tenant in tenants if touch is None or tenant.award_id in touch}
+        wanted = {tenant.award_id: tenant for tenant in tenants if changed is None or tenant.award_id in changed}
         believed = deepcopy(state.written)
         for award_id in list(believed):
-            if touch is None or award_id in touch:
+            if changed is None or award_id in changed:
                 if refresh:
                     believed[award_id] = self._refreshed(believed[award_id])
                 if award_id not in wanted:

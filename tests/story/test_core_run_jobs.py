@@ -12,7 +12,7 @@ from gpuprov.errors import InputError
 from gpuprov.load.project import Project
 from gpuprov.run.apply import make_jobs
 from gpuprov.run.job import Reclaim
-from gpuprov.run.pipeline import Situation, select
+from gpuprov.run.pipeline import PlanContext, select
 
 SDS = cluster("samsung-sds", H100=200, A100=80)
 KT = cluster("kt-cloud", H200=400)
@@ -23,21 +23,21 @@ SAME = object()
 ORIGIN = Origin(providers=("kt-cloud", "samsung-sds"), ledger={"events": 0, "sha256": ""})
 
 
-def situation(awards, there, *, said=SAME, events=(), before=(), context="samsung-sds"):
+def planned(awards, there, *, said=SAME, events=(), before=(), context="samsung-sds"):
     """A situation on samsung-sds. ``said``: the awards and GPUs of the last outputs, all that is desired if not given.
 
     ``before`` and ``context``: the cluster's UID and the context that the stack knows.
     """
     state = desired(awards, (SDS, KT), MARCH, events)
-    told = summary(state.tenants if said is SAME else [tenant(name, gpus, SDS) for name, gpus in said.items()])
+    recorded = summary(state.tenants if said is SAME else [tenant(name, gpus, SDS) for name, gpus in said.items()])
     observed = (seen(SDS, *there, uid="uid-1"),)
     outputs = StackOutputs(
         cluster_uid=before[0] if before else "uid-1",
         context=context,
         stacks=("samsung-sds",),
-        tenants=json.loads(json.dumps(told)),
+        tenants=json.loads(json.dumps(recorded)),
     )
-    return Situation(
+    return PlanContext(
         project=PROJECT,
         files={},
         origin=ORIGIN,
@@ -50,7 +50,7 @@ def situation(awards, there, *, said=SAME, events=(), before=(), context="samsun
 
 
 def job(*args, only=None, accept=(), **kwargs):
-    (made,) = make_jobs(situation(*args, **kwargs), timeout=1.0, only=only, accept=accept)
+    (made,) = make_jobs(planned(*args, **kwargs), timeout=1.0, only=only, accept=accept)
     return made
 
 
@@ -67,7 +67,14 @@ def test_a_job_has_the_instant_of_the_decision():
 
 def test_where_nothing_differs_there_is_nothing_to_do():
     made = job([A, B], [here("A"), here("B")])
-    assert (made.empty, made.touch, made.grow, made.lower, made.reclaim, made.refresh) == (True, (), (), (), (), False)
+    assert (made.empty, made.changed, made.growing, made.shrinking, made.reclaim, made.refresh) == (
+        True,
+        (),
+        (),
+        (),
+        (),
+        False,
+    )
 
 
 def test_a_job_knows_its_cluster_and_its_tenants():
@@ -75,49 +82,49 @@ def test_a_job_knows_its_cluster_and_its_tenants():
     assert (made.root, made.project, made.cluster, made.timeout) == (Path("project"), "gpuprov", SDS, 1.0)
     assert made.cluster_uid == "uid-1"
     assert [one.award_id for one in made.tenants] == ["A", "B"]
-    assert set(made.told) == {"A"}
+    assert set(made.recorded) == {"A"}
 
 
 def test_new_awards_grow_and_need_no_refresh():
     made = job([A, B], [here("A")], said={"A": 8})
-    assert (made.touch, made.grow, made.lower, made.reclaim, made.refresh) == (("B",), ("B",), (), (), False)
+    assert (made.changed, made.growing, made.shrinking, made.reclaim, made.refresh) == (("B",), ("B",), (), (), False)
 
 
 def test_an_award_whose_namespace_was_deleted_by_hand_needs_a_refresh():
     made = job([A], [])
-    assert (made.touch, made.grow, made.refresh) == (("A",), ("A",), True)
+    assert (made.changed, made.growing, made.refresh) == (("A",), ("A",), True)
 
 
 def test_a_reduced_award_is_lowered():
     made = job([A], [here("A")], said={"A": 8}, events=[reduced("A", MARCH, 3)])
-    assert (made.touch, made.grow, made.lower, made.reclaim, made.refresh) == (("A",), (), ("A",), (), True)
+    assert (made.changed, made.growing, made.shrinking, made.reclaim, made.refresh) == (("A",), (), ("A",), (), True)
 
 
 def test_a_quota_that_was_raised_by_hand_is_lowered_and_a_lowered_one_grows():
-    assert job([A], [here("A", 80)]).lower == ("A",)
-    assert job([A], [here("A", 2)]).grow == ("A",)
+    assert job([A], [here("A", 80)]).shrinking == ("A",)
+    assert job([A], [here("A", 2)]).growing == ("A",)
 
 
 def test_drift_beside_the_quota_neither_grows_nor_shrinks():
     one = here("A")
     objects = {key: value for key, value in one.objects.items() if key[0] != "NetworkPolicy"}
     made = job([A], [type(one)(namespace=one.namespace, objects=objects)])
-    assert (made.touch, made.grow, made.lower, made.refresh) == (("A",), (), (), True)
+    assert (made.changed, made.growing, made.shrinking, made.refresh) == (("A",), (), (), True)
 
 
 def test_a_forfeited_award_is_reclaimed_with_what_its_quota_grants():
     made = job([A, B], [here("A", 5), here("B")], said={"A": 8, "B": 8}, events=[forfeited("A", MARCH)])
     assert made.reclaim == (Reclaim(award_id="A", namespace="gpu-a", model="H100", gpus=5),)
-    assert (made.touch, made.grow, made.lower, made.refresh) == (("A",), (), (), False)
+    assert (made.changed, made.growing, made.shrinking, made.refresh) == (("A",), (), (), False)
 
 
 def test_a_namespace_that_the_state_does_not_know_needs_a_refresh_before_it_is_reclaimed():
     made = job([], [here("A")], said={})
-    assert (made.touch, [one.award_id for one in made.reclaim], made.refresh) == (("A",), ["A"], True)
+    assert (made.changed, [one.award_id for one in made.reclaim], made.refresh) == (("A",), ["A"], True)
 
 
 @pytest.mark.parametrize(
-    ("said", "touch"),
+    ("said", "changed"),
     [
         ({"A": 8, "B": 8}, ()),
         ({}, ("A", "B")),  # killed before it could write its outputs
@@ -127,18 +134,18 @@ def test_a_namespace_that_the_state_does_not_know_needs_a_refresh_before_it_is_r
         ({"C": 8}, ("A", "B", "C")),
     ],
 )
-def test_outputs_that_say_otherwise_are_made_good(said, touch):
+def test_outputs_that_say_otherwise_are_made_good(said, changed):
     made = job([A, B], [here("A"), here("B")], said=said)
-    assert (made.touch, made.grow, made.lower, made.reclaim) == (touch, (), (), ())
-    assert made.told.keys() == said.keys()
+    assert (made.changed, made.growing, made.shrinking, made.reclaim) == (changed, (), (), ())
+    assert made.recorded.keys() == said.keys()
 
 
 def test_outputs_of_another_term_or_model_are_otherwise():
     outputs = summary([tenant("A", 8, SDS, "A100"), tenant("B", 8, SDS, term_end=MARCH)])
-    made = situation([A, B, C], [here("A"), here("B"), here("C")])
-    told = {**made.outputs["samsung-sds"].tenants, **outputs}
-    made.outputs["samsung-sds"] = StackOutputs(cluster_uid="uid-1", context="samsung-sds", tenants=told)
-    assert make_jobs(made, timeout=1)[0].touch == ("A", "B")
+    made = planned([A, B, C], [here("A"), here("B"), here("C")])
+    recorded = {**made.outputs["samsung-sds"].tenants, **outputs}
+    made.outputs["samsung-sds"] = StackOutputs(cluster_uid="uid-1", context="samsung-sds", tenants=recorded)
+    assert make_jobs(made, timeout=1)[0].changed == ("A", "B")
 
 
 def test_a_job_may_be_limited_to_some_awards():
@@ -146,22 +153,22 @@ def test_a_job_may_be_limited_to_some_awards():
     listed, said = [A, B, C], {"B": 4, "C": 8, "D": 16}
     events = [reduced("C", MARCH, 2)]
     whole = job(listed, there, said=said, events=events)
-    assert (whole.touch, whole.grow, whole.lower) == (("A", "B", "C", "D"), ("A",), ("C",))
+    assert (whole.changed, whole.growing, whole.shrinking) == (("A", "B", "C", "D"), ("A",), ("C",))
     assert [one.award_id for one in whole.reclaim] == ["D"]
     for name in "ABCD":
         part = job(listed, there, said=said, events=events, only=[name])
-        assert part.touch == (name,)
-        assert part.grow == tuple(one for one in whole.grow if one == name)
-        assert part.lower == tuple(one for one in whole.lower if one == name)
+        assert part.changed == (name,)
+        assert part.growing == tuple(one for one in whole.growing if one == name)
+        assert part.shrinking == tuple(one for one in whole.shrinking if one == name)
         assert part.reclaim == tuple(one for one in whole.reclaim if one.award_id == name)
-        assert (part.tenants, part.told) == (whole.tenants, whole.told)
+        assert (part.tenants, part.recorded) == (whole.tenants, whole.recorded)
     assert job(listed, there, said=said, events=events, only=["X"]).empty
     assert job(listed, there, said=said, events=events, only=["A"]).refresh is False
     assert job(listed, there, said=said, events=events, only=["C"]).refresh is True
 
 
 @pytest.mark.parametrize(
-    ("before", "accept", "touch"),
+    ("before", "accept", "changed"),
     [
         ("uid-1", ["samsung-sds"], ()),
         (None, ["samsung-sds"], ()),  # never applied before: nothing was replaced
@@ -170,14 +177,14 @@ def test_a_job_may_be_limited_to_some_awards():
         ("old", ["samsung-sds"], ("A", "B")),
     ],
 )
-def test_everything_is_looked_at_again_on_a_replaced_cluster(before, accept, touch):
+def test_everything_is_looked_at_again_on_a_replaced_cluster(before, accept, changed):
     made = job([A, B], [here("A"), here("B")], before=[before], accept=accept)
-    assert (made.touch, made.refresh, made.cluster_uid) == (touch, bool(touch), "uid-1")
+    assert (made.changed, made.refresh, made.cluster_uid) == (changed, bool(changed), "uid-1")
 
 
 def test_a_renamed_context_is_written_even_where_nothing_else_differs():
     made = job([A, B], [here("A"), here("B")], context="old")
-    assert (made.empty, made.reconnect, made.touch) == (False, True, ())
+    assert (made.empty, made.reconnect, made.changed) == (False, True, ())
     for other in (
         job([A, B], [here("A"), here("B")]),
         job([A, B], [here("A"), here("B")], context="old", only=["A"]),
@@ -190,7 +197,7 @@ def test_each_observed_provider_gets_a_job_of_its_own():
     listed = [A, award("K", 8, "H200", provider="kt-cloud")]
     state = desired(listed, (SDS, KT))
     observed = (seen(KT), seen(SDS))
-    whole = Situation(
+    whole = PlanContext(
         project=PROJECT,
         files={},
         origin=ORIGIN,
@@ -201,7 +208,7 @@ def test_each_observed_provider_gets_a_job_of_its_own():
         plan=make_plan(state, observed, PROJECT.by_provider),
     )
     jobs = make_jobs(whole, timeout=1)
-    assert [(one.cluster.provider, one.touch) for one in jobs] == [("kt-cloud", ("K",)), ("samsung-sds", ("A",))]
+    assert [(one.cluster.provider, one.changed) for one in jobs] == [("kt-cloud", ("K",)), ("samsung-sds", ("A",))]
 
 
 @pytest.mark.parametrize(
@@ -215,7 +222,7 @@ def test_each_observed_provider_gets_a_job_of_its_own():
     ],
 )
 def test_state_is_moved_where_the_number_of_stacks_or_an_awards_place_differs(said, reshard):
-    made = situation([A], [here("A")])
+    made = planned([A], [here("A")])
     made.outputs["samsung-sds"] = said
     assert make_jobs(made, timeout=1)[0].reshard is reshard
 

@@ -16,8 +16,8 @@ def in_stack(stack):
     return [name for name in MANY if SPLIT.stack_of(name) == stack]
 
 
-def split_job(tenants, *, reclaim=(), told=None, **fields):
-    touch = sorted({*tenants, *reclaim} if fields.get("touch") is None else fields.pop("touch"))
+def split_job(tenants, *, reclaim=(), recorded=None, **fields):
+    changed = sorted({*tenants, *reclaim} if fields.get("changed") is None else fields.pop("changed"))
     return Job(
         root=Path("project"),
         project="gpuprov",
@@ -26,8 +26,8 @@ def split_job(tenants, *, reclaim=(), told=None, **fields):
         cluster_uid="uid",
         origin=Origin(providers=("samsung-sds",), ledger={"events": 0, "sha256": ""}),
         tenants=tuple(tenant(name, 1, SPLIT) for name in tenants),
-        told={name: {} for name in (told or ())},
-        touch=tuple(touch),
+        recorded={name: {} for name in (recorded or ())},
+        changed=tuple(changed),
         stacks=("samsung-sds", "samsung-sds.1"),
         reclaim=tuple(Reclaim(award_id=n, namespace=f"gpu-{n.lower()}", model="H100", gpus=1) for n in reclaim),
         **fields,
@@ -35,8 +35,8 @@ def split_job(tenants, *, reclaim=(), told=None, **fields):
 
 
 def stack_runs(job, stuck=(), postponed=()):
-    touch = set(job.touch) - set(stuck) - set(postponed)
-    return {s: stacks.stack_run(job, s, touch, set(stuck), set(postponed)) for s in job.cluster.stacks}
+    changed = set(job.changed) - set(stuck) - set(postponed)
+    return {s: stacks.stack_run(job, s, changed, set(stuck), set(postponed)) for s in job.cluster.stacks}
 
 
 def test_each_stack_gets_its_own_awards():
@@ -50,27 +50,27 @@ def test_each_stack_gets_its_own_awards():
         "samsung-sds.2": False,
     }
     for stack, run in made.items():
-        assert (run.touch, run.told.keys()) == (None, set(in_stack(stack)))
+        assert (run.changed, run.recorded.keys()) == (None, set(in_stack(stack)))
 
 
 def test_only_stacks_whose_awards_differ_are_run():
     (changed,) = in_stack("samsung-sds.1")[:1]
-    made = stack_runs(split_job(MANY, told=MANY, touch=[changed]))
+    made = stack_runs(split_job(MANY, recorded=MANY, changed=[changed]))
     assert [stack for stack, run in made.items() if run] == ["samsung-sds.1"]
-    assert made["samsung-sds.1"].touch == (changed,)
-    assert made["samsung-sds.1"].told.keys() == set(in_stack("samsung-sds.1"))
+    assert made["samsung-sds.1"].changed == (changed,)
+    assert made["samsung-sds.1"].recorded.keys() == set(in_stack("samsung-sds.1"))
 
 
 def test_the_last_award_of_a_stack_takes_all_of_it():
     last = in_stack("samsung-sds.2")[0]
-    made = stack_runs(split_job([], reclaim=[last], told=[last]))
-    assert {stack: run.touch for stack, run in made.items() if run} == {"samsung-sds.2": None}
+    made = stack_runs(split_job([], reclaim=[last], recorded=[last]))
+    assert {stack: run.changed for stack, run in made.items() if run} == {"samsung-sds.2": None}
     other = in_stack("samsung-sds.1")[0]
-    stays = stack_runs(split_job([other], reclaim=[last], told=[last, other], touch=[last]))
+    stays = stack_runs(split_job([other], reclaim=[last], recorded=[last, other], changed=[last]))
     assert [stack for stack, run in stays.items() if run] == ["samsung-sds.2"]
 
 
 def test_a_stuck_award_keeps_its_stack():
     stuck, gone = in_stack("samsung-sds.1")[0], in_stack("samsung-sds.2")[0]
-    made = stack_runs(split_job([], reclaim=[stuck, gone], told=[stuck, gone]), stuck=[stuck])
+    made = stack_runs(split_job([], reclaim=[stuck, gone], recorded=[stuck, gone]), stuck=[stuck])
     assert [stack for stack, run in made.items() if run] == ["samsung-sds.2"]

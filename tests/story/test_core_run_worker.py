@@ -22,7 +22,7 @@ from gpuprov.run.job import Job, Outcome, Reclaim, StackDone
 ORIGIN = Origin(providers=("samsung-sds",), ledger={"events": 0, "sha256": ""})
 
 
-def plain(tenants, *, grow=(), reclaim=(), told=None, lower=(), reconnect=False):
+def plain(tenants, *, growing=(), reclaim=(), recorded=None, shrinking=(), reconnect=False):
     """A job on a cluster with H100 and A100; every tenant and reclaim is (award, GPUs) or (award, GPUs, model)."""
     where = cluster("samsung-sds", H100=16, A100=16)
     return Job(
@@ -34,10 +34,10 @@ def plain(tenants, *, grow=(), reclaim=(), told=None, lower=(), reconnect=False)
         origin=ORIGIN,
         turn=6,
         tenants=tuple(tenant(name, gpus, where, *model) for name, gpus, *model in tenants),
-        told=told or {},
-        touch=tuple(sorted({*grow, *lower, *(one[0] for one in reclaim)})),
-        grow=grow,
-        lower=lower,
+        recorded=recorded or {},
+        changed=tuple(sorted({*growing, *shrinking, *(one[0] for one in reclaim)})),
+        growing=growing,
+        shrinking=shrinking,
         reconnect=reconnect,
         reclaim=tuple(
             Reclaim(award_id=name, namespace=f"gpu-{name.lower()}", model=(model or ["H100"])[0], gpus=gpus)
@@ -63,21 +63,21 @@ def plain(tenants, *, grow=(), reclaim=(), told=None, lower=(), reconnect=False)
     ],
 )
 def test_awards_wait_for_gpus_that_a_stuck_tenant_still_holds(tenants, reclaim, stuck, postponed, monkeypatch):
-    made = plain(tenants, grow=("B",), reclaim=reclaim)
+    made = plain(tenants, growing=("B",), reclaim=reclaim)
     held = {f"gpu-{one[0].lower()}": (("a pod",), one[1]) for one in reclaim if one[0] in stuck}
     assert set(run(made, monkeypatch, stuck=held)[0].postponed) == postponed
 
 
 @pytest.mark.parametrize(("held", "postponed"), [(8, ()), (9, ("B",))])
 def test_what_pods_hold_counts_and_not_what_the_quota_said(held, postponed, monkeypatch):
-    made = plain([("B", 8)], grow=("B",), reclaim=[("X", 1)])
+    made = plain([("B", 8)], growing=("B",), reclaim=[("X", 1)])
     assert run(made, monkeypatch, stuck={"gpu-x": (("pod",), held)})[0].postponed == postponed
 
 
 @pytest.mark.parametrize(("capacity", "postponed"), [(16, set()), (15, {"B"})])
 def test_the_capacity_of_the_jobs_instant_counts(capacity, postponed):
     where = cluster("samsung-sds", H100=[{"gpus": 16}, {"gpus": capacity, "from": MARCH.isoformat()}])
-    made = plain([("B", 8)], grow=("B",), reclaim=[("X", 8)]).model_copy(update={"cluster": where})
+    made = plain([("B", 8)], growing=("B",), reclaim=[("X", 8)]).model_copy(update={"cluster": where})
     made = Job.model_validate_json(made.model_dump_json(by_alias=True))
     assert worker._postpone(made, {"H100": 8}, {}) == postponed
 
@@ -86,11 +86,11 @@ def test_the_capacity_of_the_jobs_instant_counts(capacity, postponed):
 @given(st.lists(st.tuples(st.integers(1, 8), st.booleans()), max_size=5), st.lists(st.integers(1, 8), max_size=4))
 def test_what_is_granted_and_what_is_stuck_never_exceed_the_pool(tenants, stuck):
     named = [(f"T{number}", gpus) for number, (gpus, _) in enumerate(tenants)]
-    grow = tuple(f"T{number}" for number, (_, grows) in enumerate(tenants) if grows)
+    growing = tuple(f"T{number}" for number, (_, grows) in enumerate(tenants) if grows)
     held = [(f"X{number}", gpus) for number, gpus in enumerate(stuck)]
-    waits = worker._postpone(plain(named, grow=grow, reclaim=held), {"H100": sum(stuck)} if stuck else {}, {})
-    assert waits <= set(grow)
-    if set(grow) - waits and held:
+    waits = worker._postpone(plain(named, growing=growing, reclaim=held), {"H100": sum(stuck)} if stuck else {}, {})
+    assert waits <= set(growing)
+    if set(growing) - waits and held:
         cards = [*range(16)]
         for _, gpus in named + held:
             assert len(cards) >= gpus
@@ -182,7 +182,9 @@ class Cluster:
             self.asked.append(("delete", sorted(namespaces)))
 
     def up(self, what, progress):
-        self.asked.append(("up", None if what.touch is None else set(what.touch), sorted(what.told), what.refresh))
+        self.asked.append(
+            ("up", None if what.changed is None else set(what.changed), sorted(what.recorded), what.refresh)
+        )
         self.declared = {one.award_id for one in what.tenants}
         return StackDone(stack=what.stack, operations={"create": 6})
 
@@ -203,7 +205,9 @@ def run(made, monkeypatch, fake=None, **there):
 
 
 def test_gpus_are_given_back_before_others_get_them(monkeypatch, capsys):
-    made = plain([("A", 8), ("B", 4)], grow=("A",), lower=("B",), reclaim=[("X", 8)], told={"X": {}, "B": {}, "Z": {}})
+    made = plain(
+        [("A", 8), ("B", 4)], growing=("A",), shrinking=("B",), reclaim=[("X", 8)], recorded={"X": {}, "B": {}, "Z": {}}
+    )
     outcome, asked = run(made, monkeypatch)
     assert asked == [
         ("lower", {"gpu-b": quota_hard(made.tenants[1], made.cluster)}),
@@ -222,7 +226,10 @@ def test_gpus_are_given_back_before_others_get_them(monkeypatch, capsys):
 
 def test_what_is_stuck_stays_in_the_state_and_whoever_needs_it_waits(monkeypatch):
     made = plain(
-        [("A", 8), ("B", 8), ("S", 1)], grow=("A", "S"), reclaim=[("X", 8), ("Y", 1)], told={"X": {}, "Y": {}, "B": {}}
+        [("A", 8), ("B", 8), ("S", 1)],
+        growing=("A", "S"),
+        reclaim=[("X", 8), ("Y", 1)],
+        recorded={"X": {}, "Y": {}, "B": {}},
     )
     outcome, asked = run(made, monkeypatch, stuck={"gpu-x": (("pod a", "pod b"), 8)})
     assert asked[1:] == [("delete", ["gpu-y"]), ("prove", ["gpu-y"]), ("up", {"Y"}, ["B", "X"], False)]
@@ -233,7 +240,7 @@ def test_what_is_stuck_stays_in_the_state_and_whoever_needs_it_waits(monkeypatch
 
 
 def test_a_namespace_that_does_not_go_is_not_made_again(monkeypatch):
-    made = plain([("A", 8), ("B", 8)], grow=("A", "B"))
+    made = plain([("A", 8), ("B", 8)], growing=("A", "B"))
     outcome, asked = run(made, monkeypatch, going={"gpu-a"})
     assert [one[:3] for one in asked] == [("up", {"B"}, ["B"])]
     assert (outcome.applied, outcome.stuck) == (("B",), {"A": "namespace gpu-a: a finalizer"})
@@ -241,13 +248,13 @@ def test_a_namespace_that_does_not_go_is_not_made_again(monkeypatch):
 
 
 def test_where_all_that_differs_is_stuck_pulumi_is_not_started(monkeypatch):
-    outcome, asked = run(plain([], reclaim=[("X", 8)], told={"X": {}}), monkeypatch, stuck={"gpu-x": (("pod",), 8)})
+    outcome, asked = run(plain([], reclaim=[("X", 8)], recorded={"X": {}}), monkeypatch, stuck={"gpu-x": (("pod",), 8)})
     assert asked == [("release", ["gpu-x"])]
     assert (outcome.operations, outcome.freed) == ({}, ())
 
 
 def test_a_namespace_that_does_not_go_is_not_credited(monkeypatch):
-    made = plain([], reclaim=[("X", 8), ("Y", 8)], told={"X": {}, "Y": {}})
+    made = plain([], reclaim=[("X", 8), ("Y", 8)], recorded={"X": {}, "Y": {}})
     outcome, asked = run(made, monkeypatch, remains={"gpu-y": "a finalizer"})
     assert asked[-1] == ("up", {"X"}, ["Y"], False)  # Pulumi would wait for Y
     assert [one.award_id for one in outcome.freed] == ["X"]
@@ -256,7 +263,7 @@ def test_a_namespace_that_does_not_go_is_not_credited(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("tenants", "told", "stuck", "touch"),
+    ("tenants", "recorded", "stuck", "changed"),
     [
         ([], ["X"], {}, None),  # nothing stays: the whole stack is applied, so that role and provider go too
         ([], ["X", "Z"], {}, {"X", "Y"}),
@@ -265,15 +272,15 @@ def test_a_namespace_that_does_not_go_is_not_credited(monkeypatch):
         ([], ["X"], {"gpu-y": (("pod",), 8)}, {"X"}),  # the state does not know Y, which is still there
     ],
 )
-def test_the_last_award_takes_the_rest_of_the_stack_with_it(tenants, told, stuck, touch, monkeypatch):
-    made = plain(tenants, reclaim=[("X", 8), ("Y", 8)], told={name: {} for name in told})
+def test_the_last_award_takes_the_rest_of_the_stack_with_it(tenants, recorded, stuck, changed, monkeypatch):
+    made = plain(tenants, reclaim=[("X", 8), ("Y", 8)], recorded={name: {} for name in recorded})
     _, asked = run(made, monkeypatch, stuck=stuck)
-    assert [one[1] for one in asked if one[0] == "up"] == [touch]
+    assert [one[1] for one in asked if one[0] == "up"] == [changed]
 
 
 def test_a_renamed_context_reaches_every_award(monkeypatch):
     fake = Cluster()
-    _, asked = run(plain([("A", 8), ("B", 8)], told={"A": {}, "B": {}}, reconnect=True), monkeypatch, fake)
+    _, asked = run(plain([("A", 8), ("B", 8)], recorded={"A": {}, "B": {}}, reconnect=True), monkeypatch, fake)
     assert asked == [("up", None, ["A", "B"], False)]
     assert fake.declared == {"A", "B"}
 
@@ -281,20 +288,20 @@ def test_a_renamed_context_reaches_every_award(monkeypatch):
 @pytest.mark.parametrize("award_id", ["X", "B"])
 def test_a_renamed_context_destroys_nothing_that_is_stuck_or_waits(award_id, monkeypatch):
     """X is stuck. B is there, with a quota that was lowered by hand, and waits for the GPUs that X holds."""
-    made = plain([("B", 12)], grow=("B",), reclaim=[("X", 8)], told={"X": {}, "B": {}}, reconnect=True)
+    made = plain([("B", 12)], growing=("B",), reclaim=[("X", 8)], recorded={"X": {}, "B": {}}, reconnect=True)
     fake = Cluster(stuck={"gpu-x": (("pod",), 8)})
     outcome, asked = run(made, monkeypatch, fake)
     assert outcome.postponed == ("B",)
     applied = [one for one in asked if one[0] == "up"]
-    assert all(touch is not None or award_id in fake.declared for _, touch, _, _ in applied)
-    assert all(touch is None or award_id not in touch for _, touch, _, _ in applied)
+    assert all(changed is not None or award_id in fake.declared for _, changed, _, _ in applied)
+    assert all(changed is None or award_id not in changed for _, changed, _, _ in applied)
 
 
 # What the decision rests on is compared before anything is done
 
 
 def test_whoever_was_overtaken_while_waiting_for_the_turn_does_nothing(monkeypatch):
-    made = plain([("A", 8)], grow=("A",), reclaim=[("X", 8)], told={"X": {}})
+    made = plain([("A", 8)], growing=("A",), reclaim=[("X", 8)], recorded={"X": {}})
     fake = Cluster(turn=8)
     outcome, asked = run(made, monkeypatch, fake)
     assert asked == []
@@ -306,7 +313,7 @@ def test_whoever_was_overtaken_while_waiting_for_the_turn_does_nothing(monkeypat
 def test_files_that_changed_while_pods_ended_stop_what_would_be_granted(monkeypatch, tmp_path):
     path = tmp_path / "awards.csv"
     path.write_text("a new list")
-    made = plain([("A", 8)], grow=("A",), reclaim=[("X", 8)], told={"X": {}})
+    made = plain([("A", 8)], growing=("A",), reclaim=[("X", 8)], recorded={"X": {}})
     made = made.model_copy(update={"files": {str(path): "the digest of the old one"}})
     outcome, asked = run(made, monkeypatch)
     assert [one[0] for one in asked] == ["release", "delete", "prove"]
@@ -318,14 +325,14 @@ def test_files_that_changed_while_pods_ended_stop_what_would_be_granted(monkeypa
 
 
 def test_a_lease_that_cannot_be_had_stops_what_grants_and_no_teardown(monkeypatch):
-    outcome, _ = run(plain([], reclaim=[("X", 8)], told={"X": {}}), monkeypatch, without_lease=True)
+    outcome, _ = run(plain([], reclaim=[("X", 8)], recorded={"X": {}}), monkeypatch, without_lease=True)
     assert [one.award_id for one in outcome.freed] == ["X"]
     with pytest.raises(NoLease):
-        run(plain([("A", 8)], grow=("A",)), monkeypatch, without_lease=True)
+        run(plain([("A", 8)], growing=("A",)), monkeypatch, without_lease=True)
 
 
 def test_where_the_state_cannot_be_read_gpus_come_back_all_the_same(monkeypatch):
-    made = plain([("A", 8)], reclaim=[("X", 8)]).model_copy(update={"unread": "the backend is down", "touch": ()})
+    made = plain([("A", 8)], reclaim=[("X", 8)]).model_copy(update={"unread": "the backend is down", "changed": ()})
     assert not made.empty
     outcome, asked = run(made, monkeypatch)
     assert [one[0] for one in asked] == ["release", "delete", "prove"]
@@ -336,7 +343,7 @@ def test_where_the_state_cannot_be_read_gpus_come_back_all_the_same(monkeypatch)
 def test_state_is_moved_only_when_gpus_are_free(monkeypatch):
     fake = Cluster()
     monkeypatch.setattr(worker.stacks, "reshard", lambda job, progress: fake.asked.append(("reshard",)))
-    made = plain([("A", 8)], grow=("A",), lower=(), reclaim=[("X", 8)], told={"X": {}, "Z": {}})
+    made = plain([("A", 8)], growing=("A",), shrinking=(), reclaim=[("X", 8)], recorded={"X": {}, "Z": {}})
     run(made.model_copy(update={"reshard": True}), monkeypatch, fake)
     assert [one[0] for one in fake.asked] == ["release", "delete", "prove", "reshard", "up"]
 
@@ -347,7 +354,7 @@ def test_state_is_moved_only_when_gpus_are_free(monkeypatch):
 @pytest.mark.parametrize(("pods", "postponed"), [(8, ()), (9, ("A",))])
 def test_what_pods_of_a_shrinking_award_hold_once_it_is_lowered_is_not_granted(pods, postponed, monkeypatch):
     """B goes from 16 to 8 GPUs, A wants the other 8 of the pool's 16."""
-    made = plain([("A", 8), ("B", 8)], grow=("A",), lower=("B",), told={"B": {}})
+    made = plain([("A", 8), ("B", 8)], growing=("A",), shrinking=("B",), recorded={"B": {}})
     outcome, _ = run(made, monkeypatch, pods={"gpu-b": pods})
     assert outcome.postponed == postponed
     assert bool(outcome.error) == bool(postponed)
@@ -355,7 +362,7 @@ def test_what_pods_of_a_shrinking_award_hold_once_it_is_lowered_is_not_granted(p
 
 @pytest.mark.parametrize(("over", "postponed"), [(8, ()), (9, ("A",))])
 def test_what_others_hold_beyond_their_awards_is_not_granted(over, postponed, monkeypatch):
-    made = plain([("A", 8)], grow=("A",)).model_copy(update={"over": {"H100": over}})
+    made = plain([("A", 8)], growing=("A",)).model_copy(update={"over": {"H100": over}})
     assert run(made, monkeypatch)[0].postponed == postponed
 
 
@@ -364,7 +371,7 @@ def test_what_others_hold_beyond_their_awards_is_not_granted(over, postponed, mo
 
 @pytest.mark.parametrize(("gpus", "said"), [(None, "its namespace is not there"), (4, "its quota grants 4")])
 def test_what_is_not_as_it_was_written_is_not_reported_as_applied(gpus, said, monkeypatch):
-    made = plain([("A", 8), ("B", 8)], grow=("A", "B"))
+    made = plain([("A", 8), ("B", 8)], growing=("A", "B"))
     outcome, _ = run(made, monkeypatch, written={"gpu-b": gpus})
     assert outcome.applied == ("A",)
     assert outcome.error == f"B: Pulumi reported success, and {said}; rerun the command"

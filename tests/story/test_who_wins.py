@@ -16,7 +16,7 @@ from gpuprov.core.tenant import desired_state
 from gpuprov.errors import InputError, PlanRefused
 from gpuprov.run import byhand, pipeline
 from gpuprov.run.apply import make_jobs
-from gpuprov.run.pipeline import Situation, refusals
+from gpuprov.run.pipeline import PlanContext, refusals
 from gpuprov.run.story import ended
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "architecture.md"
@@ -34,45 +34,45 @@ def played() -> Iterator[pytest.MonkeyPatch]:
 # ---- the words of the table, from what the core says
 
 
-def words(situation: Situation) -> str:
+def words(planned: PlanContext) -> str:
     """Say what a plan does: on the cluster where the awards live, and at another supplier; all awards alike."""
     found = []
     for provider, where in ((THERE, " there"), (HERE, "")):
-        changes = situation.plan.on(provider)
+        changes = planned.plan.on(provider)
         if not changes:
             continue
         assert {change.award_id for change in changes} == set(IDS)
         ((op, explained),) = {(change.op, change.expected) for change in changes}
         found.append({Op.RECLAIM: "take back"}.get(op, str(op)) + where + ("" if explained else ", counted"))
-    return "; ".join(found) or ("keep" if situation.plan.unchanged else "nothing")
+    return "; ".join(found) or ("keep" if planned.plan.unchanged else "nothing")
 
 
 def plan_and_up(one: Played) -> str:
-    situation = one.look(one.loaded, one.loaded.desired(AT), BOTH)
-    said = words(situation)
-    refused = refusals(situation, Confirmed())
+    planned = one.observe_and_plan(one.loaded, one.loaded.desired(AT), BOTH)
+    said = words(planned)
+    refused = refusals(planned, Confirmed())
     assert ("counted" in said) is bool(refused), (said, refused)
     assert all("--allow-teardown 2" in reason for reason in refused)
-    assert refusals(situation, Confirmed(teardown=len(IDS))) == []
-    (there, elsewhere) = make_jobs(situation, timeout=1.0)
+    assert refusals(planned, Confirmed(teardown=len(IDS))) == []
+    (there, elsewhere) = make_jobs(planned, timeout=1.0)
     assert {job.award_id for job in there.reclaim} == (set(IDS) if "take back" in said else set())
-    assert set(elsewhere.grow) == (set(IDS) if "create there" in said else set())
+    assert set(elsewhere.growing) == (set(IDS) if "create there" in said else set())
     return said
 
 
 def carried_out(intent) -> str:
     """Say what the jobs of an intent do; nothing may be granted."""
-    jobs = make_jobs(intent.situation, timeout=1.0, only=intent.only)
-    assert [job.grow for job in jobs if job.grow] == []
+    jobs = make_jobs(intent.planned, timeout=1.0, only=intent.only)
+    assert [job.growing for job in jobs if job.growing] == []
     taken = {one.award_id for job in jobs for one in job.reclaim}
     assert taken in (set(), set(IDS))
-    assert refusals(intent.situation, Confirmed()) == []
+    assert refusals(intent.planned, Confirmed()) == []
     return "take back" if taken else "nothing"
 
 
 def expire(one: Played) -> str:
     desired = desired_state(one.loaded.histories, one.loaded.project.clusters, AT, one.loaded.unlisted)
-    return carried_out(ended(one.loaded, one.look(one.loaded, desired, BOTH)))
+    return carried_out(ended(one.loaded, one.observe_and_plan(one.loaded, desired, BOTH)))
 
 
 def decided(one: Played, at: datetime) -> decisions.Decision:
@@ -86,7 +86,7 @@ def forfeit(one: Played, patch: pytest.MonkeyPatch) -> str:
         decision = decided(one, AT)
     except InputError:
         return "refused"
-    patch.setattr(event_commands, "look", one.look)
+    patch.setattr(event_commands, "observe_and_plan", one.observe_and_plan)
     patch.setattr(event_commands, "living", one.living)
     done = carried_out(event_commands._intent(one.loaded, decision, AT))
     assert len(decision.events) in (0, len(IDS))
@@ -98,9 +98,9 @@ def forfeit(one: Played, patch: pytest.MonkeyPatch) -> str:
 def by_hand(one: Played, patch: pytest.MonkeyPatch) -> str:
     """Say what `pulumi up` does on both stacks; what it declares it writes as the plan says."""
     patch.setattr(byhand, "load", lambda _: one.loaded)
-    patch.setattr(byhand, "look", one.look)
+    patch.setattr(byhand, "observe_and_plan", one.observe_and_plan)
     patch.setattr(byhand, "_instant", lambda: AT)
-    whole = one.look(one.loaded, one.loaded.desired(AT), BOTH)
+    whole = one.observe_and_plan(one.loaded, one.loaded.desired(AT), BOTH)
     found = []
     for stack, where in ((THERE, " there"), (HERE, "")):
         here = replace(whole, plan=replace(whole.plan.where(lambda change: change.provider == stack), unchanged=0))  # noqa: B023
@@ -162,16 +162,16 @@ def test_a_forfeiture_to_come_is_recorded_only(in_list: str, played: pytest.Monk
                 decision = decided(one, LATER)
             except InputError:
                 continue
-            before = one.look(one.loaded, one.loaded.desired(AT), BOTH)
+            before = one.observe_and_plan(one.loaded, one.loaded.desired(AT), BOTH)
             after = with_events(one.loaded, decision.events)
-            then = one.look(after, after.desired(AT), BOTH)
+            then = one.observe_and_plan(after, after.desired(AT), BOTH)
             assert moves(then) == moves(before), key
 
 
-def moves(situation: Situation) -> list[tuple[object, ...]]:
+def moves(planned: PlanContext) -> list[tuple[object, ...]]:
     return [
         (change.provider, change.op, change.award_id, change.before, change.after, change.loss)
-        for change in situation.plan.changes
+        for change in planned.plan.changes
         if change.op is not Op.UPDATE or change.before != change.after
     ]
 

@@ -174,9 +174,9 @@ class World:
             return failed(what.stack, f"the stack is locked by {state.lock}")
         state.lock = me.name
         try:
-            told = said(what.cluster, what.origin, what.told)
+            recorded = said(what.cluster, what.origin, what.recorded)
             me.pause("starts Pulumi")
-            self.cluster.up(state, what.tenants, touch=what.touch, refresh=what.refresh, said=told)
+            self.cluster.up(state, what.tenants, changed=what.changed, refresh=what.refresh, said=recorded)
         except GpuprovError as error:
             return failed(what.stack, error)
         finally:
@@ -187,8 +187,8 @@ class World:
         """Play what Pulumi does while the program of `pulumi up` runs; a preview has no turn and writes nothing."""
         if self.cluster.holder == self.me().name:
             state = self.state_of(self.folders[self.me().command.folder].root)
-            told = said(where, origin, summary(tenants))
-            self.cluster.up(state, tenants, touch=None, refresh=False, said=told)
+            recorded = said(where, origin, summary(tenants))
+            self.cluster.up(state, tenants, changed=None, refresh=False, said=recorded)
 
     def append_events(self, path: Path, events: Any, known: int) -> Any:
         self.cluster.acts("writes to the ledger")
@@ -207,7 +207,7 @@ class World:
             for name in names:
                 monkeypatch.setattr(module, name, getattr(here, name))
         monkeypatch.setattr(byhand, "take_turn", here.take_turn)
-        monkeypatch.setattr(worker, "insist_on_parent", lambda: None)
+        monkeypatch.setattr(worker, "require_live_parent", lambda: None)
         monkeypatch.setattr(worker, "progress", lambda line: None)
         monkeypatch.setattr(pipeline, "read_outputs", self.read_outputs)
         monkeypatch.setattr(pipeline, "ThreadPoolExecutor", InTurn)

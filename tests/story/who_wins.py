@@ -27,7 +27,7 @@ from gpuprov.core.tenant import Desired, Tenant
 from gpuprov.load.project import Project
 from gpuprov.run import pipeline
 from gpuprov.run.loading import Loaded
-from gpuprov.run.pipeline import Situation
+from gpuprov.run.pipeline import PlanContext
 
 SDS = cluster("samsung-sds", H100=200, A100=400)
 KT = cluster("kt-cloud", H200=400)
@@ -116,8 +116,8 @@ class Played:
         """Whether the awards have anything on a cluster."""
         return bool(self.observed[0].tenants)
 
-    def look(self, loaded: Loaded, desired: Desired, providers: Sequence[str]) -> Situation:
-        """Stand for `pipeline.look`: the same plan, of these clusters. A LIST shows what carries our labels."""
+    def observe_and_plan(self, loaded: Loaded, desired: Desired, providers: Sequence[str]) -> PlanContext:
+        """Stand for `pipeline.observe_and_plan` on these clusters. A LIST shows what carries our labels."""
         outputs = {one.provider: _outputs(one) for one in self.observed if one.provider in providers}
         observed = tuple(
             pipeline._with_unlabelled(
@@ -128,7 +128,7 @@ class Played:
             for one in self.observed
             if one.provider in providers
         )
-        return Situation(
+        return PlanContext(
             project=loaded.project,
             files={},
             origin=loaded.origin,
@@ -155,9 +155,11 @@ def _labelled(there: ObservedTenant) -> bool:
 
 def _outputs(there: ObservedCluster) -> StackOutputs:
     """What the stack remembers of the run that wrote the tenants."""
-    told = summary([_tenant(award_id, "runs") for award_id in IDS]) if there.tenants else {}
+    recorded = summary([_tenant(award_id, "runs") for award_id in IDS]) if there.tenants else {}
     stacks = (there.provider,) if there.tenants else ()
-    return StackOutputs(cluster_uid=there.uid, context=there.provider if told else None, stacks=stacks, tenants=told)
+    return StackOutputs(
+        cluster_uid=there.uid, context=there.provider if recorded else None, stacks=stacks, tenants=recorded
+    )
 
 
 def situations(key: Key) -> Iterator[Played]:
@@ -182,7 +184,7 @@ def _loaded(awards: Sequence[Award], events: Sequence[Event]) -> Loaded:
 
 def with_events(loaded: Loaded, more: Sequence[Event]) -> Loaded:
     """The same project after these were written to its ledger."""
-    return _loaded([told.award for told in loaded.histories], [*loaded.events, *more])
+    return _loaded([recorded.award for recorded in loaded.histories], [*loaded.events, *more])
 
 
 PLACES = {
