@@ -56,7 +56,7 @@ def _cluster_of(project: Project, stack: str) -> ProviderCluster:
                 Problem(
                     file=str(project.root),
                     value=stack,
-                    message="is no provider's stack, so its policies have no bounds",
+                    message="is not a provider's stack, so its policies have no bounds",
                     remedy=f"select one of {', '.join(stacks)}",
                 )
             ]

@@ -56,7 +56,7 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            click.echo("interrupted; give the same command again to finish", err=True)
+            click.echo("interrupted; rerun the same command to finish", err=True)
             raise SystemExit(_INTERRUPTED) from None
 
 

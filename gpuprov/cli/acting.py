@@ -102,7 +102,7 @@ def report(done: Report, *, as_json: bool) -> None:
         finished = [one.provider for one in done.outcomes if one.provider not in failed]
         others = f"; {', '.join(finished)} done" if finished else ""
         click.echo(
-            f"\nfailed on {', '.join(failed)}{others}. When the cause is gone, give the same command again: "
+            f"\nfailed on {', '.join(failed)}{others}. When the cause is gone, rerun the same command: "
             "it does only what is left.",
             err=True,
         )

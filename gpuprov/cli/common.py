@@ -47,7 +47,7 @@ class Instant(click.ParamType[datetime]):
         try:
             return instant(value)
         except InputError:
-            self.fail(f"{value!r} is no instant; write it as 2026-06-30T23:59:59+09:00", param, ctx)
+            self.fail(f"{value!r} is not a timestamp; write it as 2026-06-30T23:59:59+09:00", param, ctx)
 
 
 def project_option(command: F) -> F:
@@ -116,7 +116,7 @@ def event_instants(typed: datetime | None) -> tuple[datetime, datetime]:
     """Return when an event takes effect, and the instant to decide for: GPUPROV_AT's where it is set, or now.
 
     ``typed`` is what --at says. Raises InputError where there is only GPUPROV_AT: a rehearsal that forgot to unset it
-    must not back-date the ledger. A GPUPROV_AT that is no instant is a usage error.
+    must not back-date the ledger. A GPUPROV_AT that is not a timestamp is a usage error.
     """
     variable = os.environ.get(AT_VARIABLE)
     if not variable:
@@ -214,7 +214,7 @@ def confirm(question: str, *, yes: bool) -> bool:
     if yes:
         return False
     if not sys.stdin.isatty():
-        raise click.UsageError("give --yes: there is no terminal to ask at")
+        raise click.UsageError("pass --yes: there is no terminal to ask at")
     try:
         agreed = click.confirm(question, err=True)
     except click.Abort:

@@ -103,7 +103,7 @@ def _instant(value: object) -> datetime | None:
             return at.astimezone(SEOUL)
     except (ValueError, OverflowError):  # OverflowError: the calendar's first or last day, in another time zone
         pass
-    raise PydanticCustomError("instant", f"is neither an instant with an offset nor a day: {_WRITE_INSTANT}")
+    raise PydanticCustomError("instant", f"is neither a timestamp with an offset nor a day: {_WRITE_INSTANT}")
 
 
 def _as_written(value: object) -> datetime | None:

@@ -256,7 +256,7 @@ class LedgerMark:
             # Pulumi keeps every number of an output as a float
             if isinstance(count, int | float) and float(count).is_integer() and count >= 0 and isinstance(sha256, str):
                 return cls(count=int(count), sha256=sha256)
-        raise ValueError(f"is no mark of a ledger: {data!r}")
+        raise ValueError(f"is not a mark of a ledger: {data!r}")
 
 
 def mark(events: Iterable[Event]) -> LedgerMark:

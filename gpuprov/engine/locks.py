@@ -162,7 +162,7 @@ class Locks:
     def _locked(self) -> EngineError:
         return EngineError(
             f"{self.stack}: another run holds the stack's lock; wait for it, or if it was killed, run "
-            f"`pulumi cancel --stack {self.stack}` and give the command again"
+            f"`pulumi cancel --stack {self.stack}` and rerun the command"
         )
 
 

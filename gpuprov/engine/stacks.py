@@ -56,7 +56,7 @@ _REMEDIES = {
     ),
     "PULUMI_ACCESS_TOKEN must be set": (
         "no backend is chosen that keeps the state: set PULUMI_BACKEND_URL, as file:///srv/pulumi or s3://bucket, or "
-        "give `pulumi login`"
+        "run `pulumi login`"
     ),
 }
 """What to do, by what Pulumi says where it asks for the wrong thing or for nothing."""

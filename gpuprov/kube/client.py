@@ -239,7 +239,7 @@ class KubeApi:
 
 def _advice(answer: Answer) -> str:
     if passing(answer.status, repeatable=True, asked=None):
-        return "; the API server is busy or fails: give the same command again in a while"
+        return "; the API server is busy or fails: rerun the same command in a while"
     if answer.status == _NOT_FOUND and not (answer.data.get("details") or {}).get("name"):
         return "; the API server has no such API, or something else answers for it: gpuprov preflight tells more"
     return ""

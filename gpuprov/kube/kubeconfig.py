@@ -80,13 +80,13 @@ def _document(file: Path) -> Mapping[str, Any] | None:
     except OSError as error:
         raise _Unusable(f"{file} cannot be read ({error.strerror}); {_CORRECT}") from error
     except UnicodeDecodeError as error:
-        raise _Unusable(f"{file} is no text in UTF-8; {_CORRECT}") from error
+        raise _Unusable(f"{file} is not text in UTF-8; {_CORRECT}") from error
     except yaml.YAMLError as error:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None) or "not a text"
         place = f"{file}:{mark.line + 1}" if mark else str(file)
         raise _Unusable(f"{place} is malformed YAML ({problem}); {_CORRECT}") from error
     if document is not None and not isinstance(document, Mapping):
-        raise _Unusable(f"{file} is no kubeconfig, but YAML of another form; {_CORRECT}")
+        raise _Unusable(f"{file} is not a kubeconfig but YAML of another form; {_CORRECT}")
     return document
 
 

@@ -141,7 +141,7 @@ def revoke(cluster: ProviderCluster, award_id: str) -> Revoked | None:
         raise ClusterError(
             cluster.provider,
             f"the service account {SERVICE_ACCOUNT} in {namespace} is still there, held by {held}; remove what holds "
-            "it, then give the same command again",
+            "it, then rerun the same command",
         )
     return Revoked(provider=cluster.provider, namespace=namespace, account=before is not None)
 
@@ -161,7 +161,7 @@ def _request(api: KubeApi, accounts: str, seconds: int) -> dict[str, Any]:
     }
     answer = api.create(f"{accounts}/{SERVICE_ACCOUNT}/token", body)
     if answer is None:
-        raise ClusterError(api.provider, f"no token from {accounts}; give the same command again")
+        raise ClusterError(api.provider, f"no token from {accounts}; rerun the same command")
     return answer
 
 

@@ -131,7 +131,7 @@ def email(value: object) -> str:
     """Return a mail address, or the empty text. Only its shape is looked at."""
     found = narrow(text(value))
     if found and (len(found) > LONGEST_EMAIL or not _EMAIL.fullmatch(found)):
-        raise CellProblem("is no mail address", "write one address such as name@example.org, or nothing")
+        raise CellProblem("is not an email address", "write one address such as name@example.org, or nothing")
     return found
 
 
@@ -139,7 +139,7 @@ def track(value: object) -> Track:
     """Return the track from 1, 2, 유형1, 유형 2, track 1, Ⅱ and the like."""
     found = _filled(text(value))
     if word(found) not in _TRACKS:
-        raise CellProblem("is no track", "write 1 or 2 (유형1, 유형2)")
+        raise CellProblem("is not a track", "write 1 or 2 (유형1, 유형2)")
     return _TRACKS[word(found)]
 
 
@@ -150,7 +150,7 @@ def status(value: object) -> Status:
         return Status.SELECTED
     if word(found) not in _STATUS_OF:
         known = "; ".join(f"{state}: {', '.join(names)}" for state, names in _STATUSES.items())
-        raise CellProblem("is no status of an award", f"write one of these ({known}), or remove the row")
+        raise CellProblem("is not a status of an award", f"write one of these ({known}), or remove the row")
     return _STATUS_OF[word(found)]
 
 
@@ -192,7 +192,7 @@ def day(value: object) -> date:
             try:
                 return _in_range(date(int(match["y"]), int(match["m"]), int(match["d"])))
             except ValueError as error:
-                raise CellProblem("is no day of the calendar", "correct the month or the day") from error
+                raise CellProblem("is not a day of the calendar", "correct the month or the day") from error
     raise _no_day(found)
 
 
@@ -212,7 +212,7 @@ def _no_text(value: object) -> CellProblem:
         return CellProblem("is a number with decimals", "write the text or a whole number")
     if isinstance(value, date | time | timedelta):
         return CellProblem("is a date or a time", "format the cell as text and write the value")
-    return CellProblem("is no single value", "write one text or one number")
+    return CellProblem("is not a single value", "write one text or one number")
 
 
 def _no_day(found: str) -> CellProblem:
@@ -224,7 +224,7 @@ def _no_day(found: str) -> CellProblem:
         )
     if _TIMED.search(found):
         return CellProblem("has a time of day", "write the day alone; terms are whole days")
-    return CellProblem("is no day", "write year, month and day, such as 2026-01-31")
+    return CellProblem("is not a day", "write year, month and day, such as 2026-01-31")
 
 
 def _in_range(found: date) -> date:

@@ -23,12 +23,12 @@ _MARKED = (
 def decode(file: str, data: bytes) -> str:
     """Return the text of ``data`` without a byte order mark.
 
-    Raises InputError, with the line and the byte, where ``data`` is no text in UTF-8, CP949 or marked UTF-16.
+    Raises InputError, with the line and the byte, where ``data`` is not text in UTF-8, CP949 or marked UTF-16.
     """
     text = _decode(file, data)
     if "\x00" in text:
         line = text.count("\n", 0, text.index("\x00")) + 1
-        raise _refused(file, line, "holds NUL bytes, so it is no text file", SAVE_AS)
+        raise _refused(file, line, "holds NUL bytes, so it is not a text file", SAVE_AS)
     return text
 
 

@@ -29,14 +29,14 @@ def read_json(file: str, text: str) -> tuple[list[tuple[int, dict[str, object]]]
         ) from error
     except (ValueError, RecursionError) as error:
         reason = str(error) if isinstance(error, _Twice) else "it cannot be read"
-        raise InputError([Problem(file=file, message=f"is no award list: {reason}", remedy=_BY_SCHEMA)]) from error
+        raise InputError([Problem(file=file, message=f"is not an award list: {reason}", remedy=_BY_SCHEMA)]) from error
     if not isinstance(found, list):
-        raise InputError([Problem(file=file, message="is no array", remedy=_BY_SCHEMA)])
+        raise InputError([Problem(file=file, message="is not an array", remedy=_BY_SCHEMA)])
     objects: list[tuple[int, dict[str, object]]] = []
     problems = []
     for position, item in enumerate(found, start=1):
         if not isinstance(item, dict):
-            problems.append(Problem(file=file, row=position, message="is no object", remedy=_BY_SCHEMA))
+            problems.append(Problem(file=file, row=position, message="is not an object", remedy=_BY_SCHEMA))
             continue
         objects.append((position, {name: value for name, value in item.items() if name in NAMES}))
         problems.extend(
@@ -44,7 +44,7 @@ def read_json(file: str, text: str) -> tuple[list[tuple[int, dict[str, object]]]
                 file=file,
                 row=position,
                 column=printable(name),
-                message="is no field of an award",
+                message="is not a field of an award",
                 remedy=f"the fields are {', '.join(NAMES)}",
             )
             for name in item

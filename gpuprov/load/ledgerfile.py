@@ -56,7 +56,7 @@ def _bad_line(path: Path, row: int, last: bool, error: ValidationError) -> Probl
     column = ".".join(str(part) for part in first["loc"]) or None
     remedy = "restore the line from git; events are never edited"
     if last:
-        remedy = "the line was cut off while it was written: remove it and give the command again"
+        remedy = "the line was cut off while it was written: remove it and rerun the command"
     return Problem(file=str(path), row=row, column=column, message=first["msg"], remedy=remedy)
 
 
@@ -93,7 +93,7 @@ def _write(path: Path, lines: bytes) -> None:
 
 
 def _changed(path: Path, there: Sequence[LedgerLine], known: int) -> str:
-    again = "nothing was written; give the command again"
+    again = "nothing was written; rerun the command"
     if len(there) < known:
         return f"{path} has {len(there)} events, and had {known} when this was decided; {again}"
     new = [f"line {line.row}: {line.event.event} {line.event.award} by {line.event.by}" for line in there[known:]]

@@ -94,7 +94,7 @@ def _columns(file: str, node: yaml.MappingNode) -> ColumnMapping:
             message = f"is the same header as in line {seen[key(header)]}"
             problems.append(Problem(file=file, row=row, value=header, message=message, remedy="remove one of them"))
         elif not ignored and wanted not in NAMES:
-            message = f"is no field: the fields are {', '.join(NAMES)}"
+            message = f"is not a field: the fields are {', '.join(NAMES)}"
             remedy = "write one of them, or null to ignore the column"
             problems.append(Problem(file=file, row=row, column=header, value=wanted, message=message, remedy=remedy))
         else:

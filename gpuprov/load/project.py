@@ -114,7 +114,7 @@ class _Settings:
         """Return the award lists."""
         awards = self.value("awards", [])
         if not isinstance(awards, list) or not awards or not all(isinstance(path, str) for path in awards):
-            self._wrong(None, None, "config awards is no list of files", "name the lists")
+            self._wrong(None, None, "config awards is not a list of files", "name the lists")
             return ()
         return tuple(self.file.parent / path for path in awards)
 
@@ -128,7 +128,7 @@ class _Settings:
         if end is not None and end.tzinfo is not None:
             return end
         remedy = 'write the first instant after the last day, as "2026-07-01T00:00+09:00"'
-        self._wrong("programmeEnd", str(value), "is no instant with an offset", remedy)
+        self._wrong("programmeEnd", str(value), "is not a timestamp with an offset", remedy)
         return PROGRAMME_END
 
     def retired(self, stacks: Path, providers: Collection[str]) -> frozenset[str]:
@@ -138,7 +138,7 @@ class _Settings:
             names = _NAMES.validate_python(value)
         except ValidationError:
             remedy = "list the names of suppliers that were taken out, as [kt-cloud]"
-            self._wrong("retired", str(value), "is no list of suppliers' names", remedy)
+            self._wrong("retired", str(value), "is not a list of suppliers' names", remedy)
             return frozenset()
         for name in sorted({*names} & {*providers}):
             message = f"has left and still has a stack file ({stacks / f'Pulumi.{name}.yaml'})"
@@ -160,11 +160,11 @@ def _read_yaml(path: Path, problems: list[Problem]) -> Mapping[str, Any]:
     except OSError as error:
         problems.append(Problem(file=str(path), message=f"cannot be read ({error.strerror})", remedy="check the path"))
     except (yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8, or a date that the calendar does not have
-        problems.append(Problem(file=str(path), message=f"is no valid YAML ({error})", remedy="correct the file"))
+        problems.append(Problem(file=str(path), message=f"is not valid YAML ({error})", remedy="correct the file"))
     else:
         if isinstance(data, dict):
             return data
-        problems.append(Problem(file=str(path), message="is no mapping", remedy="write `key: value` lines"))
+        problems.append(Problem(file=str(path), message="is not a mapping", remedy="write `key: value` lines"))
     return {}
 
 

@@ -46,7 +46,7 @@ class Suppliers:
         found = required_text(value)
         providers = self._providers.get(_name(found), set())
         if not providers:
-            raise CellProblem("is no configured supplier", f"write one of the known ({self._known}) or add an alias")
+            raise CellProblem("is not a configured supplier", f"write one of the known ({self._known}) or add an alias")
         if len(providers) > 1:
             names = ", ".join(sorted(providers))
             raise CellProblem(f"is an alias of more than one supplier: {names}", "correct the stacks' aliases")

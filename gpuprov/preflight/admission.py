@@ -43,7 +43,7 @@ def _pod_node_selector(facts: Facts) -> Finding:
         return ok(CHECK, f"PodNodeSelector is active: {why}")
     if active is None:
         remedy = (
-            "ask the provider; or give the command again when the cluster has a tenant, with an administrator's "
+            "ask the provider; or rerun the command when the cluster has a tenant, with an administrator's "
             "kubeconfig: it tries a pod there and leaves nothing behind"
         )
         return warning(CHECK, f"whether PodNodeSelector is active is not known: {why}", remedy)

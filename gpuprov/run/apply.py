@@ -158,7 +158,7 @@ def carry_out(jobs: Sequence[Job], progress: Progress) -> dict[str, Outcome]:
 def _outcome(job: Job, answer: Answer) -> Outcome:
     if answer.outcome is not None:
         return Outcome.model_validate(answer.outcome)
-    died = f"its process ended with code {answer.code} and no answer; give the same command again"
+    died = f"its process ended with code {answer.code} and no answer; rerun the same command"
     return Outcome(provider=job.cluster.provider, error=died)
 
 

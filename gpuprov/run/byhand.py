@@ -81,7 +81,7 @@ def _cluster_of(project: Project, stack: str) -> ProviderCluster:
         problem = Problem(
             file=str(project.root / "Pulumi.yaml"),
             value=stack,
-            message="is no provider's stack",
+            message="is not a provider's stack",
             remedy=f"select one of {', '.join(stacks)}",
         )
         raise InputError([problem])

@@ -104,7 +104,7 @@ def answer(work: Callable[[], BaseModel], failed: Callable[[str], BaseModel]) ->
     except GpuprovError as error:
         outcome = failed(str(error))
     except KeyboardInterrupt:
-        outcome = failed("interrupted; give the same command again")
+        outcome = failed("interrupted; rerun the same command")
     except Exception:  # noqa: BLE001 (a bug in one process must not hide what the others did)
         outcome = failed(f"a bug in gpuprov:\n{traceback.format_exc()}")
     say("outcome", outcome.model_dump(mode="json"))
@@ -113,7 +113,7 @@ def answer(work: Callable[[], BaseModel], failed: Callable[[str], BaseModel]) ->
 def require_live_parent() -> None:
     """Raise GpuprovError where the process that sent us was killed: what it decided may not be wanted any more."""
     if os.getppid() != _PARENT:
-        raise GpuprovError("the command that started this was killed; give it again")
+        raise GpuprovError("the command that started this was killed; rerun it")
 
 
 def _start(errand: Errand) -> subprocess.Popen[str]:

@@ -20,7 +20,7 @@ def instant(text: str | None) -> datetime:
         at = datetime.fromisoformat(text)
     except ValueError as error:
         problem = Problem(
-            file=AT_VARIABLE, value=text, message="is no instant", remedy="write it as 2026-06-30T23:59:59+09:00"
+            file=AT_VARIABLE, value=text, message="is not a timestamp", remedy="write it as 2026-06-30T23:59:59+09:00"
         )
         raise InputError([problem]) from error
     return at if at.tzinfo else at.replace(tzinfo=SEOUL)

@@ -62,9 +62,9 @@ def issue(project: Project, history: History, at: datetime | None, hours: int | 
     life = lifetime(history, at, hours, place.clock)
     where = f"namespace {tenant.namespace} at {cluster.provider}"
     if not place.exists:
-        raise _refusal(award_id, f"has no {where}", "give `gpuprov up` first")
+        raise _refusal(award_id, f"has no {where}", "run `gpuprov up` first")
     if place.terminating:
-        raise _refusal(award_id, f"is being taken back: {where} is terminating", "give `gpuprov up` once it is gone")
+        raise _refusal(award_id, f"is being taken back: {where} is terminating", "run `gpuprov up` once it is gone")
     return tenant, tokens.issue(cluster, tenant, life.seconds, life.until)
 
 
@@ -144,7 +144,7 @@ def make_folder(path: Path) -> None:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.chmod(0o700)
     except OSError as error:
-        problem = Problem(file=str(path), message=f"cannot be made ({error.strerror})", remedy="give --out")
+        problem = Problem(file=str(path), message=f"cannot be made ({error.strerror})", remedy="pass --out")
         raise InputError([problem]) from error
 
 
@@ -156,16 +156,16 @@ def check_path(path: Path, *, force: bool) -> None:
     problems = []
     if not path.parent.is_dir():
         problems.append(
-            Problem(file=str(path.parent), message="is no folder", remedy="make it, or choose another --out")
+            Problem(file=str(path.parent), message="is not a folder", remedy="make it, or choose another --out")
         )
     if path.exists() and not force:
-        problems.append(Problem(file=str(path), message="is there already", remedy="give --force, or another --out"))
+        problems.append(Problem(file=str(path), message="is there already", remedy="pass --force, or another --out"))
     if not force and _git_would_add(path):
         problems.append(
             Problem(
                 file=str(path),
                 message="is in a git work tree that does not ignore it: a credential would be committed with the rest",
-                remedy="name a file outside of it, add it to .gitignore, or give --force",
+                remedy="name a file outside of it, add it to .gitignore, or pass --force",
             )
         )
     if problems:

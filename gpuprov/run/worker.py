@@ -224,7 +224,7 @@ def _complaint(stuck: Mapping[str, str], postponed: Collection[str]) -> str | No
         lines.append(f"not granted until the GPUs are free that others' pods hold: {', '.join(sorted(postponed))}")
     if stuck:
         lines.append("its GPUs are not credited")
-    return "\n".join([*lines, "when the cause is gone, give the same command again"])
+    return "\n".join([*lines, "when the cause is gone, rerun the same command"])
 
 
 def main() -> None:

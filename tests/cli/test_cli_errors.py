@@ -14,7 +14,7 @@ from gpuprov.cli import toolchain
 from gpuprov.cli.common import Exit, error_json, error_text, exit_code
 
 PROBLEM = errors.Problem(file="a.csv", message="is bad", remedy="mend it")
-PLACED = errors.Problem(file="a.csv", row=3, column="유형", value="4", message="is no track", remedy="write 1 or 2")
+PLACED = errors.Problem(file="a.csv", row=3, column="유형", value="4", message="is not a track", remedy="write 1 or 2")
 MADE = {
     errors.GpuprovError: errors.GpuprovError("x"),
     errors.InputError: errors.InputError([PROBLEM]),
@@ -82,13 +82,20 @@ def test_one_problem_is_an_error_and_several_are_counted() -> None:
 
 
 def test_errors_as_text_and_as_data() -> None:
-    assert str(PLACED) == "a.csv:3 [유형] '4': is no track; write 1 or 2"
+    assert str(PLACED) == "a.csv:3 [유형] '4': is not a track; write 1 or 2"
     assert error_text(errors.InputError([PLACED])) == f"error: {PLACED}"
     assert error_text(errors.InputError([PLACED, PLACED])).endswith("\n2 problems, nothing was changed")
     assert error_text(errors.PlanRefused(["a", "b"])) == "refused, nothing was changed:\n  - a\n  - b"
     assert error_json(errors.PlanRefused(["a", "b"]))["reasons"] == ["a", "b"]
     assert error_json(errors.InputError([PLACED]))["problems"] == [
-        {"file": "a.csv", "row": 3, "column": "유형", "value": "4", "message": "is no track", "remedy": "write 1 or 2"}
+        {
+            "file": "a.csv",
+            "row": 3,
+            "column": "유형",
+            "value": "4",
+            "message": "is not a track",
+            "remedy": "write 1 or 2",
+        }
     ]
 
 
@@ -99,7 +106,7 @@ def test_an_interruption_is_130(root: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("gpuprov.cli.status.read_status", interrupted)
     result = run("status", "--json")
     assert (result.exit_code, result.stdout) == (130, "")
-    assert "give the same command again" in result.stderr
+    assert "rerun the same command" in result.stderr
 
 
 def test_an_interrupted_installation_is_130_too(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

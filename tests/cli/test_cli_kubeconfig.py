@@ -229,7 +229,7 @@ def test_a_server_that_shortens_tokens_is_believed(world: World, clusters: Clust
 @pytest.mark.parametrize(
     ("metadata", "says"),
     [
-        (None, f"has no namespace {GPUS} at samsung-sds; give `gpuprov up` first"),
+        (None, f"has no namespace {GPUS} at samsung-sds; run `gpuprov up` first"),
         ({"labels": {}}, f"has no namespace {GPUS} at samsung-sds"),
         (
             {"deletionTimestamp": "2026-03-01T00:00:00Z"},

@@ -67,7 +67,7 @@ def test_reducing_is_recorded_once_though_the_cluster_does_not_answer(closed: Wo
 def test_without_yes_and_terminal_nothing_is_recorded(closed: World, command: tuple[str, ...]) -> None:
     ran = closed.run(*command, "--reason", "x")
     assert (ran.code, ran.out) == (2, "")
-    assert "give --yes: there is no terminal to ask at" in ran.err
+    assert "pass --yes: there is no terminal to ask at" in ran.err
     assert not closed.ledger.exists()
 
 
@@ -97,7 +97,7 @@ def test_a_rehearsals_clock_does_not_go_into_the_ledger_by_itself(closed: World,
 def test_a_rehearsals_clock_that_is_no_instant_is_wrong_usage(closed: World, command: tuple[str, ...]) -> None:
     ran = closed.run_as_typed(*command, "--at", MARCH, at="tomorrow")
     assert (ran.code, ran.out) == (2, "")
-    assert "'tomorrow' is no instant; write it as" in ran.err
+    assert "'tomorrow' is not a timestamp; write it as" in ran.err
     assert not closed.ledger.exists()
 
 
@@ -173,7 +173,7 @@ def test_an_event_to_come_is_recorded_and_touches_no_cluster(closed: World, comm
 @BOTH
 def test_an_event_to_come_is_not_recorded_without_yes_and_terminal(closed: World, command: tuple[str, ...]) -> None:
     ran = closed.run(*(part for part in command if part != "--yes"), "--at", MAY)
-    assert (ran.code, "give --yes: there is no terminal to ask at" in ran.err) == (2, True)
+    assert (ran.code, "pass --yes: there is no terminal to ask at" in ran.err) == (2, True)
     assert not closed.ledger.exists()
 
 
@@ -242,7 +242,7 @@ def test_a_forfeiture_stays_one_whatever_the_list_says_afterwards(world: World, 
     assert change["reasons"] == [f"forfeited at 2026-03-01T09:00+09:00 by kim: no answer{also}"]
     assert (change["op"], change["award_id"], change["expected"]) == ("reclaim", "HPC-2026-1-002", True)
     expired = world.run("expire")
-    assert (expired.code, "give --yes: there is no terminal to ask at" in expired.err) == (2, True)
+    assert (expired.code, "pass --yes: there is no terminal to ask at" in expired.err) == (2, True)
 
 
 # ---- lines that count for nothing

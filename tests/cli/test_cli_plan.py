@@ -43,7 +43,7 @@ def test_without_yes_and_terminal_nothing_is_applied(world: World, api: Api) -> 
     ran = world.run("up")
     assert (ran.code, ran.out) == (2, "")
     assert "120 to create" in ran.err
-    assert "give --yes: there is no terminal to ask at" in ran.err
+    assert "pass --yes: there is no terminal to ask at" in ran.err
 
 
 def test_the_end_of_terms_is_for_expire(world: World, full: Api) -> None:
@@ -72,7 +72,7 @@ def test_rows_lost_from_the_list_are_refused(world: World, full: Api) -> None:
     ran = world.run("up", "--yes", "--json")
     assert (ran.code, ran.data["error"], ran.data["reasons"]) == (4, "PlanRefused", plan.data["refused"])
     confirmed = world.run("up", "--allow-teardown", str(count))  # the next hurdle is the question
-    assert (confirmed.code, "give --yes" in confirmed.err) == (2, True)
+    assert (confirmed.code, "pass --yes" in confirmed.err) == (2, True)
 
 
 def test_another_cluster_is_refused_until_confirmed(world: World, api: Api) -> None:
@@ -84,7 +84,7 @@ def test_another_cluster_is_refused_until_confirmed(world: World, api: Api) -> N
     assert reason.startswith("samsung-sds: context 'samsung-sds' leads to the cluster uid-of-samsung-sds, but this")
     assert "--accept-cluster samsung-sds" in reason
     accepted = world.run("up", "--provider", "samsung-sds", "--accept-cluster", "samsung-sds")
-    assert (accepted.code, "give --yes" in accepted.err) == (2, True)
+    assert (accepted.code, "pass --yes" in accepted.err) == (2, True)
 
 
 def test_lists_that_exceed_a_capacity_are_refused_before_any_cluster_is_read(closed: World) -> None:

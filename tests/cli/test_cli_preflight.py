@@ -229,7 +229,7 @@ def test_without_a_kubeconfig_the_way_out_is_named(world: World) -> None:
 
 
 def test_an_unknown_provider_and_a_broken_list_are_1(world: World) -> None:
-    assert "is no provider of this project" in world.run("preflight", "--provider", "nobody").err
+    assert "is not a provider of this project" in world.run("preflight", "--provider", "nobody").err
     (world.root / "examples" / "awards-2026-h1.csv").write_text("nonsense\n1\n")
     ran = world.run("preflight", "--json")
     assert (ran.code, ran.data["error"]) == (1, "InputError")

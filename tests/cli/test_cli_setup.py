@@ -15,7 +15,7 @@ def test_setup_names_the_administrators_context_where_it_is_not_there(closed: Wo
 
 def test_setup_without_yes_and_terminal_changes_nothing(world: World) -> None:
     ran = world.run("setup")
-    assert (ran.code, "give --yes" in ran.err) == (2, True)
+    assert (ran.code, "pass --yes" in ran.err) == (2, True)
 
 
 def test_setup_without_the_chart_says_what_is_missing(world: World) -> None:

@@ -90,13 +90,13 @@ def test_an_instant_is_converted_as_korean_time() -> None:
 def test_a_bad_instant_is_wrong_usage(root: Path, command: str, at: str) -> None:
     result = run(command, "--at", at)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert f"'{at}' is no instant; write it as 2026-06-30T23:59:59+09:00" in result.stderr
+    assert f"'{at}' is not a timestamp; write it as 2026-06-30T23:59:59+09:00" in result.stderr
 
 
 def test_a_bad_instant_in_the_environment_is_wrong_usage(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPUPROV_AT", "tomorrow")
     result = run("plan")
-    assert (result.exit_code, "is no instant" in result.stderr) == (2, True)
+    assert (result.exit_code, "is not a timestamp" in result.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_without_a_terminal_nobody_is_asked() -> None:
 
     result = CliRunner().invoke(ask, input="y\n")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "give --yes: there is no terminal to ask at" in result.stderr
+    assert "pass --yes: there is no terminal to ask at" in result.stderr
 
 
 def test_yes_asks_nobody() -> None:

@@ -193,9 +193,9 @@ def test_a_broken_list_tells_all_problems_at_once(root: Path) -> None:
     assert (result.exit_code, result.stdout) == (1, "")
     for part in (
         "broken.csv:2 [배정수량] '8대': may count servers",
-        "broken.csv:2 [시작일] '2026-06-31': is no day of the calendar",
+        "broken.csv:2 [시작일] '2026-06-31': is not a day of the calendar",
         "broken.csv:3 [배정수량] '4': 3 H100 convert to 12 A100, not 4",
-        "broken.csv:4 [공급사] '없는회사': is no configured supplier",
+        "broken.csv:4 [공급사] '없는회사': is not a configured supplier",
         "missing.csv does not exist",
     ):
         assert part in result.stderr

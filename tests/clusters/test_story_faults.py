@@ -65,7 +65,7 @@ def test_one_stopped_cluster_does_not_stop_the_others(story: Story) -> None:
         assert ran.code == 5
         assert set(ran.data["failed"]) == {"elice-cloud"}
         assert "elice-cloud" in ran.err
-        assert "give the same command again" in ran.err
+        assert "rerun the same command" in ran.err
         done = {one["provider"]: one["applied"] for one in ran.data["providers"]}
         assert done == {"samsung-sds": ["HPC-2026-1-003"], "kt-cloud": ["HPC-2026-1-002"]}
         assert story.run("status", "--json").code == 5
@@ -218,7 +218,7 @@ def test_an_interrupted_run_says_so_and_is_finished_by_the_next(story: Story) ->
     said = process.stderr.read()
     process.stderr.close()
     assert process.wait() == 130, said
-    assert "give the same command again" in said
+    assert "rerun the same command" in said
     story.up()
     assert story.world.quotas("kt-cloud")[namespace("HPC-2026-1-007")] == 2
     story.in_step()

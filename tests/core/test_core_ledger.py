@@ -319,7 +319,7 @@ def test_a_mark_survives_the_outputs_of_a_stack(happened):
     ],
 )
 def test_what_is_no_mark_is_refused(data):
-    with pytest.raises(ValueError, match="is no mark of a ledger"):
+    with pytest.raises(ValueError, match="is not a mark of a ledger"):
         LedgerMark.from_json(data)
 
 

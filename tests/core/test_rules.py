@@ -117,8 +117,8 @@ def test_no_term_is_beyond_the_programmes(end, limit, passes):
     [
         ({"gpuprov_term_start": "2026-07-01T00:00:00+09:00"}, "end it after its start"),
         ({"gpuprov_term_start": "2026-06-30T15:00:00Z"}, "end it after its start"),
-        ({"gpuprov_term_end": "2026-06-30T00:00:00"}, "is '2026-06-30T00:00:00', no instant with an offset"),
-        ({"gpuprov_term_start": "January"}, "is 'January', no instant with an offset"),
+        ({"gpuprov_term_end": "2026-06-30T00:00:00"}, "is '2026-06-30T00:00:00', not a timestamp with an offset"),
+        ({"gpuprov_term_start": "January"}, "is 'January', not a timestamp with an offset"),
     ],
 )
 def test_a_term_is_two_aware_instants_in_order(fields, message):

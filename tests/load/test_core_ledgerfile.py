@@ -218,7 +218,7 @@ def test_a_ledger_that_has_grown_since_the_decision_is_left_alone(tmp_path):
         append_events(path, EVENTS[2:], known=0)
     assert str(caught.value) == (
         f"{path} has grown since this was decided (line 1: accepted A by operator; "
-        "line 2: reduced 과제-1 by operator); nothing was written; give the command again"
+        "line 2: reduced 과제-1 by operator); nothing was written; rerun the command"
     )
     assert path.read_bytes() == before
 

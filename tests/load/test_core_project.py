@@ -164,7 +164,7 @@ def test_a_date_that_pulumi_rewrites_is_refused_before_and_after(written, tmp_pa
     assert problem.column == "shop:cluster.pools.0.capacity.1.from"
     quoted = written.startswith("'")
     assert ("put it in quotes" in problem.remedy) is not quoted
-    assert ("is neither an instant with an offset nor a day" in problem.message) is quoted
+    assert ("is neither a timestamp with an offset nor a day" in problem.message) is quoted
 
 
 def test_a_plain_capacity_holds_at_every_instant(tmp_path):
@@ -202,7 +202,7 @@ def test_a_day_that_the_calendar_does_not_have_is_a_problem_of_its_file(tmp_path
     steps = "capacity: [{gpus: 8}, {gpus: 7, from: 2026-02-30}]"
     (problem,) = problems(open_project, project(tmp_path, sds=STACK.replace("capacity: 8", steps)))
     assert Path(problem.file).name == "Pulumi.sds.yaml"
-    assert "is no valid YAML" in problem.message
+    assert "is not valid YAML" in problem.message
 
 
 def test_a_model_has_one_pool_only(tmp_path):
@@ -248,7 +248,7 @@ def test_the_programme_ends_with_june_unless_the_project_says_otherwise(tmp_path
 @pytest.mark.parametrize("written", ["2026-10-01", "2026-10-01T00:00:00", "soon", "7", "[]", "''"])
 def test_a_programmes_end_without_an_offset_is_a_problem(written, tmp_path):
     (problem,) = problems(open_project, project(tmp_path, f"{MAIN}  programmeEnd: {written}\n"))
-    assert (problem.column, problem.message) == ("programmeEnd", "is no instant with an offset")
+    assert (problem.column, problem.message) == ("programmeEnd", "is not a timestamp with an offset")
 
 
 def test_a_project_without_clusters_is_refused(tmp_path):
@@ -279,7 +279,7 @@ def test_retired_suppliers_are_those_that_the_project_lists(tmp_path):
 def test_retired_suppliers_are_a_list_of_names(written, tmp_path):
     (problem,) = problems(open_project, project(tmp_path, f"{MAIN}  retired: {written}\n"))
     assert (Path(problem.file).name, problem.column) == ("Pulumi.yaml", "retired")
-    assert problem.message == "is no list of suppliers' names"
+    assert problem.message == "is not a list of suppliers' names"
 
 
 def test_a_supplier_is_not_both_there_and_retired(tmp_path):
@@ -301,7 +301,7 @@ def test_two_stacks_that_pin_one_cluster_are_refused(tmp_path):
 def test_a_folder_that_is_no_project(tmp_path):
     assert "cannot be read" in problems(open_project, tmp_path)[0].message
     (tmp_path / "Pulumi.yaml").write_bytes(b"\xff\xfe")
-    assert "is no valid YAML" in problems(open_project, tmp_path)[0].message
+    assert "is not valid YAML" in problems(open_project, tmp_path)[0].message
 
 
 @pytest.mark.parametrize("name", ["Upper", "under_score", "-dash", "x" * 43])

@@ -135,7 +135,7 @@ def test_every_problem_of_every_file_is_reported_at_once(tmp_path):
         (
             GOOD.replace("엘리스클라우드", "네이버"),
             (
-                "list.csv:2 [공급사] '네이버': is no configured supplier; write one of the known "
+                "list.csv:2 [공급사] '네이버': is not a configured supplier; write one of the known "
                 "(samsung-sds = 삼성SDS, elice-cloud = 엘리스클라우드, kt-cloud = KT클라우드) or add an alias"
             ),
         ),

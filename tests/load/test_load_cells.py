@@ -80,8 +80,8 @@ def test_days(value):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("2026-06-31", "is no day of the calendar"),
-        ("2026-02-29", "is no day of the calendar"),
+        ("2026-06-31", "is not a day of the calendar"),
+        ("2026-02-29", "is not a day of the calendar"),
         ("2206-01-01", "is not between 2000 and 2099"),
         ("46023", "is a spreadsheet's serial number, perhaps of 2026-01-01"),
         (46023, "is a spreadsheet's serial number, perhaps of 2026-01-01"),
@@ -90,11 +90,11 @@ def test_days(value):
         ("2026-01-01 09:00", "has a time of day"),
         (time(9), "is a time without a day"),
         (timedelta(1), "is a time without a day"),
-        ("01/02/2026", "is no day"),
-        ("26.01.01", "is no day"),
-        ("2026-01.01", "is no day"),
-        ("2026-1-1 0", "is no day"),
-        ("미정", "is no day"),
+        ("01/02/2026", "is not a day"),
+        ("26.01.01", "is not a day"),
+        ("2026-01.01", "is not a day"),
+        ("2026-1-1 0", "is not a day"),
+        ("미정", "is not a day"),
         ("", "is empty"),
         (None, "is empty"),
         (True, "is a logical value"),
@@ -141,7 +141,7 @@ def test_statuses(value, status):
 
 @pytest.mark.parametrize("value", ["선정?", "미선정", "탈락", "재분배", "Y", "선정/예비"])
 def test_statuses_that_are_refused(value):
-    assert refused(cells.status, value) == "is no status of an award"
+    assert refused(cells.status, value) == "is not a status of an award"
 
 
 @pytest.mark.parametrize(

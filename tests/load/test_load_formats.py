@@ -1,4 +1,4 @@
-"""Files: encodings, delimiters, workbooks, JSON, and everything that is no award list."""
+"""Files: encodings, delimiters, workbooks, JSON, and everything that is not an award list."""
 
 # mypy: allow-untyped-defs, allow-untyped-calls
 # ruff: noqa: DTZ001 - the cells of a spreadsheet have no time zone
@@ -76,7 +76,7 @@ def test_utf_16_of_both_byte_orders(tmp_path):
         (f"{HEADER}\n{GOOD}".encode("cp949") + b"\n\xff", 3, "byte 0xFF is neither UTF-8 nor CP949 (EUC-KR)"),
         (b"\xef\xbb\xbfa\n\xff", 2, "begins as UTF-8, but byte 0xFF is not UTF-8"),
         (b"\xff\xfea\x00\n\x00\x00\xd8", 2, "begins as UTF-16, but byte 0x00 is not UTF-16"),
-        ("id\n".encode("utf-16-le"), 1, "holds NUL bytes, so it is no text file"),
+        ("id\n".encode("utf-16-le"), 1, "holds NUL bytes, so it is not a text file"),
         (b"", None, "is empty"),
         (b"\xef\xbb\xbf", None, "no header in the first 20 rows"),
         (b"PK\x03\x04", None, "is an Excel workbook in spite of its name's .csv"),
@@ -198,12 +198,12 @@ def test_json_lists_load_and_name_the_position_from_1(tmp_path):
     ("text", "row", "message"),
     [
         ("[1,\n}", 2, "is not valid JSON"),
-        ("{}", None, "is no array"),
+        ("{}", None, "is not an array"),
         ("[]", None, "has no awards"),
-        ("[NaN]", None, "is no award list: NaN is no JSON value"),
-        ('[{"id": 1, "id": 2}]', None, "is no award list: an object has 'id' twice"),
-        ("[" * 100_000, None, "is no award list: it cannot be read"),
-        ("[" + "9" * 5000 + "]", None, "is no award list: it cannot be read"),
+        ("[NaN]", None, "is not an award list: NaN is no JSON value"),
+        ('[{"id": 1, "id": 2}]', None, "is not an award list: an object has 'id' twice"),
+        ("[" * 100_000, None, "is not an award list: it cannot be read"),
+        ("[" + "9" * 5000 + "]", None, "is not an award list: it cannot be read"),
     ],
 )
 def test_json_that_is_no_list(tmp_path, text, row, message):

@@ -32,7 +32,7 @@ def test_what_is_no_instant_is_refused(text):
     with pytest.raises(InputError) as caught:
         instant(text)
     assert caught.value.problems[0].value == text
-    with pytest.raises(click.BadParameter, match="is no instant"):
+    with pytest.raises(click.BadParameter, match="is not a timestamp"):
         Instant().convert(text, None, None)
 
 

@@ -108,7 +108,7 @@ def test_what_is_granted_and_what_is_stuck_never_exceed_the_pool(tenants, stuck)
             {"B"},
             (
                 "not granted until the GPUs are free that others' pods hold: B\n"
-                "when the cause is gone, give the same command again"
+                "when the cause is gone, rerun the same command"
             ),
         ),
         (
@@ -116,7 +116,7 @@ def test_what_is_granted_and_what_is_stuck_never_exceed_the_pool(tenants, stuck)
             set(),
             (
                 "W is not reclaimed: namespace\nX is not reclaimed: pod a ends slowly\n"
-                "its GPUs are not credited\nwhen the cause is gone, give the same command again"
+                "its GPUs are not credited\nwhen the cause is gone, rerun the same command"
             ),
         ),
         (
@@ -124,7 +124,7 @@ def test_what_is_granted_and_what_is_stuck_never_exceed_the_pool(tenants, stuck)
             {"C", "B"},
             (
                 "X is not reclaimed: pod a\nnot granted until the GPUs are free that others' pods hold: B, C\n"
-                "its GPUs are not credited\nwhen the cause is gone, give the same command again"
+                "its GPUs are not credited\nwhen the cause is gone, rerun the same command"
             ),
         ),
     ],

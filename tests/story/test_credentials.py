@@ -164,7 +164,7 @@ def test_without_git_nothing_is_asked(tmp_path, monkeypatch):
 
 
 def test_a_folder_that_is_not_there_is_told_before_a_token_is_made(tmp_path):
-    with pytest.raises(InputError, match="nowhere is no folder"):
+    with pytest.raises(InputError, match="nowhere is not a folder"):
         credentials.check_path(tmp_path / "nowhere" / "studio", force=False)
 
 

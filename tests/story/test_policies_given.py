@@ -75,7 +75,7 @@ def test_the_other_stacks_of_a_provider_count_with_what_the_list_gives_them(tmp_
 
 
 def test_a_stack_of_no_provider_has_no_bounds(tmp_path):
-    with pytest.raises(InputError, match="is no provider's stack"):
+    with pytest.raises(InputError, match="is not a provider's stack"):
         given.read(project(tmp_path), "dev", MARCH)
 
 

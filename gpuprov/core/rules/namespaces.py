@@ -85,7 +85,7 @@ def within_programme(one: Manifest, bounds: Bounds) -> Iterator[Violation]:
     if start is None or end is None:
         name = TERM_START if start is None else TERM_END
         said = annotations_of(one).get(name)
-        yield _term(one, f"its annotation {name} is {said!r}, no instant with an offset", "write it as ISO 8601")
+        yield _term(one, f"its annotation {name} is {said!r}, not a timestamp with an offset", "write it as ISO 8601")
         return
     if start >= end:
         yield _term(
