@@ -191,8 +191,8 @@ def test_a_tenant_that_crossed_a_process_boundary_gives_the_same_objects():
         cluster_uid="uid",
         origin=Origin(providers=("kt-cloud",), ledger={"events": 0, "sha256": ""}),
         tenants=(tenant(where=where, model="A100"),),
-        told={},
-        touch=("HPC-1",),
+        recorded={},
+        changed=("HPC-1",),
     )
     again = Job.model_validate_json(job.model_dump_json(by_alias=True))
     assert again.cluster == where
