@@ -234,7 +234,10 @@ def select(clusters: Sequence[ProviderCluster], providers: Sequence[str]) -> lis
     known = [cluster.provider for cluster in clusters]
     problems = [
         Problem(
-            file="--provider", value=name, message="is not a provider of this project", remedy=f"use {', '.join(known)}"
+            argument="--provider",
+            value=name,
+            message="is not a provider of this project",
+            remedy=f"use {', '.join(known)}",
         )
         for name in providers
         if name not in known
