@@ -193,7 +193,7 @@ class KubeApi:
                 raise ClusterUnreachable(
                     self.provider,
                     f"the API server of context {self._context!r} does not answer ({_short(outcome)}); check the "
-                    "cluster and the network, then run the same command again",
+                    "cluster and the network, then rerun the same command",
                 ) from outcome
 
     def _try(

@@ -21,6 +21,7 @@ from gpuprov.run.child import answer, listen, require_live_parent
 from gpuprov.run.child import tell as progress
 from gpuprov.run.files import digests
 from gpuprov.run.job import Freed, Job, Outcome, Reclaim, StackDone
+from gpuprov.run.log import name_awards
 
 
 def run(job: Job) -> Outcome:
@@ -227,9 +228,15 @@ def _complaint(stuck: Mapping[str, str], postponed: Collection[str]) -> str | No
     return "\n".join([*lines, "when the cause is gone, rerun the same command"])
 
 
+def _awards(job: Job) -> dict[str, str]:
+    awards = {tenant.namespace: tenant.award_id for tenant in job.tenants}
+    return awards | {one.namespace: one.award_id for one in job.reclaim}
+
+
 def main() -> None:
     """Read the job, do it, answer with the outcome."""
     job = Job.model_validate_json(listen())
+    name_awards(_awards(job))
     answer(lambda: run(job), lambda error: Outcome(provider=job.cluster.provider, error=error))
 
 
