@@ -18,14 +18,12 @@ from threading import Event, Thread
 from typing import Any
 
 from gpuprov.core.cluster import ProviderCluster
-from gpuprov.core.manifests import MANAGED_BY, MANAGER
+from gpuprov.core.manifests import LEASE, MANAGED_BY, MANAGER, SYSTEM_NAMESPACE
 from gpuprov.errors import ClusterError, ClusterUnreachable
 from gpuprov.kube import holders
 from gpuprov.kube.answer import Answer
 from gpuprov.kube.client import KubeApi
 
-NAME = "gpuprov"
-CHART_NAMESPACE = "gpuprov-system"
 HOLDER = "gpuprov.dev/holder"
 """Annotation: who has or had the turn, and what for, in words."""
 
@@ -64,7 +62,7 @@ def path(cluster: ProviderCluster) -> str:
     """Return the path of the collection that has the Lease: the chart's namespace, or `default` where it is not asked
     for.
     """
-    namespace = CHART_NAMESPACE if cluster.require_chart else "default"
+    namespace = SYSTEM_NAMESPACE if cluster.require_chart else "default"
     return f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
 
 
@@ -73,7 +71,7 @@ def turns(cluster: ProviderCluster, api: KubeApi) -> tuple[int | None, str]:
 
     To be read before anything else that a decision rests on. Raises ClusterUnreachable where there is no answer.
     """
-    answer = api.ask("GET", f"{path(cluster)}/{NAME}")
+    answer = api.ask("GET", f"{path(cluster)}/{LEASE}")
     if answer.status == _NOT_FOUND:
         return 0, ""
     if answer.status != _OK:
@@ -125,7 +123,7 @@ class _Lease:
 
     def read(self) -> bool:
         """Read it; False where there is none yet."""
-        answer = self._api.ask("GET", f"{self._path}/{NAME}")
+        answer = self._api.ask("GET", f"{self._path}/{LEASE}")
         if answer.status == _NOT_FOUND:
             return False
         self._heed(answer)
@@ -137,7 +135,7 @@ class _Lease:
         body = {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
-            "metadata": {"name": NAME, "labels": {MANAGED_BY: MANAGER}, "annotations": {HOLDER: self._words}},
+            "metadata": {"name": LEASE, "labels": {MANAGED_BY: MANAGER}, "annotations": {HOLDER: self._words}},
             "spec": self._spec(1, now, now),
         }
         return self._written(self._api.ask("POST", self._path, body=body))
@@ -181,7 +179,7 @@ class _Lease:
         about = self.data["metadata"]
         about = about | {"annotations": {**(about.get("annotations") or {}), HOLDER: self._words}}
         body = {**self.data, "metadata": about, "spec": spec}
-        return self._written(self._api.ask("PUT", f"{self._path}/{NAME}", body=body))
+        return self._written(self._api.ask("PUT", f"{self._path}/{LEASE}", body=body))
 
     def _written(self, answer: Answer) -> bool:
         if answer.status == _CONFLICT:
@@ -198,7 +196,9 @@ class _Lease:
                 f"installs the present chart with `gpuprov setup --provider {provider}`",
             )
         if answer.status not in (_OK, _CREATED):
-            raise ClusterUnreachable(provider, f"the Lease {NAME}: {answer.status} {answer.message}; rerun the command")
+            raise ClusterUnreachable(
+                provider, f"the Lease {LEASE}: {answer.status} {answer.message}; rerun the command"
+            )
         self.data = answer.data
 
 
