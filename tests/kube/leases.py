@@ -1,4 +1,4 @@
-"""The API server's part in keeping a Lease, over real HTTP: one object, whose writers must have seen its last version."""
+"""The API server keeps a Lease, over real HTTP: one object, whose writers must have seen its last version."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
