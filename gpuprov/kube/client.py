@@ -110,7 +110,7 @@ class KubeApi:
 
         It is sent again like what may be done twice: None can then also mean that the first try has made it.
         """
-        request = Request("POST", path, body=body, named=True)
+        request = Request("POST", path, body=body, harmless=True)
         answer = self._send(request)
         return None if answer.refused_as(_CONFLICT, "AlreadyExists") else self._accepted(request, answer)
 
@@ -150,12 +150,14 @@ class KubeApi:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
         content: str = JSON,
+        harmless: bool = False,
     ) -> Answer:
         """Return the server's answer, a refusal too. Raises ClusterUnreachable only where there is none.
 
-        What a proxy answers in its place (2xx or 404 without a Kubernetes object) is no answer.
+        What a proxy answers in its place (2xx or 404 without a Kubernetes object) is no answer. ``harmless`` lets a
+        POST be sent again whose answer is lost.
         """
-        request = Request(method, path, query=query or {}, body=body, content=content)
+        request = Request(method, path, query=query or {}, body=body, content=content, harmless=harmless)
         answer = self._send(request)
         if answer.is_foreign:
             raise self._foreign(request, answer)

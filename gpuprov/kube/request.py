@@ -13,7 +13,8 @@ JSON, MERGE_PATCH = "application/json", "application/merge-patch+json"
 class Request:
     """What is sent: ``body`` as JSON, of the media type ``content``.
 
-    ``named`` is set where the request creates an object by its name: a second try finds it there.
+    ``harmless`` is set where it does no harm to do it twice and the method does not tell: an object is created by its
+    name, so that a second try finds it there, or something is asked and nothing kept.
     """
 
     method: str
@@ -21,12 +22,12 @@ class Request:
     query: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     body: Mapping[str, Any] | None = field(default=None, kw_only=True)
     content: str = field(default=JSON, kw_only=True)
-    named: bool = field(default=False, kw_only=True)
+    harmless: bool = field(default=False, kw_only=True)
 
     @property
     def repeatable(self) -> bool:
         """Whether it does no harm to do it twice."""
-        return self.named or self.method in ("GET", "PUT", "DELETE") or self.content == MERGE_PATCH
+        return self.harmless or self.method in ("GET", "PUT", "DELETE") or self.content == MERGE_PATCH
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
