@@ -244,7 +244,7 @@ def _why_remaining(namespace: Mapping[str, Any]) -> str:
     if not _is_being_deleted(namespace):
         return "somebody has made it again since it was deleted; find out who, then rerun the command"
     conditions = namespace.get("status", {}).get("conditions") or ()
-    messages = [one["message"] for one in conditions if one.get("status") == "True" and one.get("message")]
+    messages = [item["message"] for item in conditions if item.get("status") == "True" and item.get("message")]
     return "; ".join(messages) or "its deletion has not ended yet"
 
 

@@ -54,31 +54,20 @@ def _carry_out(job: Job, turn: Turn | None, api: KubeApi) -> Outcome:
     released, stuck, held = _release(job, teardown)
     require_live_parent()
     freed = _end(job, teardown, released, stuck, begun)
-    stale, error = _changed_files(job), job.unread
+    stale = _changed_files(job)
     postponed: set[str] = set()
-    changed: set[str] = set()
+    applied: set[str] = set()
     done: list[StackDone] = []
     if not (stale or job.unread):
         stuck |= _settle(job, teardown)
         postponed = _postpone(job, held, _kept(job, api))
-        changed = set(job.changed) - set(stuck) - postponed
-        if job.reconnect and (stuck or postponed):
-            # With targets Pulumi would use the old context; without, the state would lose what is stuck or waits.
-            changed = set()
-        else:
-            if turn is not None:
-                turn.require_held()
-            if job.reshard:
-                stacks.reshard(job, progress)
-            done = stacks.apply(job, changed, stays=set(stuck), waits=postponed, progress=progress)
-        broken = {stack.stack for stack in done if stack.error}
-        changed = {award_id for award_id in changed if job.cluster.stack_of(award_id) not in broken}
-    missing = _not_as_written(job, changed, api)
-    errors = [error, *(stack.error for stack in done), *missing.values(), _complaint(stuck, postponed)]
+        done, applied = _apply(job, turn, set(stuck), postponed)
+    missing = _not_as_written(job, applied, api)
+    errors = [job.unread, *(stack.error for stack in done), *missing.values(), _complaint(stuck, postponed)]
     return Outcome(
         provider=job.cluster.provider,
         lowered=job.shrinking,
-        applied=tuple(sorted(changed - missing.keys())),
+        applied=tuple(sorted(applied - missing.keys())),
         operations=stacks.total(done),
         freed=tuple(freed),
         stuck=stuck,
@@ -87,6 +76,24 @@ def _carry_out(job: Job, turn: Turn | None, api: KubeApi) -> Outcome:
         stale=stale,
         error="\n".join(line for line in errors if line) or None,
     )
+
+
+def _apply(job: Job, turn: Turn | None, stuck: set[str], postponed: set[str]) -> tuple[list[StackDone], set[str]]:
+    """Bring Pulumi's stacks to what they should be; return what became of each, and the awards of those that succeeded.
+
+    Raises ClusterError where the turn was lost meanwhile.
+    """
+    if job.reconnect and (stuck or postponed):
+        # With targets Pulumi would use the old context; without, the state would lose what is stuck or waits.
+        return [], set()
+    if turn is not None:
+        turn.require_held()
+    if job.reshard:
+        stacks.reshard(job, progress)
+    changed = set(job.changed) - stuck - postponed
+    done = stacks.apply(job, changed, stays=stuck, waits=postponed, progress=progress)
+    failed = {stack.stack for stack in done if stack.error}
+    return done, {award_id for award_id in changed if job.cluster.stack_of(award_id) not in failed}
 
 
 def _changed_files(job: Job) -> str | None:
@@ -111,9 +118,9 @@ def _kept(job: Job, api: KubeApi) -> dict[str, int]:
     return kept
 
 
-def _not_as_written(job: Job, changed: Collection[str], api: KubeApi) -> dict[str, str]:
+def _not_as_written(job: Job, applied: Collection[str], api: KubeApi) -> dict[str, str]:
     """Read back what was granted; return the awards that are not there as they should be, with what is wrong."""
-    tenants = {tenant.namespace: tenant for tenant in job.tenants if tenant.award_id in changed}
+    tenants = {tenant.namespace: tenant for tenant in job.tenants if tenant.award_id in applied}
     found = read_back(job.cluster, tenants.keys(), api) if tenants else {}
     wrong = {}
     for name, tenant in tenants.items():

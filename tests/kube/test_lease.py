@@ -106,6 +106,19 @@ def test_of_two_that_make_it_one_gets_it(server):
         pass
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_whoever_is_not_the_fastest_waits_before_it_looks_again(server, method):
+    """As where each read is of a version that is not the last one any more."""
+    if method == "PUT":
+        with take(server):
+            pass
+    refused = [refusal(409, "Conflict")] * 4
+    server.does(lambda asked: refused.pop() if asked.method == method and refused else server.leases(asked))
+    with take(server) as turn:
+        assert turn.number == (1 if method == "POST" else 2)
+    assert server.watch.slept == [0.5] * 4
+
+
 HOLDER = """
 import sys
 from gpuprov.kube.holders import present
