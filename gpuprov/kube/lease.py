@@ -59,7 +59,10 @@ class Turn:
 
 
 def path(cluster: ProviderCluster) -> str:
-    """Return the path of the Leases beside ours: in the chart's namespace, or in `default` where no chart is required."""
+    """Return the path of the collection that has the Lease.
+
+    It is in the chart's namespace, or in `default` where the stack's configuration requires no chart.
+    """
     namespace = SYSTEM_NAMESPACE if cluster.require_chart else "default"
     return f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
 
