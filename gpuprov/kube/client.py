@@ -6,6 +6,7 @@ turning thousands of objects into them costs more than reading them.
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -36,6 +37,7 @@ RESUMES = 3
 AT_ONCE = 16
 """Requests of one client that may be under way at the same time: as many connections are kept open."""
 
+_LOG = logging.getLogger(__name__)
 _BAD_REQUEST, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _CONFLICT, _GONE = 400, 401, 403, 404, 409, 410
 
 
@@ -174,6 +176,7 @@ class KubeApi:
         while True:
             sent += 1
             outcome = self._try(request)
+            self._log(request, outcome)
             wait = self._wait(request, outcome, sent, self.clock.now() - begun)
             if wait is not None:
                 self.clock.sleep(wait)
@@ -185,6 +188,12 @@ class KubeApi:
                     f"the API server of context {self._context!r} does not answer ({_innermost(outcome)}); check the "
                     "cluster and the network, then rerun the same command",
                 ) from outcome
+
+    def _log(self, request: Request, outcome: Answer | Exception) -> None:
+        """Log the request and the status, or why there is no answer; neither body, which may have a credential."""
+        answered = outcome.status if isinstance(outcome, Answer) else _innermost(outcome)
+        about = {"provider": self.provider, "namespace": request.namespace}
+        _LOG.log(logging.INFO if request.changes else logging.DEBUG, "%s: %s", request, answered, extra=about)
 
     def _wait(self, request: Request, outcome: Answer | Exception, sent: int, spent: float) -> float | None:
         """Return the seconds after which the request is sent again, None where it is not."""

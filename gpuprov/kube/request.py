@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+_ASKING = ("/apis/authorization.k8s.io/", "/apis/authentication.k8s.io/", "/apis/coordination.k8s.io/")
 JSON, MERGE_PATCH = "application/json", "application/merge-patch+json"
 
 
@@ -28,6 +30,17 @@ class Request:
     def repeatable(self) -> bool:
         """Whether it does no harm to do it twice."""
         return self.harmless or self.method in ("GET", "PUT", "DELETE") or self.content == MERGE_PATCH
+
+    @property
+    def changes(self) -> bool:
+        """Whether it changes anything but who has the turn: reviews only ask, and a Lease is renewed all the time."""
+        return self.method != "GET" and not self.path.startswith(_ASKING)
+
+    @property
+    def namespace(self) -> str:
+        """The namespace that it is about; empty where it is about none."""
+        found = re.search(r"/namespaces/([^/]+)", self.path)
+        return found[1] if found else ""
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
