@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gpuprov.errors import Problem
+from gpuprov.load.cells import NO_RESULT
 from gpuprov.load.fields import REQUIRED
 from gpuprov.load.header import Header, Row
 from gpuprov.load.table import is_blank
@@ -75,11 +76,18 @@ def last_row_of(header: Header, ranges: Collection[Merged]) -> int:
     bottoms = {
         at: merged.bottom
         for merged in ranges
-        if merged.top <= header.row <= merged.bottom
+        if _reaches(header, merged)
         for at in header.columns.values()
         if merged.left <= at <= merged.right
     }
     return min(bottoms.get(header.columns[field], header.row) for field in REQUIRED)
+
+
+def widened(header: Header, ranges: Collection[Merged]) -> Header:
+    """Return the header with the columns that its last cell is merged over: they have no names and belong to it."""
+    ends = [merged.right + 1 for merged in ranges if _reaches(header, merged) and merged.left < len(header.names)]
+    more = max(ends, default=0) - len(header.names)
+    return replace(header, names=(*header.names, *[""] * more))
 
 
 def gather(
@@ -92,9 +100,7 @@ def gather(
     spans = [
         merged
         for merged in ranges
-        if merged.top <= header.row <= merged.bottom
-        and merged.left < merged.right
-        and merged.left in header.columns.values()
+        if _reaches(header, merged) and merged.left < merged.right and merged.left in header.columns.values()
     ]
     gathered: list[Row] = []
     problems: list[Problem] = []
@@ -103,20 +109,24 @@ def gather(
         for span in spans:
             below = [cell for cell in shown[span.left : span.right + 1] if not is_blank(cell)]
             if len(below) > 1:
-                problems.append(_two_values(file, number, header.names[span.left], below))
+                problems.append(_second(file, number, header.names[span.left], below[1]))
             if below:
                 shown = [*shown[: span.left], below[0], *[None] * (span.right - span.left), *shown[span.right + 1 :]]
         gathered.append((number, shown))
     return gathered, problems
 
 
-def _two_values(file: str, row: int, name: str, values: list[object]) -> Problem:
+def _reaches(header: Header, merged: Merged) -> bool:
+    return merged.top <= header.row <= merged.bottom
+
+
+def _second(file: str, row: int, name: str, value: object) -> Problem:
     return Problem(
         file=file,
         row=row,
         column=name,
-        value=str(values[1])[:80],
-        message=f"stands beside {str(values[0])[:80]!r} below one header that spans both columns",
+        value=None if value is NO_RESULT else str(value)[:80],
+        message="is a second value below one header that spans several columns",
         remedy="split the header's merged cells and name each column, or leave one value",
     )
 

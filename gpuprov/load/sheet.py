@@ -18,7 +18,7 @@ from gpuprov.load.asides import set_aside
 from gpuprov.load.cells import NO_RESULT
 from gpuprov.load.header import HEADER_WITHIN, Header, Row, best_header, no_header
 from gpuprov.load.mapping import ColumnMapping
-from gpuprov.load.merged import across, down, gather, last_row_of
+from gpuprov.load.merged import across, down, gather, last_row_of, widened
 from gpuprov.load.sheetxml import Marks, read_marks
 from gpuprov.load.table import Table, is_blank
 from gpuprov.load.text import clean, printable
@@ -120,6 +120,7 @@ def _read(file: str, data: bytes, mapping: ColumnMapping | None, wanted: str | N
 
 def _table(file: str, sheet: _Sheet, header: Header) -> Table:
     merged = sheet.marks.merged
+    header = widened(header, merged)
     last = last_row_of(header, merged)
     # Totals and notes are told from the first of merged cells alone: a note may be merged over the whole width.
     rows, notes = set_aside((row for row in sheet.rows() if row[0] > last), header)

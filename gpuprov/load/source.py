@@ -20,8 +20,8 @@ class Source:
 def source_of(path: Path) -> Source:
     """Split a path as it was given into file and sheet. Looks at which of the possible files are there.
 
-    A name may have more than one ``#``: the shortest part of it that is a file is the file. If none is, the message
-    should name a workbook.
+    A name may have more than one ``#``: the longest part of it that is a file is the file. If none is, it is the one
+    that ends as a workbook does, so that the message names what is missing.
     """
     if "#" not in path.name or _is_file(path):
         return Source(file=path)
@@ -30,7 +30,7 @@ def source_of(path: Path) -> Source:
         for at, character in enumerate(path.name)
         if character == "#"
     ]
-    files = [split for split in splits if _is_file(split.file)]
+    files = [split for split in reversed(splits) if _is_file(split.file)]
     workbooks = [split for split in splits if split.file.suffix.lower() in WORKBOOKS]
     return next(iter([*files, *workbooks]), Source(file=path))
 
