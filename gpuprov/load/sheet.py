@@ -144,7 +144,7 @@ def _chosen(file: str, sheets: Sequence[Any], wanted: str | None) -> list[Any]:
         titles = ", ".join(repr(printable(sheet.title)) for sheet in sheets)
         problem = Problem(
             file=file,
-            message=f"there is no sheet {printable(wanted)!r} in it, only {titles}",
+            message=f"has no sheet {printable(wanted)!r}, only {titles}",
             remedy="write one of these names behind the #, or none where one visible sheet has the list",
         )
         raise InputError([problem])

@@ -80,7 +80,7 @@ def test_an_unknown_sheet_is_told_with_the_sheets_there_are(book):
     for wanted in ("2차", ""):
         (problem,) = problems(named(book, wanted))
         assert problem.file == f"{book}#{wanted}"
-        assert problem.message == f"there is no sheet {wanted!r} in it, only '1차', '추가 선정', 'Old', '안내'"
+        assert problem.message == f"has no sheet {wanted!r}, only '1차', '추가 선정', 'Old', '안내'"
 
 
 def test_problems_name_the_sheet(book):
