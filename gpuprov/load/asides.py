@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from gpuprov.load.header import Header, Row
-from gpuprov.load.table import Note, is_blank
+from gpuprov.load.table import Remark, excerpt, is_blank
 from gpuprov.load.text import clean, key
 
 _TOTALS = frozenset({"합계", "총계", "소계", "계", "total"})
@@ -15,14 +15,14 @@ _NOTE = re.compile(r"[※*]|주(?: ?[0-9]+)?[ ):]|주$|(?:비고|notes?) ?[:)]")
 """How a note begins. 주 alone is a word of its own here: 주식회사 begins with it too."""
 
 
-def set_aside(rows: Iterable[Row], header: Header) -> tuple[list[Row], tuple[Note, ...]]:
-    """Return the rows that should be awards, and the notes that were left out. Totals are left out without a word."""
+def set_aside(rows: Iterable[Row], header: Header) -> tuple[list[Row], tuple[Remark, ...]]:
+    """Return the rows that should be awards, and a remark for each note that was left out. Totals need none."""
     awards: list[Row] = []
-    notes: list[Note] = []
+    notes: list[Remark] = []
     for number, cells in rows:
         note = note_in(cells)
         if note is not None:
-            notes.append(Note(row=number, text=note))
+            notes.append(Remark(row=number, text=f"{excerpt(note)} is a note and left out"))
         elif not _is_totals(cells, header):
             awards.append((number, cells))
     return awards, tuple(notes)

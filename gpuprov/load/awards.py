@@ -23,11 +23,10 @@ from gpuprov.load.rows import RowParser
 from gpuprov.load.source import WORKBOOKS, Source, source_of
 from gpuprov.load.suppliers import Suppliers
 from gpuprov.load.table import Table, is_blank
-from gpuprov.load.text import key, look, printable
+from gpuprov.load.text import key, look
 
 _TEXTS = (".csv", ".tsv", ".txt")
 _ARCHIVE = b"PK\x03\x04"
-_MOST_SHOWN = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +44,8 @@ class Origin:
 class LoadedList:
     """The awards of all files in the order of the files and rows, and by award id where each stands.
 
-    ``warnings`` name what was left out of the lists and is no award: one line for each note.
+    ``warnings`` are one line for each note that was left out, and for each number of GPUs that counts more than once
+    because it is merged over several awards.
     """
 
     awards: tuple[Award, ...]
@@ -130,9 +130,8 @@ class _Loader:
         self._problems.extend(table.problems)
         positions = sorted(header.columns.items(), key=lambda column: column[1])
         parser = RowParser(file, {field: header.names[at] for field, at in positions}, self._suppliers)
-        self._warnings.extend(
-            f"{file}:{note.row}: {_shown(note.text)!r} is a note and left out" for note in table.notes
-        )
+        remarks = sorted(table.remarks, key=lambda remark: remark.row)
+        self._warnings.extend(f"{file}:{remark.row}: {remark.text}" for remark in remarks)
         empty = True
         for number, row in table.rows:
             empty = False
@@ -195,8 +194,3 @@ def _check_kind(file: str, source: Source, data: bytes) -> None:
     if source.sheet is not None and suffix not in WORKBOOKS:
         remedy = f"write {source.file} without the # and what follows it"
         raise InputError([Problem(file=file, message=f"names a sheet, and {suffix} files have none", remedy=remedy)])
-
-
-def _shown(text: str) -> str:
-    written = printable(text)
-    return written if len(written) <= _MOST_SHOWN else written[:_MOST_SHOWN] + "…"

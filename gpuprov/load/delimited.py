@@ -52,7 +52,7 @@ def _table(file: str, text: str, delimiter: str, header: Header) -> Table:
     except csv.Error as error:
         problems.append(_broken(file, reader, error))
     awards, notes = set_aside(rows, header)
-    return Table(header=header, rows=awards, problems=tuple(problems), notes=notes)
+    return Table(header=header, rows=awards, problems=tuple(problems), remarks=notes)
 
 
 def _broken(file: str, reader: _Lines, error: csv.Error) -> Problem:

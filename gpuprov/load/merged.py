@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 
 from gpuprov.errors import Problem
 from gpuprov.load.cells import NO_RESULT
-from gpuprov.load.fields import REQUIRED
+from gpuprov.load.fields import NUMBERS, REQUIRED
 from gpuprov.load.header import Header, Row
-from gpuprov.load.table import is_blank
+from gpuprov.load.table import Remark, excerpt, is_blank
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +114,22 @@ def gather(
                 shown = [*shown[: span.left], below[0], *[None] * (span.right - span.left), *shown[span.right + 1 :]]
         gathered.append((number, shown))
     return gathered, problems
+
+
+def repeated_counts(rows: Iterable[Row], header: Header, ranges: Collection[Merged]) -> Iterator[Remark]:
+    """Tell of each number of GPUs that is merged over several awards: somebody may have meant it for all together."""
+    columns = [header.columns[field] for field in sorted(NUMBERS)]
+    tall = [merged for merged in ranges if merged.top > header.row and merged.left in columns]
+    over: dict[Merged, list[Row]] = {}
+    for row, current in _with_ranges(rows, tall):
+        for merged in current:
+            over.setdefault(merged, []).append(row)
+    for merged, covered in over.items():
+        if len(covered) > 1:
+            number, cells = covered[0]
+            place = f"[{header.names[merged.left]}] {excerpt(cells[merged.left])}"
+            last = covered[-1][0]
+            yield Remark(row=number, text=f"{place} is merged over rows {number} to {last} and counts in each of them")
 
 
 def _reaches(header: Header, merged: Merged) -> bool:

@@ -18,7 +18,7 @@ from gpuprov.load.asides import set_aside
 from gpuprov.load.cells import NO_RESULT
 from gpuprov.load.header import HEADER_WITHIN, Header, Row, best_header, no_header
 from gpuprov.load.mapping import ColumnMapping
-from gpuprov.load.merged import across, down, gather, last_row_of, widened
+from gpuprov.load.merged import across, down, gather, last_row_of, repeated_counts, widened
 from gpuprov.load.sheetxml import Marks, read_marks
 from gpuprov.load.table import Table, is_blank
 from gpuprov.load.text import clean, printable
@@ -129,7 +129,7 @@ def _table(file: str, sheet: _Sheet, header: Header) -> Table:
         header=header,
         rows=list(across(gathered, merged, len(header.names))),
         problems=(*header.problems(file), *problems),
-        notes=notes,
+        remarks=(*notes, *repeated_counts(rows, header, merged)),
         sheet=sheet.title,
     )
 

@@ -58,6 +58,16 @@ def test_a_value_that_is_merged_over_rows_counts_for_each_of_them(tmp_path):
     assert {loaded.origins[award_id].row for award_id in IDS} == {2, 3, 4}
 
 
+def test_a_number_that_is_merged_over_awards_counts_in_each_and_is_told(tmp_path):
+    path = save(tmp_path / "list.xlsx", [COLUMNS, *rows_of(*IDS)], "D2:D3", "G2:G4", "B2:B4")
+    loaded = load_awards([path], CLUSTERS)
+    assert [award.quantity for award in loaded.awards] == [12, 12, 12]
+    assert loaded.warnings == (
+        f"{path}:2: [신청수량(H100)] '3' is merged over rows 2 to 3 and counts in each of them",
+        f"{path}:2: [배정수량] '12' is merged over rows 2 to 4 and counts in each of them",
+    )
+
+
 def test_an_id_that_is_merged_over_rows_is_an_id_of_several_rows(tmp_path):
     path = save(tmp_path / "list.xlsx", [COLUMNS, *rows_of(*IDS)], "A2:A4")
     found = [(problem.row, problem.column, problem.value, problem.message) for problem in problems(path)]
@@ -69,6 +79,7 @@ def test_rows_that_are_merged_as_a_whole_are_one_award(tmp_path):
     path = save(tmp_path / "list.xlsx", [COLUMNS, *rows_of("HPC-1", "", "HPC-3")], *ranges)
     loaded = load_awards([path], CLUSTERS)
     assert [(award.id, loaded.origins[award.id].row) for award in loaded.awards] == [("HPC-1", 2), ("HPC-3", 4)]
+    assert loaded.warnings == ()
 
 
 def test_what_is_merged_away_does_not_count_even_where_the_file_still_has_it(tmp_path):
