@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from gpuprov.core.award import PROGRAMME_END
 from gpuprov.core.cluster import ProviderCluster, ProviderName
 from gpuprov.errors import InputError, Problem
+from gpuprov.load.source import source_of
 
 PROJECT_FILE = "Pulumi.yaml"
 
@@ -47,9 +48,10 @@ class Project:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Every file that a decision rests on."""
+        """Every file that a decision rests on, a workbook once however many of its sheets are lists."""
+        lists = dict.fromkeys(source_of(path).file for path in self.awards)
         columns = () if self.columns is None else (self.columns,)
-        return (*self.settings, *self.awards, *columns, self.ledger)
+        return (*self.settings, *lists, *columns, self.ledger)
 
     @property
     def by_provider(self) -> Mapping[str, ProviderCluster]:
@@ -111,7 +113,7 @@ class _Settings:
         return found.get("value", found.get("default", default)) if isinstance(found, dict) else found
 
     def awards(self) -> tuple[Path, ...]:
-        """Return the award lists."""
+        """Return the award lists, each a file or one sheet of a workbook (gpuprov.load.source)."""
         awards = self.value("awards", [])
         if not isinstance(awards, list) or not awards or not all(isinstance(path, str) for path in awards):
             self._wrong(None, None, "config awards is not a list of files", "name the lists")

@@ -45,6 +45,7 @@ class RowParser:
             "status": cells.status,
             "accept_by": cells.day_or_none,
         }
+        self._parsers |= {field: _remembered(self._parsers[field]) for field in _REPEATED}
 
     def parse(self, row: int, values: Mapping[str, object]) -> tuple[str | None, Award | None, list[Problem]]:
         """Return the row's id and award, as far as they could be understood, and every problem of the row."""
@@ -88,6 +89,25 @@ class RowParser:
             message=message,
             remedy=remedy,
         )
+
+
+_REPEATED = ("track", "applied_h100", "provider", "model", "quantity", "first_day", "last_day", "status", "accept_by")
+"""Fields of which a list has few values in many rows."""
+
+
+def _remembered(parse: Callable[[object], object]) -> Callable[[object], object]:
+    """Return a parser that understands each value once. What it refuses is told anew for each cell."""
+    known: dict[tuple[type, object], object] = {}
+
+    def remembered(value: object) -> object:
+        if not isinstance(value, str | int | float | date):
+            return parse(value)
+        cell = (type(value), value)  # True is 1 to a dictionary
+        if cell not in known:
+            known[cell] = parse(value)
+        return known[cell]
+
+    return remembered
 
 
 def _rule_breaches(found: Mapping[str, Any]) -> Iterator[Breach]:

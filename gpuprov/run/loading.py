@@ -56,22 +56,24 @@ def load(project: Project) -> Loaded:
     """Read the award lists and the ledger. Raises InputError with every problem of every file."""
     files = digests(project.files)
     problems: list[Problem] = []
-    awards = []
+    listed = None
     lines: tuple[LedgerLine, ...] = ()
     try:
         columns = None if project.columns is None else load_mapping(project.columns)
-        awards = list(load_awards(project.awards, project.clusters, columns).awards)
+        listed = load_awards(project.awards, project.clusters, columns)
     except InputError as error:
         problems += error.problems
     try:
         lines = read_lines(project.ledger)
     except InputError as error:
         problems += error.problems
-    if problems:
+    if listed is None or problems:
         raise InputError(problems)
+    awards = listed.awards
     events = tuple(line.event for line in lines)
     known = {award.id for award in awards}
-    warnings = [
+    warnings = [*listed.warnings]
+    warnings += [
         f"{project.ledger}:{line.row}: {line.event.event} of {line.event.award}, which no award list has"
         for line in lines
         if line.event.award not in known
