@@ -101,8 +101,9 @@ def _intent(loaded: Loaded, decided: Decision, at: datetime) -> Intent:
     """Return what a decision on some awards means: on the clusters where the list has them, and where they live on."""
     ids = frozenset(decided.award_ids)
     events = [*loaded.events, *decided.events]
-    after = histories([told.award for told in loaded.histories], events)
-    gone = unlisted({told.award.id for told in after}, events)
+    zone = loaded.project.programme.zone
+    after = histories([told.award for told in loaded.histories], events, zone)
+    gone = unlisted({told.award.id for told in after}, events, zone)
     desired = desired_state(after, loaded.project.clusters, at, gone)
     homes = {told.award.provider for told in after if told.award.id in ids}
     elsewhere, failed = living(loaded.project.clusters, homes, ids)

@@ -40,7 +40,9 @@ def command(
 
     def intent() -> Intent:
         loaded = fresh()
-        desired = desired_state(loaded.histories, loaded.project.clusters, at or now(), loaded.unlisted)
+        desired = desired_state(
+            loaded.histories, loaded.project.clusters, at or now(project.programme.zone), loaded.unlisted
+        )
         return ended(loaded, observe_and_plan(loaded, desired, chosen))
 
     act(intent, confirmed=Confirmed(), purpose="expire", yes=yes, as_json=as_json, timeout=timeout)

@@ -36,7 +36,7 @@ def command(
     the teardown. An award that is forfeited already gets no second event. With an --at that is still to come the event
     is recorded only, and `gpuprov up` or `expire` carries it out from then on.
     """
-    effect, present = event_instants(at)
+    effect, present = event_instants(at, project.programme.zone)
 
     def decide(loaded: Loaded) -> Decision:
         return forfeit(
@@ -45,7 +45,7 @@ def command(
             at=effect,
             by=by,
             reason=reason,
-            recorded=now(),
+            recorded=now(project.programme.zone),
             unlisted=loaded.unlisted,
         )
 

@@ -40,10 +40,12 @@ def command(
     granted them until they are free. With an --at that is still to come the event is recorded only, and `gpuprov up`
     carries it out from then on.
     """
-    effect, present = event_instants(at)
+    effect, present = event_instants(at, project.programme.zone)
 
     def decide(loaded: Loaded) -> Decision:
-        return reduce(loaded.histories, award, gpus, at=effect, by=by, reason=reason, recorded=now())
+        return reduce(
+            loaded.histories, award, gpus, at=effect, by=by, reason=reason, recorded=now(project.programme.zone)
+        )
 
     if effect > present:
         record_for_later(project, decide, effect, "`gpuprov up`", yes=yes, as_json=as_json)

@@ -55,7 +55,7 @@ def command(
 
     def intent() -> Intent:
         loaded = fresh()
-        planned = observe_and_plan(loaded, loaded.desired(at or now()), chosen)
+        planned = observe_and_plan(loaded, loaded.desired(at or now(project.programme.zone)), chosen)
         notes = tuple(f"warning: {line}" for line in loaded.warnings)
         return Intent(planned=planned, known=len(loaded.events), notes=notes)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from gpuprov.core.cluster import ProviderCluster
-from gpuprov.core.gpu import GpuModel
 from gpuprov.core.observed import ObservedCluster, ObservedTenant
 from gpuprov.core.plan import Change, Op, Plan
 from gpuprov.core.tenant import Desired, Tenant
@@ -11,7 +10,7 @@ from gpuprov.core.tenant import Desired, Tenant
 
 def held_after(
     plan: Plan, desired: Desired, observed: ObservedCluster, cluster: ProviderCluster, *, lowered_first: bool = True
-) -> dict[GpuModel, int]:
+) -> dict[str, int]:
     """Return the GPUs of each pool that are held once the plan is carried out.
 
     A tenant that is taken back is not counted: nothing is granted before its GPUs are proven free. One that shrinks

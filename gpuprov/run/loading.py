@@ -55,7 +55,7 @@ def load(project: Project) -> Loaded:
     lines: tuple[LedgerLine, ...] = ()
     try:
         columns = None if project.columns is None else load_mapping(project.columns)
-        awards = list(load_awards(project.awards, project.clusters, columns).awards)
+        awards = list(load_awards(project.awards, project.clusters, columns, programme=project.programme).awards)
     except InputError as error:
         problems += error.problems
     try:
@@ -66,21 +66,24 @@ def load(project: Project) -> Loaded:
         raise InputError(problems)
     events = tuple(line.event for line in lines)
     known = {award.id for award in awards}
+    zone = project.programme.zone
     warnings = [
         f"{project.ledger}:{line.row}: {line.event.event} of {line.event.award}, which no award list has"
         for line in lines
         if line.event.award not in known
     ]
-    warnings += [f"{project.ledger}:{lines[place].row}: {text}" for place, text in late_extensions(awards, events)]
-    all_histories = histories(awards, events)
+    warnings += [
+        f"{project.ledger}:{lines[place].row}: {text}" for place, text in late_extensions(awards, events, zone)
+    ]
+    all_histories = histories(awards, events, zone)
     allocations = [part for one in all_histories for part in one.allocations]
     return Loaded(
         project=project,
         files=files,
         histories=all_histories,
         events=events,
-        unlisted=unlisted(known, events),
-        excesses=tuple(excesses(allocations, project.clusters)),
+        unlisted=unlisted(known, events, zone),
+        excesses=tuple(excesses(allocations, project.clusters, project.programme)),
         warnings=tuple(warnings),
     )
 

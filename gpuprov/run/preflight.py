@@ -38,6 +38,7 @@ def run_preflight(
     they can.
     """
     clusters = [cluster for cluster in loaded.project.clusters if cluster.provider in providers]
+    at = at.astimezone(loaded.project.programme.zone)  # findings name it
     chart = _chart_version(loaded.project)
 
     def one(cluster: ProviderCluster) -> Report:
@@ -63,7 +64,7 @@ def _peaks(loaded: Loaded, cluster: ProviderCluster, at: datetime) -> Mapping[st
     """What was held before is over, and what a later step of the capacity is for has later nodes."""
     allocations = [part for one in loaded.histories for part in one.allocations if part.provider == cluster.provider]
     return {
-        pool.model: peak((part for part in allocations if part.model is pool.model), at, pool.span_at(at)[1])
+        pool.model: peak((part for part in allocations if part.model == pool.model), at, pool.span_at(at)[1])
         for pool in cluster.pools
     }
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from preflight_facts import NOON, node, only, results
-from strategies import cluster
+from strategies import SEOUL, cluster
 
 from gpuprov.preflight import Result, Unread, dra, names, nodes
 
@@ -39,15 +39,18 @@ def test_capacity_counts_ready_schedulable_nodes_exactly(
     assert [how for _, how in servers if how != "good"][:1] == [] or "not counted" in line.seen
 
 
+NOON_IN_SEOUL = NOON.astimezone(SEOUL)
+
+
 def test_the_capacity_of_the_instant_counts_and_the_advice_is_a_step_from_then_on() -> None:
     broken = cluster(H100=[{"gpus": 16}, {"gpus": 8, "from": NOON.isoformat()}, {"gpus": 24, "from": "2026-05-01"}])
     live = nodes.read([node("a")])
-    assert only(nodes.capacity(broken, live, {"H100": 8}, NOON)).result is Result.OK
-    before = only(nodes.capacity(broken, live, {"H100": 8}, NOON - timedelta(seconds=1)))
+    assert only(nodes.capacity(broken, live, {"H100": 8}, NOON_IN_SEOUL)).result is Result.OK
+    before = only(nodes.capacity(broken, live, {"H100": 8}, NOON_IN_SEOUL - timedelta(seconds=1)))
     assert (before.result, "configured 16" in before.seen) == (Result.FAILED, True)
     step = "set the pool's capacity to 8 from now on with a step `{gpus: 8, from: 2026-03-01T11:59+09:00}`"
     assert before.remedy == f"find the nodes or GPUs that are missing, or {step}"
-    more = only(nodes.capacity(broken, nodes.read([node("a"), node("b")]), {}, NOON))
+    more = only(nodes.capacity(broken, nodes.read([node("a"), node("b")]), {}, NOON_IN_SEOUL))
     assert more.remedy == (
         "set the pool's capacity to 16 from now on with a step `{gpus: 16, from: 2026-03-01T12:00+09:00}`, "
         "if all of them are for awards"
