@@ -29,20 +29,23 @@ class GpuprovError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One thing wrong in a file: where it stands, what stands there, and what to do about it.
+    """One thing wrong in what the operator gave: where it stands, what stands there, and what to do about it.
 
-    ``row`` is the line or sheet row as the operator's editor counts it: the header is row 1.
+    It stands in a ``file``, or is an ``argument``: an option, a name or an environment variable of the command. ``row``
+    is the line or sheet row as the operator's editor counts it: the header is row 1.
     """
 
-    file: str
     message: str
     remedy: str
+    file: str | None = None
+    argument: str | None = None
     row: int | None = None
     column: str | None = None
     value: str | None = None
 
     def __str__(self) -> str:
-        place = self.file if self.row is None else f"{self.file}:{self.row}"
+        where = self.file or self.argument
+        place = where if self.row is None else f"{where}:{self.row}"
         column = "" if self.column is None else f" [{self.column}]"
         value = "" if self.value is None else f" {self.value!r}:"
         return f"{place}{column}{value} {self.message}; {self.remedy}"

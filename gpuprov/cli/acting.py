@@ -11,11 +11,11 @@ from gpuprov.cli.common import Exit, confirm, fail, print_json, progress
 from gpuprov.cli.output import print_outcomes, print_plan
 from gpuprov.core.guard import Confirmed
 from gpuprov.core.plan import Change, Op
-from gpuprov.run import story
 from gpuprov.run.apply import restored
+from gpuprov.run.intents import Intent
 from gpuprov.run.job import Job
 from gpuprov.run.pipeline import PlanContext
-from gpuprov.run.story import Intent, Report
+from gpuprov.run.story import Report, Story
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +81,15 @@ def act(
 
     Raises PlanRefused, InputError and Stale.
     """
-    done = story.act(
-        decide, Terminal(yes=yes), progress, confirmed=confirmed, timeout=timeout, purpose=f"gpuprov {purpose}"
+    story = Story(
+        decide=decide,
+        operator=Terminal(yes=yes),
+        progress=progress,
+        confirmed=confirmed,
+        timeout=timeout,
+        purpose=f"gpuprov {purpose}",
     )
-    report(done, as_json=as_json)
+    report(story.run(), as_json=as_json)
 
 
 def report(done: Report, *, as_json: bool) -> None:

@@ -16,7 +16,7 @@ import click
 from click.core import ParameterSource
 
 from gpuprov import toolchain
-from gpuprov.errors import ClusterError, GpuprovError, InputError, PlanRefused, Problem, ToolchainError
+from gpuprov.errors import ClusterError, GpuprovError, InputError, PlanRefused, Problem
 from gpuprov.load.project import find_root, open_project
 from gpuprov.run.clock import AT_VARIABLE, as_written, in_zone, not_now, now
 
@@ -139,7 +139,7 @@ def event_instants(typed: datetime | None, zone: tzinfo) -> tuple[datetime, date
         return typed or present, present
     if typed is None:
         problem = Problem(
-            file=AT_VARIABLE,
+            argument=AT_VARIABLE,
             value=variable,
             message="a rehearsal's clock does not go into the ledger by itself",
             remedy=f"type --at {variable}, or unset {AT_VARIABLE}",
@@ -155,13 +155,8 @@ def use_toolchain() -> None:
 
     Installs nothing: what takes many minutes is for the operator to start.
     """
-    settings = toolchain.Settings.load()
-    found = [toolchain.locate(name, settings) for name in toolchain.CLI_TOOLS]
-    missing = [name for name, tool in zip(toolchain.CLI_TOOLS, found, strict=True) if tool is None]
-    if missing:
-        raise ToolchainError(f"{', '.join(missing)} missing; run `gpuprov toolchain install`")
-    installed = toolchain.Installed(tool for tool in found if tool is not None)
-    os.environ["PATH"] = os.pathsep.join([installed.path_for_cli(), os.environ.get("PATH", os.defpath)])
+    path = toolchain.require().path_for_cli()
+    os.environ["PATH"] = os.pathsep.join([path, os.environ.get("PATH", os.defpath)])
 
 
 def fail(code: Exit) -> NoReturn:
@@ -207,11 +202,16 @@ def error_json(error: GpuprovError) -> dict[str, Any]:
     """Return the error for a machine."""
     data: dict[str, Any] = {"error": type(error).__name__, "message": str(error)}
     if isinstance(error, InputError):
-        fields = ("file", "row", "column", "value", "message", "remedy")
-        data["problems"] = [{name: getattr(problem, name) for name in fields} for problem in error.problems]
+        data["problems"] = [_problem_json(problem) for problem in error.problems]
     if isinstance(error, PlanRefused):
         data["reasons"] = list(error.reasons)
     return data
+
+
+def _problem_json(problem: Problem) -> dict[str, Any]:
+    names = ("file", "row", "column", "value", "message", "remedy")
+    argument = {} if problem.argument is None else {"argument": problem.argument}
+    return {name: getattr(problem, name) for name in names} | argument
 
 
 def print_json(data: Any) -> None:  # noqa: ANN401 (JSON)

@@ -9,12 +9,11 @@ import click
 from gpuprov.cli.acting import act
 from gpuprov.cli.common import acting_options, provider_option, use_toolchain
 from gpuprov.core.guard import Confirmed
-from gpuprov.core.tenant import desired_state
 from gpuprov.load.project import Project
 from gpuprov.run.clock import now
+from gpuprov.run.intents import Intent, end_terms
 from gpuprov.run.loading import loader
-from gpuprov.run.pipeline import observe_and_plan, select
-from gpuprov.run.story import Intent, ended
+from gpuprov.run.pipeline import select
 
 
 @click.command("expire")
@@ -39,10 +38,6 @@ def command(
     fresh = loader(project)
 
     def intent() -> Intent:
-        loaded = fresh()
-        desired = desired_state(
-            loaded.histories, loaded.project.clusters, at or now(project.programme.zone), loaded.unlisted
-        )
-        return ended(loaded, observe_and_plan(loaded, desired, chosen))
+        return end_terms(fresh(), at or now(project.programme.zone), chosen)
 
     act(intent, confirmed=Confirmed(), purpose="expire", yes=yes, as_json=as_json, timeout=timeout)

@@ -6,8 +6,8 @@ from datetime import datetime
 
 import click
 
-from gpuprov.cli.common import event_instants, event_options
-from gpuprov.cli.events import by_option, reason_option, record_and_apply, record_for_later
+from gpuprov.cli.common import event_options
+from gpuprov.cli.events import by_option, reason_option, record_and_apply
 from gpuprov.core.decisions import Decision, forfeit
 from gpuprov.load.project import Project
 from gpuprov.run.clock import now
@@ -36,9 +36,8 @@ def command(
     the teardown. An award that is forfeited already gets no second event. With an --at that is still to come the event
     is recorded only, and `gpuprov up` or `expire` carries it out from then on.
     """
-    effect, present = event_instants(at, project.programme.zone)
 
-    def decide(loaded: Loaded) -> Decision:
+    def decide(loaded: Loaded, effect: datetime) -> Decision:
         return forfeit(
             loaded.histories,
             awards,
@@ -49,7 +48,13 @@ def command(
             unlisted=loaded.unlisted,
         )
 
-    if effect > present:
-        record_for_later(project, decide, effect, "`gpuprov up` or `gpuprov expire`", yes=yes, as_json=as_json)
-    else:
-        record_and_apply(project, decide, present, purpose="forfeit", yes=yes, as_json=as_json, timeout=timeout)
+    record_and_apply(
+        project,
+        decide,
+        at,
+        purpose="forfeit",
+        carried_out_by="`gpuprov up` or `gpuprov expire`",
+        yes=yes,
+        as_json=as_json,
+        timeout=timeout,
+    )

@@ -117,7 +117,7 @@ def _stranger(project: Project, award: str) -> Problem | None:
         if award in known:
             return None
         message, remedy = f"is in no award list, and {nowhere}", f"check the award id{_did_you_mean(award, known)}"
-    return Problem(file="AWARD", value=award, message=message, remedy=remedy)
+    return Problem(argument="AWARD", value=award, message=message, remedy=remedy)
 
 
 def _did_you_mean(award: str, known: Collection[str]) -> str:

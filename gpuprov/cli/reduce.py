@@ -6,8 +6,8 @@ from datetime import datetime
 
 import click
 
-from gpuprov.cli.common import event_instants, event_options
-from gpuprov.cli.events import by_option, reason_option, record_and_apply, record_for_later
+from gpuprov.cli.common import event_options
+from gpuprov.cli.events import by_option, reason_option, record_and_apply
 from gpuprov.core.decisions import Decision, reduce
 from gpuprov.load.project import Project
 from gpuprov.run.clock import now
@@ -40,14 +40,18 @@ def command(
     granted them until they are free. With an --at that is still to come the event is recorded only, and `gpuprov up`
     carries it out from then on.
     """
-    effect, present = event_instants(at, project.programme.zone)
 
-    def decide(loaded: Loaded) -> Decision:
-        return reduce(
-            loaded.histories, award, gpus, at=effect, by=by, reason=reason, recorded=now(project.programme.zone)
-        )
+    def decide(loaded: Loaded, effect: datetime) -> Decision:
+        recorded = now(project.programme.zone)
+        return reduce(loaded.histories, award, gpus, at=effect, by=by, reason=reason, recorded=recorded)
 
-    if effect > present:
-        record_for_later(project, decide, effect, "`gpuprov up`", yes=yes, as_json=as_json)
-    else:
-        record_and_apply(project, decide, present, purpose="reduce", yes=yes, as_json=as_json, timeout=timeout)
+    record_and_apply(
+        project,
+        decide,
+        at,
+        purpose="reduce",
+        carried_out_by="`gpuprov up`",
+        yes=yes,
+        as_json=as_json,
+        timeout=timeout,
+    )

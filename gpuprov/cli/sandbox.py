@@ -7,10 +7,8 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Callable, Mapping
-from functools import wraps
+from collections.abc import Mapping
 from pathlib import Path
-from typing import ParamSpec, TypeVar
 
 import click
 import platformdirs
@@ -19,24 +17,9 @@ from rich.console import Console
 from rich.table import Table
 
 from gpuprov import toolchain
-from gpuprov.errors import GpuprovError
+from gpuprov.cli.common import reports_errors
+from gpuprov.errors import SandboxError, ToolchainError
 from gpuprov.sandbox import COMPONENTS, ClusterStatus, Sandbox
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def _reported(function: Callable[P, R]) -> Callable[P, R]:
-    """Turn our own errors into a message and exit code 1."""
-
-    @wraps(function)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return function(*args, **kwargs)
-        except GpuprovError as error:
-            raise click.ClickException(str(error)) from error
-
-    return wrapper
 
 
 def _default_folder() -> Path:
@@ -80,7 +63,7 @@ def command(context: click.Context, folder: Path) -> None:
 
 @command.command()
 @click.pass_obj
-@_reported
+@reports_errors
 def up(sandbox: Sandbox) -> None:
     """Start the clusters, or what of them is not running."""
     _with_programs(sandbox).up(_say)
@@ -89,7 +72,7 @@ def up(sandbox: Sandbox) -> None:
 
 @command.command()
 @click.pass_obj
-@_reported
+@reports_errors
 def down(sandbox: Sandbox) -> None:
     """Stop the clusters and delete all their data, the Pulumi state in the sandbox too."""
     sandbox.down()
@@ -98,7 +81,7 @@ def down(sandbox: Sandbox) -> None:
 @command.command()
 @click.argument("cluster")
 @click.pass_obj
-@_reported
+@reports_errors
 def stop(sandbox: Sandbox, cluster: str) -> None:
     """Stop one CLUSTER, as an outage would; its data stays."""
     sandbox.stop(cluster)
@@ -107,7 +90,7 @@ def stop(sandbox: Sandbox, cluster: str) -> None:
 @command.command()
 @click.argument("cluster")
 @click.pass_obj
-@_reported
+@reports_errors
 def start(sandbox: Sandbox, cluster: str) -> None:
     """Bring one CLUSTER back with its data, at its old address."""
     _with_programs(sandbox).start(cluster, _say)
@@ -116,7 +99,7 @@ def start(sandbox: Sandbox, cluster: str) -> None:
 @command.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; stdout is data only.")
 @click.pass_obj
-@_reported
+@reports_errors
 def status(sandbox: Sandbox, *, as_json: bool) -> None:
     """Show how the clusters are. Exit code 0 if all are ready, 1 otherwise."""
     clusters = sandbox.status()
@@ -133,7 +116,7 @@ def status(sandbox: Sandbox, *, as_json: bool) -> None:
 
 @command.command()
 @click.pass_obj
-@_reported
+@reports_errors
 def kubeconfig(sandbox: Sandbox) -> None:
     """Print the path of the kubeconfig."""
     click.echo(_present(sandbox).kubeconfig)
@@ -141,7 +124,7 @@ def kubeconfig(sandbox: Sandbox) -> None:
 
 @command.command()
 @click.pass_obj
-@_reported
+@reports_errors
 def env(sandbox: Sandbox) -> None:
     """Print shell commands that point kubectl and Pulumi here: eval "$(gpuprov sandbox env)"."""
     variables = _present(sandbox).environment()
@@ -153,19 +136,17 @@ def env(sandbox: Sandbox) -> None:
 
 def _present(sandbox: Sandbox) -> Sandbox:
     if not sandbox.exists:
-        raise click.ClickException(f"no sandbox in {sandbox.root}; `gpuprov sandbox up` makes one")
+        raise SandboxError(f"no sandbox in {sandbox.root}; `gpuprov sandbox up` makes one")
     return sandbox
 
 
 def _tool_folders() -> list[str]:
     """Return the folders of pulumi, its plugin and its language host; installs nothing."""
-    settings = toolchain.Settings.load()
-    found = [toolchain.locate(name, settings) for name in toolchain.CLI_TOOLS]
-    if None in found:
-        _say("pulumi is not installed; `gpuprov toolchain install` does it, then take this environment again")
+    try:
+        return toolchain.require().path_for_hand().split(os.pathsep)
+    except ToolchainError as error:
+        _say(f"{error}, then take this environment again")
         return []
-    installed = toolchain.Installed(tool for tool in found if tool is not None)
-    return installed.path_for_hand().split(os.pathsep)
 
 
 def _path(first: list[str], environment: Mapping[str, str]) -> str:

@@ -10,8 +10,8 @@ import sys
 
 import click
 
-from gpuprov.errors import ToolchainError
-from gpuprov.toolchain import CLI_TOOLS, TOOL_NAMES, Event, Found, Installed, Settings, ensure, locate
+from gpuprov.cli.common import reports_errors
+from gpuprov.toolchain import TOOL_NAMES, Event, Found, Settings, ensure, locate, require
 from gpuprov.toolchain.pins import unit_of
 
 BEAT_SECONDS = 15.0
@@ -24,10 +24,11 @@ def command() -> None:
 
 
 @command.command("list")
+@reports_errors
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_tools(as_json: bool) -> None:
     """List every tool with its pinned version and where it was found; installs nothing."""
-    settings = _settings()
+    settings = Settings.load()
     rows = [_row(name, locate(name, settings)) for name in TOOL_NAMES]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
@@ -39,6 +40,7 @@ def list_tools(as_json: bool) -> None:
 
 
 @command.command()
+@reports_errors
 @click.argument("tools", nargs=-1, type=click.Choice(TOOL_NAMES), metavar="[TOOL]...")
 @click.option("--json", "as_json", is_flag=True, help="Print what there is as JSON.")
 def install(tools: tuple[str, ...], as_json: bool) -> None:
@@ -47,16 +49,14 @@ def install(tools: tuple[str, ...], as_json: bool) -> None:
     GPUPROV_TOOLCHAIN_SOURCES (path,cache,download,build) chooses among them, GPUPROV_TOOLCHAIN_MIRROR is the base
     URL of a mirror of the vendors' releases.
     """
-    settings = _settings()
+    settings = Settings.load()
     printer = _Printer()
     # As Ctrl-C: a build that is under way must end with us.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         installed = ensure(tools or None, printer.show, settings)
-    except ToolchainError as error:
+    finally:
         printer.clear()
-        raise click.ClickException(str(error)) from error
-    printer.clear()
     if as_json:
         click.echo(json.dumps([_row(found.tool, found) for found in installed], indent=2))
     else:
@@ -65,6 +65,7 @@ def install(tools: tuple[str, ...], as_json: bool) -> None:
 
 
 @command.command("path")
+@reports_errors
 @click.option("--hand", is_flag=True, help="With the Python language host, for `pulumi up` by hand.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of folders.")
 def path_prefix(hand: bool, as_json: bool) -> None:
@@ -72,22 +73,9 @@ def path_prefix(hand: bool, as_json: bool) -> None:
 
     PATH="$(gpuprov toolchain path --hand):$PATH" pulumi up
     """
-    settings = _settings()
-    found = {name: locate(name, settings) for name in CLI_TOOLS}
-    if missing := [name for name, located in found.items() if located is None]:
-        raise click.ClickException(
-            f"{', '.join(missing)} missing: run `gpuprov toolchain install {' '.join(missing)}` first"
-        )
-    installed = Installed(located for located in found.values() if located is not None)
+    installed = require()
     prefix = installed.path_for_hand() if hand else installed.path_for_cli()
     click.echo(json.dumps(prefix.split(os.pathsep)) if as_json else prefix)
-
-
-def _settings() -> Settings:
-    try:
-        return Settings.load()
-    except ToolchainError as error:
-        raise click.ClickException(str(error)) from error
 
 
 def _row(name: str, found: Found | None) -> dict[str, str | None]:

@@ -11,9 +11,9 @@ from gpuprov.cli.common import acting_options, provider_option, use_toolchain
 from gpuprov.core.guard import Confirmed
 from gpuprov.load.project import Project
 from gpuprov.run.clock import now
+from gpuprov.run.intents import Intent, bring_to_list
 from gpuprov.run.loading import loader
-from gpuprov.run.pipeline import observe_and_plan, select
-from gpuprov.run.story import Intent
+from gpuprov.run.pipeline import select
 
 
 @click.command("up")
@@ -54,10 +54,7 @@ def command(
     fresh = loader(project)
 
     def intent() -> Intent:
-        loaded = fresh()
-        planned = observe_and_plan(loaded, loaded.desired(at or now(project.programme.zone)), chosen)
-        notes = tuple(f"warning: {line}" for line in loaded.warnings)
-        return Intent(planned=planned, known=len(loaded.events), notes=notes)
+        return bring_to_list(fresh(), at or now(project.programme.zone), chosen)
 
     confirmed = Confirmed(teardown=allow_teardown, change=allow_change, clusters=accepted, ledger=accept_ledger)
     act(intent, confirmed=confirmed, purpose="up", yes=yes, as_json=as_json, timeout=timeout)

@@ -24,7 +24,7 @@ from gpuprov.cli.common import (
 )
 from gpuprov.cli.output import table
 from gpuprov.core.award import Status
-from gpuprov.core.capacity import MOST_LINES, Excess, lines, not_over, peak
+from gpuprov.core.capacity import MOST_LINES, Excess, lines, not_over, pool_peak
 from gpuprov.errors import PlanRefused
 from gpuprov.load import json_schema
 from gpuprov.load.project import Project
@@ -91,16 +91,12 @@ def _refuse(exceeded: Sequence[Excess], *, as_json: bool) -> NoReturn:
 
 def _peaks(loaded: Loaded, at: datetime) -> list[dict[str, Any]]:
     """Each pool's capacity at the instant, and its highest allocation while that capacity holds."""
-    allocations = [part for one in loaded.histories for part in one.allocations]
     return [
         {
             "provider": cluster.provider,
             "model": str(pool.model),
             "capacity": pool.capacity_at(at),
-            "peak": peak(
-                (part for part in allocations if (part.provider, part.model) == (cluster.provider, pool.model)),
-                *pool.span_at(at),
-            ),
+            "peak": pool_peak(loaded.allocations, cluster, pool, *pool.span_at(at)),
         }
         for cluster in loaded.project.clusters
         for pool in cluster.pools

@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Literal
 
-from gpuprov.core.cluster import ProviderCluster
+from gpuprov.core.cluster import GpuPool, ProviderCluster
 from gpuprov.core.ledger import Allocation
 from gpuprov.core.programme import Programme
 from gpuprov.core.steps import CapacityStep
@@ -204,3 +204,15 @@ def _by(parts: Iterable[Allocation], edge: Literal["start", "end"]) -> dict[date
     for part in parts:
         grouped.setdefault(getattr(part, edge), []).append(part)
     return grouped
+
+
+def pool_peak(
+    allocations: Iterable[Allocation],
+    cluster: ProviderCluster,
+    pool: GpuPool,
+    start: datetime | None,
+    end: datetime | None,
+) -> int:
+    """Return the most GPUs of a pool that are allocated at once in a half-open interval; None is unbounded."""
+    held = (part for part in allocations if (part.provider, part.model) == (cluster.provider, pool.model))
+    return peak(held, start, end)

@@ -84,7 +84,7 @@ def reduce(
     if gpus > held.gpus:
         message = f"has {held.gpus} {held.model} at {_text(max(at, told.term.start), told.zone)}"
         raise InputError(
-            [Problem(file="AWARD", value=award_id, message=message, remedy="reduce to less, or forfeit it")]
+            [Problem(argument="AWARD", value=award_id, message=message, remedy="reduce to less, or forfeit it")]
         )
     if gpus == held.gpus:
         note = f"{award_id} has {gpus} {held.model} at {_text(at, told.zone)} already"
@@ -111,13 +111,13 @@ def _known(award_ids: Collection[str], known: Collection[str]) -> tuple[str, ...
 def _unknown(award_id: str, known: Collection[str]) -> Problem:
     like = sorted(difflib.get_close_matches(award_id, known))
     remedy = "check the award id" + (f"; did you mean {' or '.join(like)}?" if like else "")
-    return Problem(file="AWARD", value=award_id, message="is in no award list", remedy=remedy)
+    return Problem(argument="AWARD", value=award_id, message="is in no award list", remedy=remedy)
 
 
 def _ended(award_id: str, end: datetime, at: datetime, zone: tzinfo) -> Problem:
     message = f"its term ends at {_text(end, zone)}, so it has nothing at {_text(at, zone)}"
     return Problem(
-        file="AWARD",
+        argument="AWARD",
         value=award_id,
         message=message,
         remedy="name an earlier instant with --at; what has ended `gpuprov expire` takes back",
@@ -125,7 +125,7 @@ def _ended(award_id: str, end: datetime, at: datetime, zone: tzinfo) -> Problem:
 
 
 def _nothing_to_reduce(award_id: str, message: str) -> Problem:
-    return Problem(file="AWARD", value=award_id, message=message, remedy="check the award id")
+    return Problem(argument="AWARD", value=award_id, message=message, remedy="check the award id")
 
 
 def _text(at: datetime, zone: tzinfo) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -143,6 +143,11 @@ class ObservedCluster:
     unfit: tuple[str, ...] = ()
     turn: int | None = None
     actor: str = ""
+
+    def with_pods(self, pods: Mapping[str, Mapping[str, int]]) -> ObservedCluster:
+        """Return the same with the GPUs that pods hold, by namespace and resource name."""
+        tenants = tuple(replace(tenant, pods=pods.get(tenant.namespace, {})) for tenant in self.tenants)
+        return replace(self, tenants=tenants)
 
 
 def _gpus(quantities: Mapping[str, Any] | None, resource: str) -> int:

@@ -12,7 +12,7 @@ from gpuprov.core.observed import ObservedCluster
 from gpuprov.core.outputs import StackOutputs, summary
 from gpuprov.core.plan import Change, Op
 from gpuprov.core.tenant import Tenant
-from gpuprov.run.child import Answer, Errand, run_all
+from gpuprov.run.child import Errand, run_all
 from gpuprov.run.job import Job, Outcome, Reclaim
 from gpuprov.run.pipeline import PlanContext, Progress
 
@@ -151,15 +151,11 @@ def carry_out(jobs: Sequence[Job], progress: Progress) -> dict[str, Outcome]:
             for job in busy
         ]
     )
-    done = {job.cluster.provider: _outcome(job, answer) for job, answer in zip(busy, answers, strict=True)}
+    done = {
+        job.cluster.provider: answer.read(Outcome, provider=job.cluster.provider)
+        for job, answer in zip(busy, answers, strict=True)
+    }
     return {job.cluster.provider: Outcome(provider=job.cluster.provider) for job in jobs} | done
-
-
-def _outcome(job: Job, answer: Answer) -> Outcome:
-    if answer.outcome is not None:
-        return Outcome.model_validate(answer.outcome)
-    died = f"its process ended with code {answer.code} and no answer; rerun the same command"
-    return Outcome(provider=job.cluster.provider, error=died)
 
 
 def merged(rounds: Sequence[Mapping[str, Outcome]]) -> list[Outcome]:

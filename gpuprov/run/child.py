@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
@@ -25,6 +25,7 @@ from gpuprov.errors import GpuprovError
 from gpuprov.run.garbage import collect_rarely
 
 Progress = Callable[[str], None]
+M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,13 @@ class Answer:
 
     outcome: dict[str, Any] | None
     code: int
+
+    def read(self, kind: type[M], **identity: str) -> M:
+        """Return the outcome; of a process that ended without one, its ``identity`` with that as its error."""
+        if self.outcome is not None:
+            return kind.model_validate(self.outcome)
+        error = f"its process ended with code {self.code} and no answer; rerun the same command"
+        return kind.model_validate({**identity, "error": error})
 
 
 def run_all(errands: Sequence[Errand], *, at_once: int | None = None) -> list[Answer]:

@@ -24,7 +24,10 @@ def as_written(text: str) -> datetime:
         return datetime.fromisoformat(text)
     except ValueError as error:
         problem = Problem(
-            file=AT_VARIABLE, value=text, message="is not a timestamp", remedy="write it as 2026-06-30T23:59:59+09:00"
+            argument=AT_VARIABLE,
+            value=text,
+            message="is not a timestamp",
+            remedy="write it as 2026-06-30T23:59:59+09:00",
         )
         raise InputError([problem]) from error
 

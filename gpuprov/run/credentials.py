@@ -89,7 +89,7 @@ def lifetime(history: History, at: datetime | None, hours: int | None, clock: da
 
 
 def _refusal(award_id: str, message: str, remedy: str) -> InputError:
-    return InputError([Problem(file="AWARD", value=award_id, message=message, remedy=remedy)])
+    return InputError([Problem(argument="AWARD", value=award_id, message=message, remedy=remedy)])
 
 
 def revoke(clusters: Sequence[ProviderCluster], award_id: str) -> tuple[list[Revoked], dict[str, ClusterError]]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from gpuprov.core.capacity import Excess, excesses, lines, not_over
-from gpuprov.core.ledger import Event, History, Unlisted, histories, late_extensions, mark, unlisted
+from gpuprov.core.ledger import Allocation, Event, History, Unlisted, histories, late_extensions, mark, unlisted
 from gpuprov.core.outputs import Origin
 from gpuprov.core.tenant import Desired, desired_state
 from gpuprov.errors import InputError, PlanRefused, Problem
@@ -39,6 +39,11 @@ class Loaded:
         return Origin(
             providers=tuple(cluster.provider for cluster in self.project.clusters), ledger=mark(self.events).to_json()
         )
+
+    @property
+    def allocations(self) -> list[Allocation]:
+        """Who holds how many GPUs when, over all awards."""
+        return _allocations(self.histories)
 
     def desired(self, at: datetime) -> Desired:
         """Return what should exist at an instant. Raises PlanRefused where a pool is exceeded then or later."""
@@ -76,16 +81,19 @@ def load(project: Project) -> Loaded:
         f"{project.ledger}:{lines[place].row}: {text}" for place, text in late_extensions(awards, events, zone)
     ]
     all_histories = histories(awards, events, zone)
-    allocations = [part for one in all_histories for part in one.allocations]
     return Loaded(
         project=project,
         files=files,
         histories=all_histories,
         events=events,
         unlisted=unlisted(known, events, zone),
-        excesses=tuple(excesses(allocations, project.clusters, project.programme)),
+        excesses=tuple(excesses(_allocations(all_histories), project.clusters, project.programme)),
         warnings=tuple(warnings),
     )
+
+
+def _allocations(every: Iterable[History]) -> list[Allocation]:
+    return [allocation for history in every for allocation in history.allocations]
 
 
 def loader(project: Project) -> Callable[[], Loaded]:

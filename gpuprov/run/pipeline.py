@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from gpuprov.core import guard, naming, outputs
@@ -21,6 +22,7 @@ from gpuprov.errors import ClusterError, EngineError, GpuprovError, InputError, 
 from gpuprov.kube.observe import find, observe, read_back
 from gpuprov.kube.usage import pods_on
 from gpuprov.load.project import Project
+from gpuprov.run.aside import read_all
 from gpuprov.run.loading import Loaded
 
 Progress = Callable[[str, str], None]
@@ -119,18 +121,12 @@ def living(
     """
     names = [naming.namespace(award_id) for award_id in award_ids]
     others = [cluster for cluster in clusters if cluster.provider not in besides]
-    found: set[str] = set()
-    failed: dict[str, GpuprovError] = {}
-    with ThreadPoolExecutor(max_workers=max(1, len(others))) as pool:
-        reading = {cluster.provider: pool.submit(read_back, cluster, names) for cluster in others}
-    for provider, read in reading.items():
-        try:
-            if read.result():
-                found.add(provider)
-        except ClusterError as error:
-            unknown = "whether the awards have something here too is not known"
-            failed[provider] = ClusterError(provider, f"{unknown}: {error.message}")
-    return found, failed
+    tenants, errors = read_all({one.provider: partial(read_back, one, names) for one in others}, ClusterError)
+    unknown = "whether the awards have something here too is not known"
+    failed: dict[str, GpuprovError] = {
+        provider: ClusterError(provider, f"{unknown}: {error.message}") for provider, error in errors.items()
+    }
+    return {provider for provider, found in tenants.items() if found}, failed
 
 
 def _with_pods(
@@ -144,19 +140,13 @@ def _with_pods(
     A cluster that fails meanwhile is set aside.
     """
     granting = [name for name in there if any(change.grows for change in plan.on(name))]
-    observed = dict(there)
-    with ThreadPoolExecutor(max_workers=max(1, len(granting))) as pool:
-        reading = {name: pool.submit(pods_on, clusters[name], None) for name in granting}
-    for name, read in reading.items():
-        try:
-            pods = read.result()
-        except GpuprovError as error:
-            failed[name] = error
-            del observed[name]
-            continue
-        tenants = tuple(replace(one, pods=pods.get(one.namespace, {})) for one in there[name].tenants)
-        observed[name] = replace(there[name], tenants=tenants)
-    return tuple(observed.values())
+    pods, errors = read_all({name: partial(pods_on, clusters[name], None) for name in granting}, GpuprovError)
+    failed.update(errors)
+    return tuple(
+        observed.with_pods(pods[name]) if name in pods else observed
+        for name, observed in there.items()
+        if name not in errors
+    )
 
 
 _PULUMI_AT_ONCE = 3
@@ -234,7 +224,10 @@ def select(clusters: Sequence[ProviderCluster], providers: Sequence[str]) -> lis
     known = [cluster.provider for cluster in clusters]
     problems = [
         Problem(
-            file="--provider", value=name, message="is not a provider of this project", remedy=f"use {', '.join(known)}"
+            argument="--provider",
+            value=name,
+            message="is not a provider of this project",
+            remedy=f"use {', '.join(known)}",
         )
         for name in providers
         if name not in known

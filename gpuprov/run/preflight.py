@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 import yaml
 
 from gpuprov.core import outputs
-from gpuprov.core.capacity import peak
+from gpuprov.core.capacity import pool_peak
 from gpuprov.core.cluster import ProviderCluster
 from gpuprov.core.manifests import CHART
 from gpuprov.engine import stacks
@@ -18,6 +18,7 @@ from gpuprov.errors import ClusterError, EngineError
 from gpuprov.kube.survey import survey
 from gpuprov.load.project import Project
 from gpuprov.preflight import Finding, Unread, examine
+from gpuprov.run.aside import read_all
 from gpuprov.run.loading import Loaded
 
 
@@ -41,32 +42,17 @@ def run_preflight(
     at = at.astimezone(loaded.project.programme.zone)  # findings name it
     chart = _chart_version(loaded.project)
 
-    def one(cluster: ProviderCluster) -> Report:
+    def report(cluster: ProviderCluster) -> Report:
         known = Unread(pulumi) if pulumi else _known(loaded.project, cluster)
-        facts = survey(cluster)
-        findings = examine(cluster, facts, at=at, peaks=_peaks(loaded, cluster, at), known=known, chart=chart)
+        # What was held before is over, and what a later step of the capacity is for has later nodes.
+        peaks: dict[str, int] = {
+            pool.model: pool_peak(loaded.allocations, cluster, pool, at, pool.span_at(at)[1]) for pool in cluster.pools
+        }
+        findings = examine(cluster, survey(cluster), at=at, peaks=peaks, known=known, chart=chart)
         return Report(provider=cluster.provider, findings=tuple(findings))
 
-    reports: list[Report] = []
-    failed: dict[str, ClusterError] = {}
-    with ThreadPoolExecutor(max_workers=max(1, len(clusters))) as pool:
-        running = [(cluster, pool.submit(one, cluster)) for cluster in clusters]
-    for cluster, done in running:
-        error = done.exception()
-        if isinstance(error, ClusterError):
-            failed[cluster.provider] = error
-        else:
-            reports.append(done.result())
-    return reports, failed
-
-
-def _peaks(loaded: Loaded, cluster: ProviderCluster, at: datetime) -> Mapping[str, int]:
-    """What was held before is over, and what a later step of the capacity is for has later nodes."""
-    allocations = [part for one in loaded.histories for part in one.allocations if part.provider == cluster.provider]
-    return {
-        pool.model: peak((part for part in allocations if part.model == pool.model), at, pool.span_at(at)[1])
-        for pool in cluster.pools
-    }
+    reports, failed = read_all({cluster.provider: partial(report, cluster) for cluster in clusters}, ClusterError)
+    return list(reports.values()), failed
 
 
 def _known(project: Project, cluster: ProviderCluster) -> str | Unread | None:

@@ -34,10 +34,8 @@ def set_up(project: Project, providers: Collection[str], progress: Progress) -> 
         for cluster in clusters
     ]
     return {
-        cluster.provider: StackDone.model_validate(said.outcome)
-        if said.outcome is not None
-        else StackDone(stack=cluster.setup_stack, error=f"its process ended with code {said.code} and no answer")
-        for cluster, said in zip(clusters, run_all(errands), strict=True)
+        cluster.provider: answered.read(StackDone, stack=cluster.setup_stack)
+        for cluster, answered in zip(clusters, run_all(errands), strict=True)
     }
 
 

@@ -54,12 +54,7 @@ def apply(job: Job, changed: set[str], *, stays: set[str], waits: set[str], prog
         return [engine_run.run(runs[0], progress)]
     errands = [Errand(module="gpuprov.run.stack", message=one, progress=progress) for one in runs]
     answers = run_all(errands, at_once=engines())
-    return [
-        StackDone.model_validate(said.outcome)
-        if said.outcome is not None
-        else StackDone(stack=one.stack, error=f"{one.stack}: its process ended with code {said.code} and no answer")
-        for one, said in zip(runs, answers, strict=True)
-    ]
+    return [answered.read(StackDone, stack=run.stack) for run, answered in zip(runs, answers, strict=True)]
 
 
 def stack_run(job: Job, stack: str, changed: set[str], stays: set[str], waits: set[str]) -> StackRun | None:

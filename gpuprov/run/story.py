@@ -1,4 +1,5 @@
-"""The story of every command that changes clusters: decide, show, guard, confirm, record, release, apply, prove.
+"""The story of every command that changes clusters: load, decide, observe, plan (`intents`), show, guard, confirm, look
+again, record, then on each cluster release, apply, prove (`worker`), and report.
 
 A decision is bound to what it was made on. Whoever has waited, for a person or for a turn on a cluster, looks again:
 where files, stacks or tenants are not any more what they were, everything is decided, guarded and asked anew.
@@ -7,50 +8,21 @@ where files, stacks or tenants are not any more what they were, everything is de
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from gpuprov.core.guard import Confirmed
-from gpuprov.core.ledger import Event
-from gpuprov.core.plan import Change, Op
+from gpuprov.core.plan import Change
 from gpuprov.errors import GpuprovError, Stale
 from gpuprov.load.ledgerfile import append_events
 from gpuprov.run.apply import carry_out, make_jobs, merged
 from gpuprov.run.files import digests
+from gpuprov.run.intents import Intent, recorded
 from gpuprov.run.job import Job, Outcome
-from gpuprov.run.loading import Loaded
 from gpuprov.run.pipeline import PlanContext, Progress, check
 
 MOST_ROUNDS = 6
 """How often a command decides anew before it gives up on a project where others are at work all the time."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Intent:
-    """What a command is about to do: the situation with its plan, the events to write first, and to which awards alone
-    it applies (None: all). ``known`` is how many events the ledger had, ``notes`` are worth telling.
-    """
-
-    planned: PlanContext
-    known: int
-    notes: tuple[str, ...] = ()
-    events: tuple[Event, ...] = ()
-    only: frozenset[str] | None = None
-
-
-def ended(loaded: Loaded, planned: PlanContext) -> Intent:
-    """Return what the end of terms asks for, and forfeitures: what is explained comes back, nothing is granted."""
-    plan = planned.plan.where(lambda change: change.op is Op.RECLAIM and change.expected)
-    remembered = {award_id for outputs in planned.outputs.values() for award_id in outputs.tenants}
-    absent = {absence.award_id for absence in planned.desired.absences} & remembered
-    going = {change.award_id for change in plan.changes}
-    others = {change.award_id for change in planned.plan.changes} - going
-    return Intent(
-        planned=replace(planned, plan=plan),
-        known=len(loaded.events),
-        notes=tuple(f"warning: {line}" for line in loaded.warnings),
-        only=frozenset((going | absent) - others),
-    )
 
 
 class Operator(Protocol):
@@ -74,102 +46,125 @@ class Report:
     failed: Mapping[str, GpuprovError] = field(default_factory=dict)
 
 
-def act(
-    decide: Callable[[], Intent],
-    operator: Operator,
-    progress: Progress,
-    *,
-    confirmed: Confirmed,
-    timeout: float,
-    purpose: str,
-) -> Report:
-    """Carry out what ``decide`` decides; it is called again whenever the decision may not hold any more.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Round:
+    """One decision that was carried out, as far as nobody had overtaken it."""
 
-    Raises PlanRefused, InputError, Stale and whatever ``decide`` raises, as long as nothing was changed. What ends the
-    command after that is the error of each cluster on which it left something undone: what was done is reported.
+    planned: PlanContext
+    outcomes: Mapping[str, Outcome]
+
+
+@dataclass(kw_only=True)
+class Story:
+    """One command. ``decide`` says what it is about to do, and is called again whenever that may not hold any more.
+
+    ``timeout`` in seconds bounds the waiting for pods and for a turn; ``purpose`` tells others what we are doing.
     """
-    rounds: list[tuple[PlanContext, Mapping[str, Outcome]]] = []
-    try:
-        _act(rounds, decide, operator, progress, confirmed, timeout, purpose)
-    except GpuprovError as error:
-        if not any(outcome.did_something for _, outcomes in rounds for outcome in outcomes.values()):
-            raise
-        done = [
-            one.model_copy(update={"error": f"not finished: {error}"}) if one.stale else one for one in _merged(rounds)
-        ]
-    else:
-        done = _merged(rounds)
-    planned, _ = rounds[-1]
-    return Report(outcomes=tuple(done), failed={**planned.failed, **planned.unread})
 
+    decide: Callable[[], Intent]
+    operator: Operator
+    progress: Progress
+    confirmed: Confirmed
+    timeout: float
+    purpose: str
+    _rounds: list[_Round] = field(default_factory=list, init=False)
 
-def _merged(rounds: Sequence[tuple[PlanContext, Mapping[str, Outcome]]]) -> list[Outcome]:
-    return merged([outcomes for _, outcomes in rounds])
+    def run(self) -> Report:
+        """Carry out what is decided.
 
-
-def _act(  # noqa: PLR0917 (the parts of `act`)
-    rounds: list[tuple[PlanContext, Mapping[str, Outcome]]],
-    decide: Callable[[], Intent],
-    operator: Operator,
-    progress: Progress,
-    confirmed: Confirmed,
-    timeout: float,
-    purpose: str,
-) -> None:
-    """Decide and carry out until a round was not overtaken; each is added to ``rounds`` when it is done."""
-    intent, changed = decide(), True
-    for note in intent.notes:
-        operator.tell(note)
-    for _ in range(MOST_ROUNDS):
-        jobs = _jobs(intent, confirmed, timeout, purpose)
-        if changed:
-            operator.show(intent.planned, jobs)
-        check(intent.planned, confirmed)
-        busy = [job for job in jobs if not job.empty]
-        if (intent.events or busy) and operator.confirm(intent, busy):
-            intent, changed = _again(decide, intent, operator)
-            if changed:
-                continue
-            check(intent.planned, confirmed)
-            jobs = _jobs(intent, confirmed, timeout, purpose)
+        Raises PlanRefused, InputError, Stale and whatever ``decide`` raises, as long as nothing was changed. What ends
+        the command after that is the error of each cluster on which it left something undone: what was done is
+        reported.
+        """
         try:
-            jobs = _record(intent, jobs, operator)
+            self._run_rounds()
+        except GpuprovError as error:
+            if not any(outcome.did_something for one in self._rounds for outcome in one.outcomes.values()):
+                raise
+            unfinished = {"error": f"not finished: {error}"}
+            outcomes = [
+                outcome.model_copy(update=unfinished) if outcome.stale else outcome for outcome in self._outcomes()
+            ]
+        else:
+            outcomes = self._outcomes()
+        last = self._rounds[-1].planned
+        return Report(outcomes=tuple(outcomes), failed={**last.failed, **last.unread})
+
+    def _outcomes(self) -> list[Outcome]:
+        return merged([one.outcomes for one in self._rounds])
+
+    def _run_rounds(self) -> None:
+        """Decide and carry out until a round was not overtaken."""
+        intent, changed = self.decide(), True
+        for note in intent.notes:
+            self.operator.tell(note)
+        for _ in range(MOST_ROUNDS):
+            if changed:
+                self.operator.show(intent.planned, self._jobs(intent))
+            check(intent.planned, self.confirmed)
+            if self._asked(intent):
+                intent, changed = self._decide_again(intent)
+                if changed:
+                    continue
+                check(intent.planned, self.confirmed)
+            overtaken = self._record_and_carry_out(intent)
+            if not overtaken:
+                return
+            for line in overtaken:
+                self.operator.tell(f"{line}; deciding again")
+            intent, changed = self._decide_again(intent)
+        raise Stale(
+            f"decided {MOST_ROUNDS} times and overtaken each time; rerun the command when the others have ended"
+        )
+
+    def _jobs(self, intent: Intent) -> list[Job]:
+        return make_jobs(
+            intent.planned,
+            timeout=self.timeout,
+            only=intent.only,
+            accept=self.confirmed.clusters,
+            purpose=self.purpose,
+        )
+
+    def _asked(self, intent: Intent) -> bool:
+        """Ask where there is anything to do; return whether anybody was asked."""
+        busy = [job for job in self._jobs(intent) if not job.empty]
+        return bool(intent.events or busy) and self.operator.confirm(intent, busy)
+
+    def _decide_again(self, before: Intent) -> tuple[Intent, bool]:
+        """Decide again, and tell whether anything else is to be done now."""
+        intent = self.decide()
+        return intent, _tell_differences(before, intent, self.operator)
+
+    def _record_and_carry_out(self, intent: Intent) -> list[str]:
+        """Write the events, then let each cluster's process do its job; return who or what has overtaken the decision.
+
+        Nothing is recorded, nor done, where the ledger has grown meanwhile.
+        """
+        try:
+            jobs = self._record(intent)
         except Stale as stale:
-            operator.tell(f"{stale}; deciding again")
-            intent, changed = _again(decide, intent, operator)
-            continue
-        outcomes = carry_out(jobs, progress)
-        rounds.append((intent.planned, outcomes))
-        overtaken = [f"{name}: {outcome.stale}" for name, outcome in outcomes.items() if outcome.stale]
-        if not overtaken:
-            return
-        for line in overtaken:
-            operator.tell(f"{line} since this was decided; deciding again")
-        intent, changed = _again(decide, intent, operator)
-    raise Stale(f"decided {MOST_ROUNDS} times and overtaken each time; rerun the command when the others have ended")
+            return [str(stale)]
+        outcomes = carry_out(jobs, self.progress)
+        self._rounds.append(_Round(planned=intent.planned, outcomes=outcomes))
+        return [
+            f"{provider}: {outcome.stale} since this was decided"
+            for provider, outcome in outcomes.items()
+            if outcome.stale
+        ]
 
-
-def _jobs(intent: Intent, confirmed: Confirmed, timeout: float, purpose: str) -> list[Job]:
-    return make_jobs(intent.planned, timeout=timeout, only=intent.only, accept=confirmed.clusters, purpose=purpose)
-
-
-def _again(decide: Callable[[], Intent], before: Intent, operator: Operator) -> tuple[Intent, bool]:
-    """Decide again, and tell whether anything else is to be done now."""
-    intent = decide()
-    return intent, _tell_differences(before, intent, operator)
-
-
-def _record(intent: Intent, jobs: list[Job], operator: Operator) -> list[Job]:
-    """Write the events, and let the jobs know the ledger as it is then. Raises Stale where it has grown meanwhile."""
-    if not intent.events:
-        return jobs
-    ledger = intent.planned.project.ledger
-    append_events(ledger, intent.events, intent.known)
-    for event in intent.events:
-        operator.tell(f"recorded in {ledger.name}: {event.event} {event.award}")
-    written = digests([ledger])
-    origin = intent.planned.origin_with(intent.events)
-    return [job.model_copy(update={"files": job.files | written, "origin": origin}) for job in jobs]
+    def _record(self, intent: Intent) -> list[Job]:
+        """Write the events, and let the jobs know the ledger as it is then. Raises Stale where it has grown."""
+        jobs = self._jobs(intent)
+        if not intent.events:
+            return jobs
+        project = intent.planned.project
+        append_events(project.ledger, intent.events, intent.known)
+        for event in intent.events:
+            self.operator.tell(recorded(project, event))
+        written = digests([project.ledger])
+        origin = intent.planned.origin_with(intent.events)
+        return [job.model_copy(update={"files": job.files | written, "origin": origin}) for job in jobs]
 
 
 def _tell_differences(before: Intent, now: Intent, operator: Operator) -> bool:

@@ -6,7 +6,7 @@ PosixPath('/home/me/.cache/gpuprov/toolchain/etcd/3.6.16/linux-amd64/bin/etcd')
 """
 
 from gpuprov.toolchain.events import Event, Progress
-from gpuprov.toolchain.install import ensure, find
+from gpuprov.toolchain.install import ensure, find, require
 from gpuprov.toolchain.installed import Installed
 from gpuprov.toolchain.lookup import Found, locate
 from gpuprov.toolchain.pins import CLI_TOOLS, CLUSTER_TOOLS, TOOL_NAMES
@@ -24,4 +24,5 @@ __all__ = [
     "ensure",
     "find",
     "locate",
+    "require",
 ]

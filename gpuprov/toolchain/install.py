@@ -20,7 +20,7 @@ from gpuprov.toolchain.events import Event, Kind, Progress, SourceFailed, silent
 from gpuprov.toolchain.gobuild import build
 from gpuprov.toolchain.installed import Installed
 from gpuprov.toolchain.lookup import MANIFEST, Found, cached, locate, version_of
-from gpuprov.toolchain.pins import TOOL_NAMES, UNITS, Download, Unit
+from gpuprov.toolchain.pins import CLI_TOOLS, TOOL_NAMES, UNITS, Download, Unit
 from gpuprov.toolchain.settings import SOURCES_VARIABLE, Settings
 
 SCRATCH = "unfinished-"
@@ -60,6 +60,18 @@ def find(name: str, settings: Settings | None = None) -> Path | None:
         raise ToolchainError(f"no such tool: {name}; choose from {', '.join(TOOL_NAMES)}")
     found = locate(name, settings or Settings.load())
     return found.path if found else None
+
+
+def require(names: Iterable[str] = CLI_TOOLS) -> Installed:
+    """Return where the tools are, from PATH or the cache; never installs, which can take many minutes.
+
+    Raises ToolchainError with those that are missing.
+    """
+    settings = Settings.load()
+    found = {name: locate(name, settings) for name in names}
+    if missing := [name for name, tool in found.items() if tool is None]:
+        raise ToolchainError(f"{', '.join(missing)} missing; run `gpuprov toolchain install`")
+    return Installed(tool for tool in found.values() if tool is not None)
 
 
 def _installed(unit: Unit, name: str, settings: Settings) -> Found:

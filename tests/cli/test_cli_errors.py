@@ -97,6 +97,10 @@ def test_errors_as_text_and_as_data() -> None:
             "remedy": "write 1 or 2",
         }
     ]
+    typed = errors.Problem(argument="AWARD", value="HPC-9", message="is in no award list", remedy="check it")
+    assert str(typed) == "AWARD 'HPC-9': is in no award list; check it"
+    (data,) = error_json(errors.InputError([typed]))["problems"]
+    assert (data["file"], data["argument"], data["row"]) == (None, "AWARD", None)
 
 
 def test_an_interruption_is_130(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,6 @@
 """Commands with the real Pulumi instead of the script: new stacks, a backend and clusters that are not there."""
 
 import os
-from collections.abc import Sequence
 
 import pytest
 from cli_world import PROVIDERS, Api, World
@@ -11,13 +10,9 @@ from gpuprov import toolchain
 
 def real(world: World) -> World:
     """Return the project with the installed toolchain instead of the script, and a backend of its own."""
-    found: Sequence[toolchain.Found | None] = [
-        toolchain.locate(name, toolchain.Settings.load()) for name in toolchain.CLI_TOOLS
-    ]
-    assert None not in found, f"{', '.join(toolchain.CLI_TOOLS)}: run `gpuprov toolchain install`"
     state = world.root.parent / "state"
     state.mkdir()
-    path = toolchain.Installed(tool for tool in found if tool is not None).path_for_hand()
+    path = toolchain.require().path_for_hand()
     return World(
         world.root,
         {name: value for name, value in os.environ.items() if name in ("HOME", "XDG_CACHE_HOME")}

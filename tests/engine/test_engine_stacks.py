@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from socket import gethostname
 
@@ -21,11 +21,7 @@ pytestmark = pytest.mark.sandbox
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project whose user has selected a stack of her own."""
-    found: Sequence[toolchain.Found | None] = [
-        toolchain.locate(name, toolchain.Settings.load()) for name in toolchain.CLI_TOOLS
-    ]
-    assert None not in found, f"{', '.join(toolchain.CLI_TOOLS)}: run `gpuprov toolchain install`"
-    path = toolchain.Installed(tool for tool in found if tool is not None).path_for_cli()
+    path = toolchain.require().path_for_cli()
     monkeypatch.setenv("PATH", os.pathsep.join([path, "/usr/bin", "/bin"]))
     monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "xdg"))

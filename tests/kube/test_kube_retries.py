@@ -74,8 +74,8 @@ def test_a_server_that_goes_on_failing_is_given_up_and_told(server, status):
     with pytest.raises(ClusterError) as caught:
         server.api.get(PATH)
     assert str(caught.value) == (
-        f"samsung-sds: GET {PATH}: {status} an HTML page 'Bad Gateway'; the API server is busy or fails: rerun the same "
-        "command in a while"
+        f"samsung-sds: GET {PATH}: {status} an HTML page 'Bad Gateway'; the API server is busy or fails: rerun "
+        "the same command in a while"
     )
     assert len(server.asked) == TRIES
     assert server.watch.slept == sorted(server.watch.slept)

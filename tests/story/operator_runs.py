@@ -13,15 +13,13 @@ from typing import Any, Protocol
 from played_cluster import PlayedCluster, State
 from strategies import cluster
 
-from gpuprov.cli import events as cli_events
 from gpuprov.core import decisions
 from gpuprov.core.guard import Confirmed
 from gpuprov.core.plan import Op
-from gpuprov.core.tenant import desired_state
 from gpuprov.errors import GpuprovError
 from gpuprov.load.ledgerfile import read_ledger
 from gpuprov.load.project import Project
-from gpuprov.run import byhand, loading, pipeline, story
+from gpuprov.run import byhand, intents, loading, pipeline, story
 from gpuprov.run.job import Job, Outcome
 
 CAPACITY = 8
@@ -177,7 +175,7 @@ class Run:
     def tell(self, line: str) -> None:
         self.log(f"{self.name} is told: {line}")
 
-    def confirm(self, intent: story.Intent, busy: Sequence[Job]) -> bool:
+    def confirm(self, intent: intents.Intent, busy: Sequence[Job]) -> bool:
         if self.command.asks:
             self.pause("is asked")
             self.fresh = False
@@ -190,29 +188,32 @@ class Run:
             return self._by_hand()
         most = 99 if self.command.masses else 0
         confirmed = Confirmed(teardown=most, change=most, ledger=self.command.masses)
-        report = story.act(
-            self.intent, self, lambda provider, line: None, confirmed=confirmed, timeout=1.0, purpose=self.command.kind
-        )
+        report = story.Story(
+            decide=self.intent,
+            operator=self,
+            progress=lambda provider, line: None,
+            confirmed=confirmed,
+            timeout=1.0,
+            purpose=self.command.kind,
+        ).run()
         self.outcomes = list(report.outcomes)
         errors = [one.error for one in report.outcomes if one.error] + [str(one) for one in report.failed.values()]
         return "; ".join(errors)
 
-    def intent(self) -> story.Intent:
+    def intent(self) -> intents.Intent:
         """Decide as the command line does."""
         command, folder = self.command, self.world.folders[self.command.folder]
         loaded = loading.load(folder.project)
         if command.kind == "up":
-            planned = pipeline.observe_and_plan(loaded, loaded.desired(command.at), [STACK])
-            return story.Intent(planned=planned, known=len(loaded.events))
+            return intents.bring_to_list(loaded, command.at, [STACK])
         if command.kind == "expire":
-            desired = desired_state(loaded.histories, [WHERE], command.at, loaded.unlisted)
-            return story.ended(loaded, pipeline.observe_and_plan(loaded, desired, [STACK]))
+            return intents.end_terms(loaded, command.at, [STACK])
         about = {"at": command.at, "by": self.name, "reason": "as decided", "recorded": command.at}
         if command.kind == "forfeit":
             decision = decisions.forfeit(loaded.histories, [command.award_id], unlisted=loaded.unlisted, **about)
         else:
             decision = decisions.reduce(loaded.histories, command.award_id, command.gpus, **about)
-        return cli_events._intent(loaded, decision, command.at)
+        return intents.record_and_apply(loaded, decision, command.at)
 
     def _by_hand(self) -> str:
         """Play `pulumi up`: it holds its stack's lock all the time, and saves the state when the program has ended."""

@@ -8,16 +8,13 @@ from pathlib import Path
 import pytest
 from who_wins import ANSWERS, AT, AXES, HERE, IDS, THERE, Played, keys, rows, situations, with_events
 
-from gpuprov.cli import events as event_commands
 from gpuprov.core import decisions
 from gpuprov.core.guard import Confirmed
 from gpuprov.core.plan import Op
-from gpuprov.core.tenant import desired_state
 from gpuprov.errors import InputError, PlanRefused
-from gpuprov.run import byhand, pipeline
+from gpuprov.run import byhand, intents, pipeline
 from gpuprov.run.apply import make_jobs
 from gpuprov.run.pipeline import PlanContext, refusals
-from gpuprov.run.story import ended
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "architecture.md"
 TABLE = rows(DOCUMENT.read_text(encoding="utf-8"))
@@ -70,9 +67,9 @@ def carried_out(intent) -> str:
     return "take back" if taken else "nothing"
 
 
-def expire(one: Played) -> str:
-    desired = desired_state(one.loaded.histories, one.loaded.project.clusters, AT, one.loaded.unlisted)
-    return carried_out(ended(one.loaded, one.observe_and_plan(one.loaded, desired, BOTH)))
+def expire(one: Played, patch: pytest.MonkeyPatch) -> str:
+    patch.setattr(intents, "observe_and_plan", one.observe_and_plan)
+    return carried_out(intents.end_terms(one.loaded, AT, BOTH))
 
 
 def decided(one: Played, at: datetime) -> decisions.Decision:
@@ -86,9 +83,9 @@ def forfeit(one: Played, patch: pytest.MonkeyPatch) -> str:
         decision = decided(one, AT)
     except InputError:
         return "refused"
-    patch.setattr(event_commands, "observe_and_plan", one.observe_and_plan)
-    patch.setattr(event_commands, "living", one.living)
-    done = carried_out(event_commands._intent(one.loaded, decision, AT))
+    patch.setattr(intents, "observe_and_plan", one.observe_and_plan)
+    patch.setattr(intents, "living", one.living)
+    done = carried_out(intents.record_and_apply(one.loaded, decision, AT))
     assert len(decision.events) in (0, len(IDS))
     if not decision.events:
         return done
@@ -130,7 +127,7 @@ def test_the_row_says_what_the_core_does(number: int, played: pytest.MonkeyPatch
     for key in mine:
         for one in situations(key):
             played.setattr(pipeline, "find", one.find)
-            does = (plan_and_up(one), expire(one), forfeit(one, played), by_hand(one, played))
+            does = (plan_and_up(one), expire(one, played), forfeit(one, played), by_hand(one, played))
             wrong |= {
                 f"{' | '.join(key)}: {command} does {done!r}, the table says {row.says[command]!r}"
                 for command, done in zip(ANSWERS, does, strict=True)

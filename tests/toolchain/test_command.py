@@ -83,7 +83,8 @@ def test_an_unknown_source_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_path_without_tools_says_what_to_install() -> None:
     code, output, message = run("path")
     assert (code, output) == (1, "")
-    assert "run `gpuprov toolchain install pulumi pulumi-language-python pulumi-resource-kubernetes` first" in message
+    missing = "pulumi, pulumi-language-python, pulumi-resource-kubernetes missing"
+    assert f"{missing}; run `gpuprov toolchain install`" in message
 
 
 def test_path_prints_the_folders(script: Script, bin_folder: Path, tmp_path: Path) -> None:
