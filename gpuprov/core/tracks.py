@@ -116,7 +116,9 @@ def _fold(word: str) -> str:
 
 
 def _conversions(parts: Parts) -> Iterator[Inconsistency]:
-    named = {one.name: at for at, one in parts.accelerators.items()}
+    named: dict[str, int] = {}
+    for at, one in parts.accelerators.items():
+        named.setdefault(one.name, at)
     if parts.reference is None:
         for at, one in parts.accelerators.items():
             if one.per_reference is not None:

@@ -18,7 +18,7 @@ from gpuprov.core.accelerator import Accelerator
 from gpuprov.core.programme import Programme
 from gpuprov.core.tracks import Call, Inconsistency, Parts, StatusWords, Track, inconsistencies
 from gpuprov.errors import InputError, Problem
-from gpuprov.load.files import read_bytes
+from gpuprov.load.details import own_details
 
 SCHEMA_ID = "urn:gpuprov:programme:1"
 
@@ -38,7 +38,10 @@ def read_programme(path: Path) -> Programme:
     """Read a programme file. Raises InputError with every problem of the file."""
     file = str(path)
     try:
-        data = yaml.safe_load(read_bytes(path))
+        data = yaml.safe_load(path.read_bytes())
+    except OSError as error:
+        message = f"cannot be read ({error.strerror})"
+        raise InputError([Problem(file=file, message=message, remedy="check the path")]) from error
     except (yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8, or a date that the calendar does not have
         mark = getattr(error, "problem_mark", None)
         row = None if mark is None else mark.line + 1
@@ -71,7 +74,7 @@ def _problems(file: str, data: Mapping[str, Any], error: ValidationError) -> lis
     """Return what is wrong with the values, and with what they say of each other as far as they are valid."""
     problems = []
     consistency = False
-    for detail in error.errors():
+    for detail in own_details(error):
         consistency |= detail["type"] == "programme"
         remedy = str(detail.get("ctx", {}).get("remedy", _DOCUMENT))
         problems.append(_problem(file, data, Inconsistency(detail["loc"], detail["msg"], remedy)))

@@ -6,7 +6,7 @@ must know the other providers to tell an unknown supplier from one of another st
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from gpuprov.core.cluster import ProviderCluster, ProviderName
 from gpuprov.core.programme import Programme
 from gpuprov.core.steps import Terms
 from gpuprov.errors import InputError, Problem
+from gpuprov.load.details import own_details
 from gpuprov.load.programme import default_programme, read_programme
 
 PROJECT_FILE = "Pulumi.yaml"
@@ -242,11 +243,9 @@ def _read_cluster(path: Path, project: str, terms: Terms, problems: list[Problem
     try:
         return ProviderCluster.model_validate({"provider": provider, **_mapping(value)}, context=terms)
     except ValidationError as error:
-        details = error.errors()
-        for detail in details:
-            if not _follows(detail["loc"], [other["loc"] for other in details]):
-                place = ".".join(str(part) for part in (setting, *detail["loc"]))
-                wrong(place, str(detail["input"]), detail["msg"], "see docs/configuration.md")
+        for detail in own_details(error):
+            place = ".".join(str(part) for part in (setting, *detail["loc"]))
+            wrong(place, str(detail["input"]), detail["msg"], "see docs/configuration.md")
         return None
 
 
@@ -260,8 +259,3 @@ def _dates(value: object, place: str) -> Iterator[tuple[str, date]]:
     elif isinstance(value, list):
         for number, inner in enumerate(value):
             yield from _dates(inner, f"{place}.{number}")
-
-
-def _follows(place: tuple[int | str, ...], places: Sequence[tuple[int | str, ...]]) -> bool:
-    """Tell whether something in the same list or mapping is wrong: without it, pydantic calls a list too short."""
-    return any(len(other) > len(place) and other[: len(place)] == place for other in places)
