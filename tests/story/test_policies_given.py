@@ -183,3 +183,19 @@ def test_a_pack_without_its_environment_says_what_to_do(tmp_path):
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr.endswith(f"run: bash {tmp_path}/policies/setup\n")
+
+
+def test_the_bounds_of_another_programme_are_its_own(tmp_path):
+    root = tmp_path / "npu-year"
+    shutil.copytree(REPOSITORY / "examples" / "programmes" / "npu-year", root)
+    read = given.read(root, "river-cloud", "2027-06-01T00:00")
+    assert {one.award_id: (one.pool.model, one.gpus) for one in read.bounds.awards.values()} == {
+        "NPU-2027-001": ("ATOM", 8),
+        "NPU-2027-002": ("ATOM", 4),
+        "GPU-2027-001": ("H100", 3),
+    }
+    assert {"requests.rebellions.ai/ATOM", "requests.nvidia.com/gpu"} <= set(read.bounds.gpu_keys)
+    assert read.bounds.programme_end == datetime(2027, 12, 31, 15, tzinfo=UTC)
+    objects = [one for tenant in read.bounds.awards.values() for one in tenant_manifests(tenant, read.bounds.cluster)]
+    assert violations(objects, read.bounds) == []
+    assert given.read(root, "river-cloud", "2028-01-01").bounds.awards == {}
