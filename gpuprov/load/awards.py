@@ -26,6 +26,7 @@ from gpuprov.load.rows import RowParser
 from gpuprov.load.suppliers import Suppliers
 from gpuprov.load.table import Table, is_blank
 from gpuprov.load.text import key, look
+from gpuprov.load.words import Words
 
 _TEXTS = (".csv", ".tsv", ".txt")
 _WORKBOOKS = (".xlsx", ".xlsm")
@@ -78,7 +79,7 @@ class _Loader:
     def __init__(self, suppliers: Suppliers, mapping: ColumnMapping, programme: Programme) -> None:
         self._suppliers = suppliers
         self._mapping = mapping
-        self._programme = programme
+        self._words = Words(programme)
         self._call_of = {
             unicodedata.normalize("NFC", name): call.name for call in programme.calls for name in call.lists
         }
@@ -163,7 +164,7 @@ class _Loader:
 
     def _parser(self, file: str, columns: Mapping[str, str]) -> RowParser:
         call = self._call_of.get(unicodedata.normalize("NFC", Path(file).name), "")
-        return RowParser(file, columns, self._suppliers, self._programme, call)
+        return RowParser(file, columns, self._suppliers, self._words, call)
 
     def _add(self, file: str, number: int, values: Mapping[str, object], parser: RowParser) -> None:
         award_id, award, problems = parser.parse(number, values)

@@ -8,7 +8,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from gpuprov.core.award import Award, Breach, quantity_breaches, term_breaches
-from gpuprov.core.programme import Programme
 from gpuprov.errors import Problem
 from gpuprov.load import cells
 from gpuprov.load.suppliers import Suppliers
@@ -21,18 +20,18 @@ class RowParser:
     """Turns the cells of one file's rows into awards.
 
     ``columns`` is each field's header as the file writes it; fields that the file has no column for keep the award's
-    default. ``call`` is the call that the file's awards are all of, or nothing.
+    default. ``words`` are the programme's, ``call`` is the call that the file's
+    awards are all of, or nothing.
     """
 
     def __init__(
-        self, file: str, columns: Mapping[str, str], suppliers: Suppliers, programme: Programme, call: str = ""
+        self, file: str, columns: Mapping[str, str], suppliers: Suppliers, words: Words, call: str = ""
     ) -> None:
         self._file = file
         self._columns = columns
         self._suppliers = suppliers
-        self._programme = programme
+        self._programme = words.programme
         self._call = call
-        words = Words(programme)
         self._parsers: dict[str, Callable[[object], object]] = {
             "id": cells.award_id,
             "organization": cells.required_text,

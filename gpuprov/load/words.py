@@ -20,7 +20,7 @@ class Words:
     """What the words of award lists mean in a programme. Every method raises CellProblem for a word that it lacks."""
 
     def __init__(self, programme: Programme) -> None:
-        self._programme = programme
+        self.programme = programme
         self._tracks = {word(name): track.name for track in programme.tracks for name in (track.name, *track.words)}
         self._calls = {word(name): call.name for call in programme.calls for name in (call.name, *call.words)}
         self._statuses = {
@@ -32,7 +32,7 @@ class Words:
         """Return the name of the track that a cell means."""
         found = word(required_text(value))
         if found not in self._tracks:
-            tracks = self._programme.tracks
+            tracks = self.programme.tracks
             names, examples = [one.name for one in tracks], [one.words[0] for one in tracks if one.words]
             shown = f" ({', '.join(examples)})" if examples else ""
             raise CellProblem("is not a track", f"write {' or '.join(names)}{shown}")
@@ -44,7 +44,7 @@ class Words:
         if not found:
             return Status.SELECTED
         if word(found) not in self._statuses:
-            known = "; ".join(f"{status}: {', '.join(names)}" for status, names in self._programme.statuses)
+            known = "; ".join(f"{status}: {', '.join(names)}" for status, names in self.programme.statuses)
             raise CellProblem("is not a status of an award", f"write one of these ({known}), or remove the row")
         return self._statuses[word(found)]
 
@@ -54,7 +54,7 @@ class Words:
         if not found or not self._calls:
             return ""
         if word(found) not in self._calls:
-            names = ", ".join(call.name for call in self._programme.calls)
+            names = ", ".join(call.name for call in self.programme.calls)
             raise CellProblem("is not a call of the programme", f"write one of {names}, or nothing")
         return self._calls[word(found)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -77,6 +78,7 @@ def load(project: Project) -> Loaded:
         for line in lines
         if line.event.award not in known
     ]
+    warnings += _lists_of_calls(project)
     warnings += [
         f"{project.ledger}:{lines[place].row}: {text}" for place, text in late_extensions(awards, events, zone)
     ]
@@ -90,6 +92,17 @@ def load(project: Project) -> Loaded:
         excesses=tuple(excesses(_allocations(all_histories), project.clusters, project.programme)),
         warnings=tuple(warnings),
     )
+
+
+def _lists_of_calls(project: Project) -> list[str]:
+    """Return a warning for each list of a call that is not loaded: of a misspelt name no term would be checked."""
+    names = {unicodedata.normalize("NFC", path.name) for path in project.awards}
+    return [
+        f"{project.programme.name}: call {call.name} has the list {name}, which is not among the award lists"
+        for call in project.programme.calls
+        for name in call.lists
+        if unicodedata.normalize("NFC", name) not in names
+    ]
 
 
 def _allocations(every: Iterable[History]) -> list[Allocation]:

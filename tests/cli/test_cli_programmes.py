@@ -138,3 +138,13 @@ def test_a_programme_with_problems_is_refused_with_all_of_them(name: str, exampl
     columns = [problem["column"] for problem in ran.data["problems"]]
     assert columns == ["timeZone", "tracks.0.least"]
     assert {problem["file"] for problem in ran.data["problems"]} == {str(path)}
+
+
+@pytest.mark.parametrize("name", ["b200-loan"])
+def test_a_list_of_a_call_that_is_not_loaded_is_a_warning(name: str, example: World) -> None:
+    path = example.root / "programme.yaml"
+    text = path.read_text(encoding="utf-8").replace("lists: [awards.csv]", "lists: [award.csv]")
+    path.write_text(text, encoding="utf-8")
+    ran = example.run("validate", at=DURING[name])
+    missing = "call September has the list award.csv, which is not among the award lists"
+    assert (ran.code, said_besides(ran.err)) == (0, f"warning: B200 loan, September 2026: {missing}\n")

@@ -192,3 +192,14 @@ def test_device_classes_that_cannot_be_seen_fail() -> None:
     line = only(names.check(cluster(), (), Unread("no right"), ()))
     assert (line.result, line.seen) == (Result.FAILED, "device classes of DRA cannot be seen: no right")
     assert only(names.check(cluster(), (), (), Unread("no right"))).result is Result.WARNING
+
+
+def test_a_device_of_a_pool_on_a_node_of_none_is_told_whatever_its_name() -> None:
+    (pool,) = cluster().pools
+    npus = cluster().model_copy(update={"pools": (pool.model_copy(update={"resource": "rebellions.ai/ATOM"}),)})
+    stray = node("a", labels={"x": "y"})
+    for part in ("capacity", "allocatable"):
+        if part in stray["status"]:
+            stray["status"][part] = {"rebellions.ai/ATOM": "4"}
+    found = [one.seen for one in nodes.check(npus, nodes.read([stray])) if "in no pool" in one.seen]
+    assert found == ["1 node with GPUs in no pool: a (no product label)"]
