@@ -37,9 +37,12 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(handler: type[BaseHTTPRequestHandler], tls: ssl.SSLContext | None = None) -> Iterator[str]:
-    """Let the handler answer for as long as the block lasts; the block gets the server's address."""
-    server = _Server(("127.0.0.1", 0), handler)
+def serving(handler: type[BaseHTTPRequestHandler], tls: ssl.SSLContext | None = None, port: int = 0) -> Iterator[str]:
+    """Let the handler answer for as long as the block lasts; the block gets the server's address.
+
+    Port 0 is one that is free.
+    """
+    server = _Server(("127.0.0.1", port), handler)
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = Thread(target=server.serve_forever, args=(_SHUTDOWN_SECONDS,))

@@ -1,6 +1,7 @@
 """What tests that run commands share: a project, copied out of the repository, and what a command said."""
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -9,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).parents[1]
+
+
+_LOGGED = re.compile(r'\d{4}-\d\d-\d\dT[\d:.]+[+-]\d\d:\d\d [A-Z]+ |\{"time"')
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,16 @@ class Ran:
     @property
     def data(self) -> Any:
         return json.loads(self.out)
+
+    @property
+    def told(self) -> list[str]:
+        """What standard error tells people: its lines without those of the log."""
+        return [line for line in self.err.splitlines() if not _LOGGED.match(line)]
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        """The lines of the log, where it is written as JSON."""
+        return [json.loads(line) for line in self.err.splitlines() if line.startswith('{"time"')]
 
 
 def run_command(command: Sequence[str], root: Path, environment: Mapping[str, str]) -> Ran:

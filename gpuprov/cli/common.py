@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from click.core import ParameterSource
 from gpuprov import toolchain
 from gpuprov.errors import ClusterError, GpuprovError, InputError, PlanRefused, Problem
 from gpuprov.load.project import find_root, open_project
+from gpuprov.run import log
 from gpuprov.run.clock import AT_VARIABLE, as_written, in_zone, not_now, now
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -177,7 +179,33 @@ def reports_errors(command: F) -> F:
             click.echo(error_text(error), err=True)
             fail(exit_code(error))
 
-    return guarded  # type: ignore[return-value]
+    return _log_options(guarded)  # type: ignore[return-value]
+
+
+def _log_options(command: F) -> F:
+    """Add ``-v`` and ``--log-format``."""
+    verbose = click.option("-v", "--verbose", count=True, help="Log to standard error what is done; -vv all requests.")
+    form = click.option(
+        "--log-format",
+        type=click.Choice([form.value for form in log.Format]),
+        default=log.Format.TEXT.value,
+        envvar=log.FORMAT_VARIABLE,
+        help="How the log is written.",
+    )
+
+    @functools.wraps(command)
+    def logging_command(*args: Any, verbose: int, log_format: str, **kwargs: Any) -> Any:  # noqa: ANN401 (click's own)
+        log.configure(_level(verbose), log.Format(log_format))
+        return command(*args, **kwargs)
+
+    return verbose(form(logging_command))  # type: ignore[return-value]
+
+
+def _level(verbose: int) -> int:
+    """Return from which level on to log. Whoever sits at a terminal reads the same there; nobody does at midnight."""
+    if verbose:
+        return logging.DEBUG if verbose > 1 else logging.INFO
+    return log.SILENT if sys.stderr.isatty() else logging.INFO
 
 
 def exit_code(error: GpuprovError) -> Exit:

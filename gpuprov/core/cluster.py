@@ -195,6 +195,22 @@ class ProviderCluster(_Config):
         """The cluster as its administrator sees it."""
         return self.model_copy(update={"context": self.setup_context})
 
+    def pins_another(self, uid: str) -> bool:
+        """Tell whether the stack's configuration pins another cluster than the one with this UID."""
+        return self.uid not in (None, uid)
+
+    def not_as_pinned(self, uid: str) -> str | None:
+        """Return why the context leads to another cluster than the one that is pinned, None where it does not.
+
+        ``uid`` is that of the kube-system namespace of the cluster that the context leads to.
+        """
+        if not self.pins_another(uid):
+            return None
+        return (
+            f"context {self.context!r} leads to the cluster {uid}, but the stack's configuration pins {self.uid}; "
+            "correct the kubeconfig or the stack's `uid`"
+        )
+
     @property
     def stacks(self) -> tuple[str, ...]:
         """The names of the stacks that share this cluster's awards. The first is the provider's and has the role."""

@@ -104,13 +104,8 @@ def by_hand(plan: Plan, desired: Desired, observed: ObservedCluster, cluster: Pr
 def _wrong_cluster(
     there: ObservedCluster, cluster: ProviderCluster, known: str | None, confirmed: Confirmed
 ) -> list[str]:
-    if cluster.uid is not None and cluster.uid != there.uid:
-        return [
-            (
-                f"{there.provider}: context {cluster.context!r} leads to the cluster {there.uid}, but the stack's "
-                f"configuration pins {cluster.uid}; correct the kubeconfig or the stack's `uid`"
-            )
-        ]
+    if reason := cluster.not_as_pinned(there.uid):
+        return [f"{there.provider}: {reason}"]
     if known not in (None, there.uid) and there.provider not in confirmed.clusters:
         return [
             (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from gpuprov.core.cluster import ProviderCluster
 from gpuprov.core.observed import ObservedCluster, ObservedTenant
 from gpuprov.core.plan import Change, Op, Plan
@@ -19,14 +21,20 @@ def held_after(
     """
     changes = {change.namespace: change for change in plan.on(cluster.provider)}
     live = {tenant.namespace: tenant for tenant in observed.tenants}
-    held = {pool.model: 0 for pool in cluster.pools}
-    for tenant in desired.on(cluster.provider):
-        found, change = live.pop(tenant.namespace, None), changes.get(tenant.namespace)
+    wanted = [(tenant, live.pop(tenant.namespace, None)) for tenant in desired.on(cluster.provider)]
+    held = held_now((other for other in live.values() if not _reclaimed(changes.get(other.namespace))), cluster)
+    for tenant, found in wanted:
+        change = changes.get(tenant.namespace)
         held[tenant.pool.model] += _held_by(tenant, found, change, lowered=lowered_first and change is not None)
-    for other in live.values():
-        if not _reclaimed(changes.get(other.namespace)):
-            for pool in other.pools(cluster):
-                held[pool.model] += other.held(pool.resource)
+    return held
+
+
+def held_now(tenants: Iterable[ObservedTenant], cluster: ProviderCluster) -> dict[str, int]:
+    """Return the GPUs of each pool that tenants hold as they are: granted, or where that is more, held by pods."""
+    held = {pool.model: 0 for pool in cluster.pools}
+    for tenant in tenants:
+        for pool in tenant.pools(cluster):
+            held[pool.model] += tenant.held(pool.resource)
     return held
 
 

@@ -43,8 +43,18 @@ SERVICE_ACCOUNT = "awardee"
 """The service account that `gpuprov kubeconfig` makes on request. The binding names it before it is there."""
 
 TENANT_ROLE = "gpuprov-tenant"
+SYSTEM_NAMESPACE = "gpuprov-system"
+"""The namespace that charts/gpu-cluster is released into. No award's namespace is named so."""
+
+LEASE = "gpuprov"
+"""The Lease that says who acts on a cluster. It lies in SYSTEM_NAMESPACE on every cluster that has the chart."""
+
 CHART = "charts/gpu-cluster"
 """The chart that every cluster of awards needs, relative to the project's folder."""
+
+DRA_RESOURCE = "deviceclass.resource.kubernetes.io/"
+"""Before the name of a device class of DRA: the resource that it answers for without being told
+(``ResourceDeviceClassPrefix`` in Kubernetes' API resource.k8s.io)."""
 
 ADMISSION_POLICIES = ("gpuprov-gpu", "gpuprov-namespaces", "gpuprov-objects", "gpuprov-operator", "gpuprov-pods")
 """The admission policies of charts/gpu-cluster and their bindings; the role of awardees comes from there too."""
@@ -97,18 +107,25 @@ def tenant_manifests(tenant: Tenant, cluster: ProviderCluster) -> tuple[Manifest
     )
 
 
+def gpu_keys(cluster: ProviderCluster) -> tuple[str, ...]:
+    """Return every key of a quota that leads to a GPU on the cluster: by its resource name, or by DRA.
+
+    DRA has two keys for each device class: devices that claims ask for, and the resource that the class answers for.
+    """
+    names = {*cluster.other_gpu_resources, *(pool.resource for pool in cluster.pools)}
+    keys = [f"requests.{name}" for name in sorted(names)]
+    for device_class in cluster.device_classes:
+        keys += [f"{device_class}.deviceclass.resource.k8s.io/devices", f"requests.{DRA_RESOURCE}{device_class}"]
+    return tuple(keys)
+
+
 def quota_hard(tenant: Tenant, cluster: ProviderCluster) -> dict[str, str]:
     """Return the ``hard`` part of the tenant's ResourceQuota."""
     per_gpu = tenant.pool.per_gpu
     cpu = count(tenant.gpus * per_gpu.cpu)
     memory = gib(tenant.gpus * per_gpu.memory_gib)
     disk = gib(tenant.gpus * per_gpu.ephemeral_gib)
-    names = {*cluster.other_gpu_resources, *(pool.resource for pool in cluster.pools)}
-    hard = {f"requests.{name}": "0" for name in sorted(names)}
-    for device_class in cluster.device_classes:
-        hard[f"{device_class}.deviceclass.resource.k8s.io/devices"] = "0"
-        hard[f"requests.deviceclass.resource.kubernetes.io/{device_class}"] = "0"
-    hard |= {
+    hard = dict.fromkeys(gpu_keys(cluster), "0") | {
         f"requests.{tenant.pool.resource}": count(tenant.gpus),
         "requests.cpu": cpu,
         "limits.cpu": cpu,

@@ -145,7 +145,7 @@ class ObservedCluster:
     actor: str = ""
 
     def with_pods(self, pods: Mapping[str, Mapping[str, int]]) -> ObservedCluster:
-        """Return the same with the GPUs that pods hold, by namespace and resource name."""
+        """Return the cluster with what pods hold, in GPUs by namespace and resource; without pods a tenant holds 0."""
         tenants = tuple(replace(tenant, pods=pods.get(tenant.namespace, {})) for tenant in self.tenants)
         return replace(self, tenants=tenants)
 

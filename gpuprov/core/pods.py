@@ -18,6 +18,25 @@ def holds_gpus(pod: Mapping[str, Any]) -> bool:
     return bool(pod["spec"].get("nodeName")) and not has_ended(pod)
 
 
+def is_told_to_end(pod: Mapping[str, Any]) -> bool:
+    """Tell whether a pod was deleted. Until its containers have ended it is there and terminates."""
+    return bool(pod["metadata"].get("deletionTimestamp"))
+
+
+def may_hold_gpus(pod: Mapping[str, Any]) -> bool:
+    """Tell whether a pod holds GPUs or may come to: one without a node gets one, unless it was told to end."""
+    return holds_gpus(pod) or not (has_ended(pod) or is_told_to_end(pod))
+
+
+def why_not_ended(pod: Mapping[str, Any]) -> str:
+    """Return a phrase that names a pod that does not end, its node, and what keeps it where that is known."""
+    metadata, node = pod["metadata"], pod["spec"].get("nodeName")
+    text = f"pod {metadata['name']} " + (f"on node {node}" if node else "without a node")
+    if metadata.get("finalizers"):
+        return f"{text} is held by the finalizers {', '.join(metadata['finalizers'])}"
+    return f"{text} has not ended" + ("; check the node" if node else "")
+
+
 def gpus_of(pod: Mapping[str, Any], resources: Collection[str]) -> dict[str, int]:
     """Return the GPUs, by resource name, that the scheduler charges a node for the pod; only what is more than 0.
 

@@ -16,9 +16,9 @@ import pulumi
 
 from gpuprov.core import outputs
 from gpuprov.core.cluster import ProviderCluster
+from gpuprov.core.manifests import SYSTEM_NAMESPACE
 
 RELEASE = "gpuprov"
-NAMESPACE = "gpuprov-system"
 
 
 async def declare_chart(cluster: ProviderCluster, chart: Path, cluster_uid: str) -> None:
@@ -36,13 +36,15 @@ async def declare_chart(cluster: ProviderCluster, chart: Path, cluster_uid: str)
             enable_server_side_apply=True,
         )
     home = Namespace(
-        NAMESPACE, metadata={"name": NAMESPACE, "annotations": ADOPT}, opts=pulumi.ResourceOptions(provider=provider)
+        SYSTEM_NAMESPACE,
+        metadata={"name": SYSTEM_NAMESPACE, "annotations": ADOPT},
+        opts=pulumi.ResourceOptions(provider=provider),
     )
     Chart(
         RELEASE,
         chart=str(chart),
         name=RELEASE,
-        namespace=NAMESPACE,
+        namespace=SYSTEM_NAMESPACE,
         values=cluster.chart_values,
         opts=pulumi.ResourceOptions(provider=provider, depends_on=[home], transforms=[_adopting]),
     )

@@ -1,7 +1,7 @@
 """What an API server answers, and how to tell it from what a proxy answers in its place.
 
-An API server says in a ``Status`` object that something does not exist, and names it there. Only that counts: a load
-balancer, or a server that lacks an API, answers 404 as well, and nothing is proven gone by it.
+An API server that answers 404 sends a ``Status`` object, which names what does not exist. Only that counts: a load
+balancer, or a server that lacks an API, answers 404 as well, and proves nothing gone.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from pydantic_core import from_json
 
 _BAD_REQUEST, _NOT_FOUND = 400, 404
 _NO_SUCH_PATH = "404 page not found"
-"""What an API server itself says, and not in JSON, of a path outside the groups that it serves."""
+"""The plain text with which an API server answers a path outside the groups that it serves."""
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _LONGEST = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What the server said to one request, whatever its status. ``date`` is its clock as HTTP writes it, if it told.
+    """The answer to one request, whatever its status. ``date`` is the server's clock as HTTP writes it, if it was sent.
 
     ``data`` has only a ``message`` where the answer is no JSON object. ``retry_after`` are the seconds after which the
-    server wants to be asked again, if it told.
+    server wants to be asked again, None where it names none.
     """
 
     status: int
@@ -47,7 +47,7 @@ class Answer:
 
     @property
     def is_foreign(self) -> bool:
-        """Whether this passes for an answer of an API server, and no API server says it."""
+        """Whether this looks like a success or an absence, and is not what an API server sends for either."""
         if self.is_json:
             return False
         return self.status < _BAD_REQUEST or (self.status == _NOT_FOUND and self.message != _NO_SUCH_PATH)
@@ -80,10 +80,10 @@ def _object(raw: bytes) -> tuple[dict[str, Any], bool]:
             return from_json(raw), True
         except ValueError:
             return {"message": f"broken JSON: {_shortened(raw.decode(errors='replace'))}"}, False
-    return {"message": _told(raw.decode(errors="replace").strip())}, False
+    return {"message": _summary(raw.decode(errors="replace").strip())}, False
 
 
-def _told(text: str) -> str:
+def _summary(text: str) -> str:
     if not text.startswith("<"):
         return _shortened(text) or "an empty body"
     title = _TITLE.search(text)

@@ -6,12 +6,14 @@ turning thousands of objects into them costs more than reading them.
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http.client import IncompleteRead
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import urllib3
@@ -22,6 +24,7 @@ from gpuprov.core.cluster import ProviderCluster
 from gpuprov.errors import ClusterError, ClusterUnreachable
 from gpuprov.kube.answer import Answer, read
 from gpuprov.kube.kubeconfig import read_context
+from gpuprov.kube.request import JSON, MERGE_PATCH, Request
 from gpuprov.kube.retries import passing, pause
 
 CONNECT_SECONDS = 5
@@ -31,8 +34,11 @@ PAGE = 500
 RESUMES = 3
 """How often a LIST is gone on with after the server has forgotten its beginning."""
 
+AT_ONCE = 16
+"""Requests of one client that may be under way at the same time: as many connections are kept open."""
+
+_LOG = logging.getLogger(__name__)
 _BAD_REQUEST, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _CONFLICT, _GONE = 400, 401, 403, 404, 409, 410
-_JSON, _MERGE = "application/json", "application/merge-patch+json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +53,10 @@ class KubeApi:
     """Requests to one provider's cluster, through the context of its stack configuration.
 
     Every method raises ClusterUnreachable where the server does not answer or refuses the identity, and ClusterError
-    for any other refusal. What passes is waited for, as `retries` has it: a server that is busy or fails, and a
-    connection that it breaks off. One that refuses connections is reported at once.
+    for any other refusal. What passes is waited for, as `retries` has it: a server that is busy or fails, a connection
+    that it breaks off, and its restart. A server that refuses the very first connection is reported at once.
+
+    Making one reads the kubeconfig and its certificates, which takes about 17 ms; threads may share one.
     """
 
     def __init__(self, cluster: ProviderCluster, *, clock: Clock | None = None) -> None:
@@ -57,11 +65,14 @@ class KubeApi:
         self._context = cluster.context
         settings = read_context(cluster)
         settings.retries = False  # urllib3's own would hide how often and why
+        settings.connection_pool_maxsize = AT_ONCE + 1  # and the Lease is renewed meanwhile
         self._client = client.ApiClient(settings)
+        self._signing = Lock()  # else each thread renews a token that has run out, which may ask for a password
+        self._has_answered = False
 
     def get(self, path: str) -> dict[str, Any] | None:
         """Return one object, or None where it does not exist."""
-        return self._request("GET", path, missing_ok=True)
+        return self._object(Request("GET", path))
 
     def list(self, path: str, **query: str) -> Iterator[dict[str, Any]]:
         """Yield each item of a collection once, page by page. The server leaves out their ``kind`` and ``apiVersion``.
@@ -72,53 +83,55 @@ class KubeApi:
         token, resumes = "", 0
         yielded: set[tuple[str | None, str]] = set()
         while True:
-            page = {"limit": str(PAGE), **query} | ({"continue": token} if token else {})
-            answer = self._send("GET", path, query=page)
+            page = Request("GET", path, query={"limit": str(PAGE), **query} | ({"continue": token} if token else {}))
+            answer = self._send(page)
             if answer.status == _GONE and resumes < RESUMES:
                 resumes += 1
                 token = answer.next_page  # without one the LIST starts over
                 continue
-            found = self._accepted("GET", path, answer)
-            if "items" not in found:
-                raise self._foreign("GET", path, answer)
-            about = {"apiVersion": found.get("apiVersion"), "kind": str(found.get("kind", "")).removesuffix("List")}
-            for item in found["items"] or ():
+            collection = self._accepted(page, answer)
+            if "items" not in collection:
+                raise self._foreign(page, answer)
+            kind = str(collection.get("kind", "")).removesuffix("List")
+            type_of_items = {"apiVersion": collection.get("apiVersion"), "kind": kind}
+            for item in collection["items"] or ():
                 name = item["metadata"].get("namespace"), item["metadata"]["name"]
                 if name not in yielded:
                     yielded.add(name)
-                    yield about | item
+                    yield type_of_items | item
             token = answer.next_page
             if not token:
                 return
 
     def merge(self, path: str, patch: Mapping[str, Any], *, manager: str) -> None:
         """Change the fields that ``patch`` names, as ``manager``; an object that is gone stays gone."""
-        query = {"fieldManager": manager}
-        self._request("PATCH", path, query=query, body=patch, content=_MERGE, missing_ok=True)
+        self._object(Request("PATCH", path, query={"fieldManager": manager}, body=patch, content=MERGE_PATCH))
 
     def create(self, path: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Create an object and return it as it is then, or None where one of that name is there.
+        """Create an object and return it as the server has it, or None where one of that name is there.
 
-        It is sent again like what may be done twice: if the first try had made the object, it is there.
+        It is sent again like what may be done twice: None can then also mean that the first try has made it.
         """
-        answer = self._send("POST", path, body=body, repeatable=True)
-        return None if answer.refused_as(_CONFLICT, "AlreadyExists") else self._accepted("POST", path, answer)
+        request = Request("POST", path, body=body, harmless=True)
+        answer = self._send(request)
+        return None if answer.refused_as(_CONFLICT, "AlreadyExists") else self._accepted(request, answer)
 
     def replace(self, path: str, body: Mapping[str, Any], *, conflict_ok: bool = False) -> dict[str, Any] | None:
-        """Write an object whole, and return it as it is then.
+        """Replace a whole object, and return it as the server has it.
 
-        With ``conflict_ok`` return None where it is not any more what ``metadata.resourceVersion`` of ``body`` says.
-        That can be our own doing, if a first try was written and its answer lost: read the object to know.
+        With ``conflict_ok`` return None where it was changed since the version in ``metadata.resourceVersion`` of
+        ``body``. That change can be our own, if a first try was written and its answer lost: read the object to know.
         """
-        answer = self._send("PUT", path, body=body)
+        request = Request("PUT", path, body=body)
+        answer = self._send(request)
         if conflict_ok and answer.refused_as(_CONFLICT, "Conflict"):
             return None
-        return self._accepted("PUT", path, answer)
+        return self._accepted(request, answer)
 
     def endpoint(self) -> tuple[str, bytes]:
-        """Return the server's address and the certificate, in PEM, that its own is checked with.
+        """Return the server's address and its certificate authority, in PEM.
 
-        Raises ClusterError where the kubeconfig does without: nobody is to be handed an address that is not checked.
+        Raises ClusterError where the kubeconfig has none: whoever is handed this address could not check the server.
         """
         settings = self._client.configuration
         if not settings.verify_ssl or not settings.ssl_ca_cert:
@@ -129,7 +142,7 @@ class KubeApi:
 
     def delete(self, path: str, **query: str) -> None:
         """Delete an object or a collection; one that is gone already is a success."""
-        self._request("DELETE", path, query=query, missing_ok=True)
+        self._object(Request("DELETE", path, query=query))
 
     def ask(
         self,
@@ -138,53 +151,33 @@ class KubeApi:
         *,
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
-        content: str = _JSON,
+        content: str = JSON,
+        harmless: bool = False,
     ) -> Answer:
         """Return the server's answer, a refusal too. Raises ClusterUnreachable only where there is none.
 
-        A page of a proxy is none, where it says that all is well (2xx) or that nothing is there (404).
+        What a proxy answers in its place (2xx or 404 without a Kubernetes object) is no answer. ``harmless`` lets a
+        POST be sent again whose answer is lost.
         """
-        answer = self._send(method, path, query=query, body=body, content=content)
+        request = Request(method, path, query=query or {}, body=body, content=content, harmless=harmless)
+        answer = self._send(request)
         if answer.is_foreign:
-            raise self._foreign(method, path, answer)
+            raise self._foreign(request, answer)
         return answer
 
-    def _request(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, str] | None = None,
-        body: Mapping[str, Any] | None = None,
-        content: str = _JSON,
-        missing_ok: bool = False,
-    ) -> dict[str, Any] | None:
-        answer = self._send(method, path, query=query, body=body, content=content)
-        return None if missing_ok and answer.says_missing(path) else self._accepted(method, path, answer)
+    def _object(self, request: Request) -> dict[str, Any] | None:
+        """Return the object that a request is answered with, None where the one it is about does not exist."""
+        answer = self._send(request)
+        return None if answer.says_missing(request.path) else self._accepted(request, answer)
 
-    def _send(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, str] | None = None,
-        body: Mapping[str, Any] | None = None,
-        content: str = _JSON,
-        repeatable: bool = False,
-    ) -> Answer:
+    def _send(self, request: Request) -> Answer:
         """Return the server's answer, after as many tries as it takes and `gpuprov.kube.retries` allows."""
-        repeatable = repeatable or method in ("GET", "PUT", "DELETE") or content == _MERGE
         begun, sent = self.clock.now(), 0
         while True:
             sent += 1
-            outcome = self._try(method, path, query or {}, body, content)
-            if isinstance(outcome, Answer):
-                asked = outcome.retry_after
-                again = passing(outcome.status, repeatable=repeatable, asked=asked)
-            else:
-                asked, again = None, repeatable and _broken_off(outcome)
-            draw = random.random()  # noqa: S311 (it spreads clients over time, and is no secret)
-            wait = pause(sent, self.clock.now() - begun, asked, draw) if again else None
+            outcome = self._try(request)
+            self._log(request, outcome)
+            wait = self._wait(request, outcome, sent, self.clock.now() - begun)
             if wait is not None:
                 self.clock.sleep(wait)
             elif isinstance(outcome, Answer):
@@ -192,47 +185,66 @@ class KubeApi:
             else:
                 raise ClusterUnreachable(
                     self.provider,
-                    f"the API server of context {self._context!r} does not answer ({_short(outcome)}); check the "
-                    "cluster and the network, then run the same command again",
+                    f"the API server of context {self._context!r} does not answer ({_innermost(outcome)}); check the "
+                    "cluster and the network, then rerun the same command",
                 ) from outcome
 
-    def _try(
-        self, method: str, path: str, query: Mapping[str, str], body: Mapping[str, Any] | None, content: str
-    ) -> Answer | Exception:
+    def _log(self, request: Request, outcome: Answer | Exception) -> None:
+        """Log the request and the status, or why there is no answer; neither body, which may have a credential."""
+        answered = outcome.status if isinstance(outcome, Answer) else _innermost(outcome)
+        about = {"provider": self.provider, "namespace": request.namespace}
+        _LOG.log(logging.INFO if request.changes else logging.DEBUG, "%s: %s", request, answered, extra=about)
+
+    def _wait(self, request: Request, outcome: Answer | Exception, sent: int, spent: float) -> float | None:
+        """Return the seconds after which the request is sent again, None where it is not."""
+        asked = None
+        if isinstance(outcome, Answer):
+            asked = outcome.retry_after
+            again = passing(outcome.status, repeatable=request.repeatable, asked=asked)
+        elif _is_refused(outcome):  # nothing was sent, so nothing can be done twice
+            again = self._has_answered
+        else:
+            again = request.repeatable and _is_broken_off(outcome)
+        draw = random.random()  # noqa: S311 (it spreads clients over time, and is no secret)
+        return pause(sent, spent, asked, draw) if again else None
+
+    def _try(self, request: Request) -> Answer | Exception:
         """Send a request once. Return the server's answer, or why there is none."""
         try:
-            request = self._client.param_serialize(
-                method,
-                path,
-                query_params=list(query.items()),
-                header_params={"Accept": _JSON, "Content-Type": content},
-                auth_settings=["BearerToken"],  # renewed where it has run out
-            )
+            with self._signing:
+                serialized = self._client.param_serialize(
+                    request.method,
+                    request.path,
+                    query_params=list(request.query.items()),
+                    header_params={"Accept": JSON, "Content-Type": request.content},
+                    auth_settings=["BearerToken"],  # renewed where it has run out
+                )
             response = self._client.rest_client.request(
-                *request[:3], body=body, _request_timeout=(CONNECT_SECONDS, READ_SECONDS)
+                *serialized[:3], body=request.body, _request_timeout=(CONNECT_SECONDS, READ_SECONDS)
             )
-            return read(response.status, response.headers, response.read())
+            answer = read(response.status, response.headers, response.read())
         except (urllib3.exceptions.HTTPError, client.ApiException, ConfigException, OSError) as error:
             return error
+        self._has_answered = True
+        return answer
 
-    def _accepted(self, method: str, path: str, answer: Answer) -> dict[str, Any]:
+    def _accepted(self, request: Request, answer: Answer) -> dict[str, Any]:
         """Return the object of an answer. Raises ClusterError, or ClusterUnreachable, where it is a refusal."""
         if answer.status in (_FORBIDDEN, _UNAUTHORIZED):
             raise ClusterUnreachable(
                 self.provider,
-                f"the identity of context {self._context!r} may not {method} {path} ({answer.message}); give it that "
-                "right",
+                f"the identity of context {self._context!r} may not {request} ({answer.message}); give it that right",
             )
         if answer.is_foreign:
-            raise self._foreign(method, path, answer)
+            raise self._foreign(request, answer)
         if answer.status >= _BAD_REQUEST:
-            raise ClusterError(self.provider, f"{method} {path}: {answer.status} {answer.message}{_advice(answer)}")
+            raise ClusterError(self.provider, f"{request}: {answer.status} {answer.message}{_advice(answer)}")
         return answer.data
 
-    def _foreign(self, method: str, path: str, answer: Answer) -> ClusterUnreachable:
+    def _foreign(self, request: Request, answer: Answer) -> ClusterUnreachable:
         return ClusterUnreachable(
             self.provider,
-            f"{method} {path}: {answer.status} with {answer.message or 'no items'}, which no Kubernetes API server "
+            f"{request}: {answer.status} with {answer.message or 'no items'}, which no Kubernetes API server "
             f"answers; check `server` of context {self._context!r}, and the proxies between",
         )
 
@@ -245,13 +257,19 @@ def _advice(answer: Answer) -> str:
     return ""
 
 
-def _broken_off(error: Exception) -> bool:
-    """Tell whether a connection that was made has ended too early. What is no HTTP at all stays that."""
+def _is_refused(error: Exception) -> bool:
+    """Tell whether nobody listens at the server's address, as while it restarts."""
+    refused = isinstance(error, urllib3.exceptions.NewConnectionError)
+    return refused and isinstance(error.__cause__, ConnectionRefusedError)
+
+
+def _is_broken_off(error: Exception) -> bool:
+    """Tell whether a connection that was made has ended too early. One to what speaks no HTTP is not meant."""
     cause = error.args[-1] if isinstance(error, urllib3.exceptions.ProtocolError) and error.args else None
     return isinstance(cause, (ConnectionError, IncompleteRead))
 
 
-def _short(error: BaseException) -> str:
+def _innermost(error: BaseException) -> str:
     """Return the innermost cause: the outer ones repeat the whole request."""
     reason = getattr(error, "reason", None)
-    return _short(reason) if isinstance(reason, BaseException) else str(error)
+    return _innermost(reason) if isinstance(reason, BaseException) else str(error)

@@ -1,4 +1,4 @@
-"""Who we are to others, and whether another process of this user on this machine has ended without a word."""
+"""Who holds a turn: the identity of this process, and whether another one of this user on this machine was killed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def user() -> str:
 
 
 def words() -> str:
-    """Return who we are, in words: user and machine."""
+    """Return user and machine, as others are told who holds a turn."""
     return f"{user()}@{socket.gethostname()}"
 
 
@@ -32,9 +32,9 @@ def _folder() -> Path:
 
 @contextmanager
 def present() -> Iterator[str]:
-    """Keep a file locked whose name is part of our identity, and remove it at the end.
+    """Yield this process's identity, and keep a file locked whose name is part of it; remove the file at the end.
 
-    Found unlocked, it tells that we were killed.
+    Whoever finds the file unlocked knows that this process was killed.
     """
     token = secrets.token_hex(8)
     _folder().mkdir(parents=True, exist_ok=True)
@@ -47,7 +47,7 @@ def present() -> Iterator[str]:
 
 
 def has_ended(identity: str) -> bool:
-    """Tell whether the holder was one of this user's processes on this machine and ended without a word."""
+    """Tell whether the holder was one of this user's processes on this machine and was killed."""
     note = _folder() / identity.rpartition("/")[2]
     if not note.is_file():
         return False

@@ -1,7 +1,7 @@
 """Reads one context of the kubeconfig, and names the file and the entry where something is wrong with it.
 
-The official client does the reading. It tells most mistakes by a traceback, or by a message that prints the entry with
-its credentials, so what it needs is looked at before.
+The official client does the reading. It answers most mistakes with a traceback, or with a message that prints the entry
+and its credentials, so what it needs is checked first.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Entries = dict[str, dict[str, dict[str, Any]]]
 
 
 _loading = Lock()
-"""The client hands a second thread the file of a certificate that the first has not written yet."""
+"""One thread loads at a time: the client gives another the file of a certificate that the first has not written."""
 
 
 class _Unusable(Exception):
@@ -66,8 +66,8 @@ def _settings(files: Sequence[Path], context: str) -> client.Configuration:
             config.load_kube_config(os.pathsep.join(map(str, documents)), context, settings)
         _check_certificates(settings)
     except (ConfigException, OSError, ValueError, TypeError, AttributeError, KeyError) as error:
-        told = str(error).partition("{")[0]  # what follows would be the entry, with its credentials
-        raise _Unusable(f"{told}; {_CORRECT}") from error
+        message = str(error).partition("{")[0]  # what follows would be the entry, with its credentials
+        raise _Unusable(f"{message}; {_CORRECT}") from error
     return settings
 
 
@@ -136,14 +136,14 @@ def _is_base64(data: object) -> bool:
 
 
 def _check_certificates(settings: client.Configuration) -> None:
-    """Load them as the client will, which tells a bad one only when a request fails."""
+    """Load the certificates as the client does with its first request: a bad one is reported now."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    loaded = "certificate authority"
+    part = "certificate authority"
     try:
         if settings.ssl_ca_cert:
             context.load_verify_locations(settings.ssl_ca_cert)
-        loaded = "client certificate or its key"
+        part = "client certificate or its key"
         if settings.cert_file:
             context.load_cert_chain(settings.cert_file, settings.key_file, password=lambda: "")  # never ask for one
     except OSError as error:
-        raise _Unusable(f"its {loaded} cannot be used ({error}); {_CORRECT}") from error
+        raise _Unusable(f"its {part} cannot be used ({error}); {_CORRECT}") from error

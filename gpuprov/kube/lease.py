@@ -3,9 +3,9 @@
 Every command that changes a cluster, and `pulumi up` by hand, takes the Lease first. Its ``leaseTransitions`` counts
 the turns, so whoever made a plan and then gets a turn knows from one number whether anybody has acted in between.
 
-A turn that was not given back is over when its holder has not renewed it for as long as it promised, by the waiting
-one's own clock (as client-go does, so no clocks are compared), or at once where the holder was a process of this
-user on this machine and has ended: the kernel drops the lock that it held on a file.
+A turn that was not given back ends when its holder has not renewed it for the time that it promised. Whoever waits
+measures that by its own clock, as client-go does, so that no two clocks are compared. It ends at once where the holder
+was a process of this user on this machine and has ended: the kernel drops the lock that it held on a file.
 """
 
 from __future__ import annotations
@@ -18,14 +18,12 @@ from threading import Event, Thread
 from typing import Any
 
 from gpuprov.core.cluster import ProviderCluster
-from gpuprov.core.manifests import MANAGED_BY, MANAGER
+from gpuprov.core.manifests import LEASE, MANAGED_BY, MANAGER, SYSTEM_NAMESPACE
 from gpuprov.errors import ClusterError, ClusterUnreachable
 from gpuprov.kube import holders
 from gpuprov.kube.answer import Answer
 from gpuprov.kube.client import KubeApi
 
-NAME = "gpuprov"
-CHART_NAMESPACE = "gpuprov-system"
 HOLDER = "gpuprov.dev/holder"
 """Annotation: who has or had the turn, and what for, in words."""
 
@@ -42,10 +40,10 @@ class NoLease(ClusterError):
 
 @dataclass(slots=True, kw_only=True)
 class Turn:
-    """A turn that lasts. ``number`` counts the turns on this cluster; ``previous`` is who had the one before.
+    """A turn while it lasts. ``number`` counts the turns on this cluster; ``previous`` is who had the one before.
 
-    ``idle`` is set by whoever did nothing in it. It does not count then: else two that find themselves overtaken would
-    overtake each other, again and again.
+    Whoever did nothing in its turn sets ``idle``, and the turn does not count: else two runs that find themselves
+    overtaken would overtake each other again and again.
     """
 
     provider: str
@@ -61,19 +59,20 @@ class Turn:
 
 
 def path(cluster: ProviderCluster) -> str:
-    """Return the path of the collection that has the Lease: the chart's namespace, or `default` where it is not asked
-    for.
+    """Return the path of the collection that has the Lease.
+
+    It is in the chart's namespace, or in `default` where the stack's configuration requires no chart.
     """
-    namespace = CHART_NAMESPACE if cluster.require_chart else "default"
+    namespace = SYSTEM_NAMESPACE if cluster.require_chart else "default"
     return f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
 
 
 def turns(cluster: ProviderCluster, api: KubeApi) -> tuple[int | None, str]:
-    """Return how many turns have ended on the cluster, None where that cannot be read, and who had the last in words.
+    """Return how many turns have ended on the cluster, None where that cannot be read, and who had the last of them.
 
-    To be read before anything else that a decision rests on. Raises ClusterUnreachable where there is no answer.
+    Read this before anything else that a decision rests on. Raises ClusterUnreachable where there is no answer.
     """
-    answer = api.ask("GET", f"{path(cluster)}/{NAME}")
+    answer = api.ask("GET", f"{path(cluster)}/{LEASE}")
     if answer.status == _NOT_FOUND:
         return 0, ""
     if answer.status != _OK:
@@ -92,12 +91,12 @@ def take_turn(
 ) -> Iterator[Turn]:
     """Wait for the turn, for ``patience`` seconds at most, keep it while the block runs, and give it back.
 
-    ``purpose`` says what for. Raises NoLease, ClusterUnreachable, and ClusterError naming who has the turn where the
-    patience ends.
+    ``purpose`` tells others what it is for. Without ``api`` a client is made. Raises NoLease, ClusterUnreachable, and,
+    after ``patience``, ClusterError that names who has the turn.
     """
     with ExitStack() as stack:
-        mine = stack.enter_context(holders.present())
-        lease = _Lease(api or KubeApi(cluster), cluster, mine, f"{holders.words()} ({purpose})")
+        identity = stack.enter_context(holders.present())
+        lease = _Lease(api or KubeApi(cluster), cluster, identity, f"{holders.words()} ({purpose})")
         turn = _acquire(lease, patience, progress or _silence)
         stopped = Event()
         renewing = Thread(target=_renew, args=(lease, turn, stopped), daemon=True)
@@ -112,7 +111,7 @@ def take_turn(
 
 
 class _Lease:
-    """The Lease as this process reads and writes it."""
+    """The Lease as this process reads and writes it; ``data`` is the version that it has seen last."""
 
     def __init__(self, api: KubeApi, cluster: ProviderCluster, identity: str, words: str) -> None:
         self.cluster = cluster
@@ -125,10 +124,10 @@ class _Lease:
 
     def read(self) -> bool:
         """Read it; False where there is none yet."""
-        answer = self._api.ask("GET", f"{self._path}/{NAME}")
+        answer = self._api.ask("GET", f"{self._path}/{LEASE}")
         if answer.status == _NOT_FOUND:
             return False
-        self._heed(answer)
+        self._accept(answer)
         return True
 
     def create(self) -> bool:
@@ -137,7 +136,7 @@ class _Lease:
         body = {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
-            "metadata": {"name": NAME, "labels": {MANAGED_BY: MANAGER}, "annotations": {HOLDER: self._words}},
+            "metadata": {"name": LEASE, "labels": {MANAGED_BY: MANAGER}, "annotations": {HOLDER: self._words}},
             "spec": self._spec(1, now, now),
         }
         return self._written(self._api.ask("POST", self._path, body=body))
@@ -148,11 +147,11 @@ class _Lease:
         return self._write(self._spec(_number(self.data) + 1, now, now))
 
     def renew(self) -> bool:
-        """Say that we are still here; False where it is not ours any more."""
+        """Renew it; False where it is not ours any more."""
         return self._write(self.data["spec"] | {"renewTime": _now()})
 
     def give_back(self, turn: Turn) -> None:
-        """Let the next one have it at once; after an idle turn as if there had been none."""
+        """Let the next one have it at once. After an idle turn the Lease says what it said before."""
         spec = self.data["spec"] | {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": _now()}
         if turn.idle:
             spec |= {"leaseTransitions": turn.number - 1}
@@ -177,19 +176,20 @@ class _Lease:
         }
 
     def _write(self, spec: dict[str, Any]) -> bool:
-        """Write it on the condition that nobody has since we read it: its resourceVersion goes along."""
-        about = self.data["metadata"]
-        about = about | {"annotations": {**(about.get("annotations") or {}), HOLDER: self._words}}
-        body = {**self.data, "metadata": about, "spec": spec}
-        return self._written(self._api.ask("PUT", f"{self._path}/{NAME}", body=body))
+        """Write it unless somebody has changed it since we read it: its resourceVersion is sent along."""
+        metadata = self.data["metadata"]
+        metadata = metadata | {"annotations": {**(metadata.get("annotations") or {}), HOLDER: self._words}}
+        body = {**self.data, "metadata": metadata, "spec": spec}
+        return self._written(self._api.ask("PUT", f"{self._path}/{LEASE}", body=body))
 
     def _written(self, answer: Answer) -> bool:
         if answer.status == _CONFLICT:
             return False
-        self._heed(answer)
+        self._accept(answer)
         return True
 
-    def _heed(self, answer: Answer) -> None:
+    def _accept(self, answer: Answer) -> None:
+        """Keep the version that the server answers with. Raises NoLease or ClusterUnreachable where there is none."""
         provider = self.cluster.provider
         if answer.status in (_FORBIDDEN, _NOT_FOUND):
             raise NoLease(
@@ -198,18 +198,21 @@ class _Lease:
                 f"installs the present chart with `gpuprov setup --provider {provider}`",
             )
         if answer.status not in (_OK, _CREATED):
-            raise ClusterUnreachable(provider, f"the Lease {NAME}: {answer.status} {answer.message}; rerun the command")
+            raise ClusterUnreachable(
+                provider, f"the Lease {LEASE}: {answer.status} {answer.message}; rerun the command"
+            )
         self.data = answer.data
 
 
 def _acquire(lease: _Lease, patience: float, progress: Callable[[str], None]) -> Turn:
     clock = lease.clock
     deadline = clock.now() + patience
-    seen, since, told = "", clock.now(), ""
+    seen, since, announced = "", clock.now(), ""
     while True:
         if not lease.read():
             if lease.create():
                 return Turn(provider=lease.cluster.provider, number=1, previous="")
+            clock.sleep(_POLL_SECONDS)  # somebody else was faster
             continue
         version, previous = lease.data["metadata"]["resourceVersion"], lease.words
         if version != seen:
@@ -218,19 +221,20 @@ def _acquire(lease: _Lease, patience: float, progress: Callable[[str], None]) ->
         if not lease.held_by or holders.has_ended(lease.held_by) or clock.now() - since >= limit:
             if lease.take():
                 return Turn(provider=lease.cluster.provider, number=_number(lease.data), previous=previous)
+            clock.sleep(_POLL_SECONDS)
             continue
         if clock.now() >= deadline:
             raise ClusterError(
                 lease.cluster.provider, f"{previous} is at work on this cluster; rerun the command when that has ended"
             )
-        if told != previous:
-            told = previous
+        if announced != previous:
+            announced = previous
             progress(f"waiting for {previous} to end")
         clock.sleep(_POLL_SECONDS)
 
 
 def _renew(lease: _Lease, turn: Turn, stopped: Event) -> None:
-    """Renew three times as often as needed; one bad answer is no loss, another holder is."""
+    """Renew three times as often as needed. The turn is lost to another holder, and not by an answer that fails."""
     while not stopped.wait(SECONDS / 3):
         with suppress(ClusterError):
             if not lease.renew():

@@ -26,14 +26,14 @@ _COLLECTIONS = (
 )
 
 
-def observe(cluster: ProviderCluster) -> ObservedCluster:
+def observe(cluster: ProviderCluster, api: KubeApi | None = None) -> ObservedCluster:
     """Read the cluster's identity and every object of ours. Writes nothing.
 
-    Raises ClusterUnreachable or ClusterError. A namespace belongs to us by its labels alone, so one that an earlier
-    run left behind is seen even if no state knows it; an object without our label shows up as missing. What the chart
-    brings and the identity may not see is no error: it is part of what the cluster lacks.
+    Raises ClusterUnreachable or ClusterError. A namespace is ours by its labels alone, so one that an earlier run left
+    behind is seen even if no state knows it; an object without our label counts as missing. Parts of the chart that the
+    identity may not read are no error: they are among what the cluster lacks. Without ``api`` a client is made.
     """
-    api = KubeApi(cluster)
+    api = api or KubeApi(cluster)
     turn, actor = turns(cluster, api)  # first: whoever acts while we read must not go unnoticed
     ours = selector(cluster.provider)
     objects: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
@@ -42,14 +42,14 @@ def observe(cluster: ProviderCluster) -> ObservedCluster:
         objects[name] = {("Namespace", name): namespace}
     for path in _COLLECTIONS:
         for item in api.list(path, labelSelector=ours):
-            there = objects.get(item["metadata"]["namespace"])
-            if there is not None:
-                there[item["kind"], item["metadata"]["name"]] = item
+            of_namespace = objects.get(item["metadata"]["namespace"])
+            if of_namespace is not None:
+                of_namespace[item["kind"], item["metadata"]["name"]] = item
     (classes,) = read_dra(api, "deviceclasses")
     return ObservedCluster(
         provider=cluster.provider,
         uid=cluster_uid(cluster, api),
-        tenants=tuple(ObservedTenant(namespace=name, objects=found) for name, found in objects.items()),
+        tenants=tuple(ObservedTenant(namespace=name, objects=theirs) for name, theirs in objects.items()),
         turn=turn,
         actor=actor,
         missing=lacking(*read_policies(api), read_tenant_role(api), classes),
@@ -57,17 +57,17 @@ def observe(cluster: ProviderCluster) -> ObservedCluster:
     )
 
 
-def find(cluster: ProviderCluster, namespaces: Collection[str]) -> list[ObservedTenant]:
+def find(cluster: ProviderCluster, namespaces: Collection[str], api: KubeApi | None = None) -> list[ObservedTenant]:
     """Read namespaces by name: those of ours that lost their labels. Raises what `observe` raises.
 
     Where many are asked for, most do not exist: somebody deleted them. One LIST, without a selector, tells which do.
     """
-    api = KubeApi(cluster)
-    there = set(namespaces)
+    api = api or KubeApi(cluster)
+    existing = set(namespaces)
     if len(namespaces) > _FEW:
-        there &= {one["metadata"]["name"] for one in api.list("/api/v1/namespaces")}
+        existing &= {namespace["metadata"]["name"] for namespace in api.list("/api/v1/namespaces")}
     found = []
-    for name in (name for name in namespaces if name in there):
+    for name in (name for name in namespaces if name in existing):
         namespace = api.get(f"/api/v1/namespaces/{name}")
         if namespace is not None:
             quota = api.get(f"/api/v1/namespaces/{name}/resourcequotas/{QUOTA}")
@@ -76,14 +76,16 @@ def find(cluster: ProviderCluster, namespaces: Collection[str]) -> list[Observed
     return found
 
 
-def read_back(cluster: ProviderCluster, namespaces: Collection[str]) -> dict[str, ObservedTenant]:
+def read_back(
+    cluster: ProviderCluster, namespaces: Collection[str], api: KubeApi | None = None
+) -> dict[str, ObservedTenant]:
     """Read namespaces with their quotas, as the server has them now; those that do not exist are left out.
 
-    Raises what `observe` raises.
+    Raises what `observe` raises. Without ``api`` a client is made.
     """
+    api = api or KubeApi(cluster)
     if len(namespaces) <= _FEW:
-        return {tenant.namespace: tenant for tenant in find(cluster, namespaces)}
-    api = KubeApi(cluster)
+        return {tenant.namespace: tenant for tenant in find(cluster, namespaces, api)}
     ours = selector(cluster.provider)
     objects: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
     for namespace in api.list("/api/v1/namespaces", labelSelector=ours):
@@ -92,12 +94,12 @@ def read_back(cluster: ProviderCluster, namespaces: Collection[str]) -> dict[str
         if quota["metadata"]["name"] == QUOTA and quota["metadata"]["namespace"] in objects:
             objects[quota["metadata"]["namespace"]]["ResourceQuota", QUOTA] = quota
     wanted = set(namespaces)
-    return {name: ObservedTenant(namespace=name, objects=found) for name, found in objects.items() if name in wanted}
+    return {name: ObservedTenant(namespace=name, objects=theirs) for name, theirs in objects.items() if name in wanted}
 
 
 def cluster_uid(cluster: ProviderCluster, api: KubeApi | None = None) -> str:
     """Return the UID of the kube-system namespace: it tells one cluster from every other."""
-    found = (api or KubeApi(cluster)).get("/api/v1/namespaces/kube-system")
-    if found is None:
+    system = (api or KubeApi(cluster)).get("/api/v1/namespaces/kube-system")
+    if system is None:
         raise ClusterUnreachable(cluster.provider, "no kube-system namespace; is this a Kubernetes cluster?")
-    return str(found["metadata"]["uid"])
+    return str(system["metadata"]["uid"])

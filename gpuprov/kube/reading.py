@@ -1,4 +1,4 @@
-"""Reads parts of a cluster that the identity may not see: then `Unread` comes back, and not an error."""
+"""Reads parts of a cluster. One that the identity may not read is returned as `Unread`, and is no error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DRA = "/apis/resource.k8s.io"
 
 
 def read_object(api: KubeApi, path: str) -> Live | Unread | None:
-    """Return one object, None where there is none, `Unread` where the identity may not see it."""
+    """Return one object, None where there is none, `Unread` where the server refuses it."""
     answer = api.ask("GET", path)
     if answer.status == _NOT_FOUND:
         return None

@@ -1,6 +1,7 @@
 """Which requests to an API server are sent again, and after how long.
 
-As client-go does it: what the server did not do may be sent again, and so may what does no harm twice.
+As client-go does it: what the server did not do may be sent again, and so may what does no harm twice. A refused
+connection is neither a status nor judged here: the client takes it for a restart if the server has answered it before.
 """
 
 from __future__ import annotations

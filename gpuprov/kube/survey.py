@@ -25,7 +25,8 @@ _PROBE = "gpu-preflight-probe"
 """The name of what is tried: one of ours, so that the chart's policies do not answer in the place of a plugin."""
 
 _UNAUTHORIZED = 401
-_OK, _CREATED = 200, 201
+_REVIEWED = (200, 201)
+"""Statuses of a review that was made: any other answer is a Status object, whose ``status`` is a text."""
 
 Now = Callable[[], datetime]
 
@@ -37,7 +38,7 @@ def _now() -> datetime:
 def survey(cluster: ProviderCluster, now: Now = _now) -> Facts:
     """Read everything. Raises ClusterUnreachable where the server does not answer, or does not know the identity.
 
-    ``now`` is this machine's clock. A right that is missing for one reading is a fact like others: `Unread`.
+    ``now`` is this machine's clock. A part that the identity may not read is no error but a fact: `Unread`.
     """
     api = KubeApi(cluster)
     version = api.ask("GET", "/version")
@@ -47,7 +48,7 @@ def survey(cluster: ProviderCluster, now: Now = _now) -> Facts:
             f"the server does not know the identity of context {cluster.context!r} ({version.message}); renew its "
             "credentials in the kubeconfig",
         )
-    clock = _clock(api, now)  # on the connection that is there: its making would look like a distance of clocks
+    clock = _clock(api, now)  # on an open connection: the time to open one would look like a difference of clocks
     daemon_sets = read_list(api, "/apis/apps/v1/daemonsets")
     tenants = _tenants(api, cluster)
     classes, slices = read_dra(api, "deviceclasses", "resourceslices")
@@ -81,35 +82,41 @@ def _clock(api: KubeApi, now: Now) -> Clock:
 
 def _who(api: KubeApi) -> str:
     answer = _review(api, "authentication.k8s.io", "SelfSubjectReview")
-    user = (answer.data.get("status") or {}).get("userInfo") or {}
+    user = answer.data["status"].get("userInfo") or {} if answer.status in _REVIEWED else {}
     return str(user.get("username") or "the identity")
 
 
 def _uid(api: KubeApi) -> str | Unread:
-    found = read_object(api, "/api/v1/namespaces/kube-system")
-    if found is None:
+    system = read_object(api, "/api/v1/namespaces/kube-system")
+    if system is None:
         return Unread("there is none; is this a Kubernetes cluster?")
-    return found if isinstance(found, Unread) else str(found["metadata"]["uid"])
+    return system if isinstance(system, Unread) else str(system["metadata"]["uid"])
 
 
 def _rights(api: KubeApi) -> Mapping[Right, bool] | Unread:
-    """Ask for each right by itself: only the server's own authorizers know what they allow."""
+    """Ask for each right by itself: only the server's own authorizers know what they allow.
+
+    An answer that is missing says nothing of a right, so then none is known.
+    """
 
     def ask(right: Right) -> Answer:
         return _review(api, "authorization.k8s.io", "SelfSubjectAccessReview", right.review())
 
     first = ask(ASKED[0])
-    if first.status not in (_OK, _CREATED):
+    if first.status not in _REVIEWED:
         return Unread(first.message)
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         answers = list(pool.map(ask, ASKED))
+    for answer in answers:
+        if answer.status not in _REVIEWED:
+            return Unread(answer.message)
     pairs = zip(ASKED, answers, strict=True)
-    return {right: bool((answer.data.get("status") or {}).get("allowed")) for right, answer in pairs}
+    return {right: bool(answer.data["status"].get("allowed")) for right, answer in pairs}
 
 
 def _review(api: KubeApi, group: str, kind: str, spec: Mapping[str, Any] | None = None) -> Answer:
     body = {"apiVersion": f"{group}/v1", "kind": kind} | ({} if spec is None else {"spec": spec})
-    return api.ask("POST", f"/apis/{group}/v1/{kind.lower()}s", body=body)
+    return api.ask("POST", f"/apis/{group}/v1/{kind.lower()}s", body=body, harmless=True)
 
 
 def _configs(api: KubeApi, daemon_sets: Iterable[Live]) -> dict[str, tuple[Live, ...] | Unread]:
@@ -137,11 +144,12 @@ def _tenants(api: KubeApi, cluster: ProviderCluster) -> list[tuple[str, Mapping[
     """Return namespaces of ours that pods can come to, with the node labels that their pods are forced to."""
     found = read_list(api, "/api/v1/namespaces", labelSelector=selector(cluster.provider))
     tenants: list[tuple[str, Mapping[str, str]]] = []
-    for one in () if isinstance(found, Unread) else found:
-        text = (one["metadata"].get("annotations") or {}).get(NODE_SELECTOR, "")
+    for namespace in () if isinstance(found, Unread) else found:
+        metadata = namespace["metadata"]
+        text = (metadata.get("annotations") or {}).get(NODE_SELECTOR, "")
         pairs = [pair.partition("=") for pair in text.split(",") if "=" in pair]
-        if pairs and not one["metadata"].get("deletionTimestamp"):
-            tenants.append((one["metadata"]["name"], {key.strip(): value.strip() for key, _, value in pairs}))
+        if pairs and not metadata.get("deletionTimestamp"):
+            tenants.append((metadata["name"], {key.strip(): value.strip() for key, _, value in pairs}))
     return tenants[:_FEW_TENANTS]
 
 
@@ -186,5 +194,6 @@ def _probe_namespace(api: KubeApi, cluster: ProviderCluster) -> Reply:
 
 
 def _tried(api: KubeApi, path: str, body: Mapping[str, Any]) -> Reply:
-    answer = api.ask("POST", path, query={"dryRun": "All", "fieldManager": MANAGER}, body=body)
+    query = {"dryRun": "All", "fieldManager": MANAGER}
+    answer = api.ask("POST", path, query=query, body=body, harmless=True)
     return Reply(status=answer.status, message=answer.message)

@@ -20,7 +20,7 @@ def pods_on(
     """Return the GPUs of the cluster's pools that pods hold, by namespace and resource name; only what is more than 0.
 
     A pod holds its GPUs from when it is bound to a node until it has ended, also while it terminates. None for
-    ``namespaces`` is all that can be an award's. Raises ClusterUnreachable or ClusterError.
+    ``namespaces`` is all that can be an award's; without ``api`` a client is made. Raises ClusterError.
     """
     resources = {pool.resource for pool in cluster.pools}
     held: dict[str, dict[str, int]] = {}

@@ -23,15 +23,14 @@ from gpuprov.load.jsonlist import read_json
 from gpuprov.load.mapping import ColumnMapping
 from gpuprov.load.programme import default_programme
 from gpuprov.load.rows import RowParser
+from gpuprov.load.source import WORKBOOKS, Source, list_names, source_of
 from gpuprov.load.suppliers import Suppliers
 from gpuprov.load.table import Table, is_blank
 from gpuprov.load.text import key, look
 from gpuprov.load.words import Words
 
 _TEXTS = (".csv", ".tsv", ".txt")
-_WORKBOOKS = (".xlsx", ".xlsm")
 _ARCHIVE = b"PK\x03\x04"
-_TOTALS = frozenset({"합계", "총계", "소계", "계", "total"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +46,15 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedList:
-    """The awards of all files in the order of the files and rows, and by award id where each stands."""
+    """The awards of all files in the order of the files and rows, and by award id where each stands.
+
+    ``warnings`` are one line for each note that was left out, and for each number of GPUs that counts more than once
+    because it is merged over several awards.
+    """
 
     awards: tuple[Award, ...]
     origins: Mapping[str, Origin]
+    warnings: tuple[str, ...] = ()
 
 
 def load_awards(
@@ -62,8 +66,8 @@ def load_awards(
 ) -> LoadedList:
     """Read award lists (CSV, XLSX, JSON) and check them against the programme's rules and the configured suppliers.
 
-    Without a ``programme`` it is the one that comes with the package. Raises InputError with every problem of every
-    file. Reads the files and does nothing else.
+    A path may name a sheet of a workbook: ``list.xlsx#sheet``. Without a ``programme`` the packaged one
+    holds. Raises InputError with every problem of every file. Reads the files and does nothing else.
     """
     programme = programme or default_programme()
     names = dict.fromkeys(programme.applied_names, "applied_h100")
@@ -86,22 +90,30 @@ class _Loader:
         self._awards: list[Award] = []
         self._origins: dict[str, Origin] = {}
         self._problems: list[Problem] = []
-        self._contents: dict[bytes, str] = {}
+        self._warnings: list[str] = []
+        self._contents: dict[tuple[bytes, str | None], str] = {}
         self._ids: dict[str, tuple[str, Origin]] = {}
         self._headers: set[str] = set()
         self._unreadable = False
 
     def load(self, path: Path) -> None:
-        """Add one file's awards and problems."""
+        """Add one list's awards and problems."""
         file = str(path)
+        source = source_of(path)
+        suffix = source.file.suffix.lower()
         try:
-            data = self._read(path)
-            if path.suffix.lower() == ".json":
-                self._load_json(file, decode(file, data))
-            elif path.suffix.lower() in _WORKBOOKS:
+            data = read_bytes(source.file, file)
+            _check_kind(file, source, data)
+            if suffix in WORKBOOKS:
                 from gpuprov.load.sheet import read_workbook  # its library takes a while to load
 
-                self._load_table(file, read_workbook(file, data, self._mapping))
+                table = read_workbook(file, data, self._mapping, source.sheet)
+                self._check_content(file, data, table.sheet)
+                self._load_table(file, table)
+                return
+            self._check_content(file, data, None)
+            if suffix == ".json":
+                self._load_json(file, decode(file, data))
             else:
                 self._load_table(file, read_delimited(file, decode(file, data), self._mapping))
         except InputError as error:
@@ -114,26 +126,17 @@ class _Loader:
             self._problems.extend(self._mapping.unused(frozenset(self._headers)))
         if self._problems:
             raise InputError(self._problems)
-        return LoadedList(awards=tuple(self._awards), origins=MappingProxyType(self._origins))
+        return LoadedList(
+            awards=tuple(self._awards), origins=MappingProxyType(self._origins), warnings=tuple(self._warnings)
+        )
 
-    def _read(self, path: Path) -> bytes:
-        file = str(path)
-        suffix = path.suffix.lower()
-        data = read_bytes(path)
-        if suffix not in (*_TEXTS, *_WORKBOOKS, ".json"):
-            what = "an old Excel workbook" if suffix == ".xls" else "no award list by its name"
-            raise InputError(
-                [Problem(file=file, message=f"is {what}", remedy="save it as .xlsx, or as .csv in UTF-8 or CP949")]
-            )
-        if data.startswith(_ARCHIVE) and suffix not in _WORKBOOKS:
-            message = f"is an Excel workbook in spite of its name's {suffix}"
-            raise InputError([Problem(file=file, message=message, remedy="rename it to .xlsx")])
-        digest = hashlib.sha256(data).digest()
-        if digest in self._contents:
-            message = f"has the same content as {self._contents[digest]}"
+    def _check_content(self, file: str, data: bytes, sheet: str | None) -> None:
+        """Refuse a list that was given before, under whatever name."""
+        content = (hashlib.sha256(data).digest(), sheet)
+        if content in self._contents:
+            message = f"has the same content as {self._contents[content]}"
             raise InputError([Problem(file=file, message=message, remedy="give each list once")])
-        self._contents[digest] = file
-        return data
+        self._contents[content] = file
 
     def _load_table(self, file: str, table: Table) -> None:
         header = table.header
@@ -141,10 +144,10 @@ class _Loader:
         self._problems.extend(table.problems)
         positions = sorted(header.columns.items(), key=lambda column: column[1])
         parser = self._parser(file, {field: header.names[at] for field, at in positions})
+        remarks = sorted(table.remarks, key=lambda remark: remark.row)
+        self._warnings.extend(f"{file}:{remark.row}: {remark.text}" for remark in remarks)
         empty = True
         for number, row in table.rows:
-            if _is_totals(row, header):
-                continue
             empty = False
             values = {field: row[at] if at < len(row) else None for field, at in positions}
             self._add(file, number, values, parser)
@@ -163,7 +166,7 @@ class _Loader:
             self._add(file, position, values, self._parser(file, names))
 
     def _parser(self, file: str, columns: Mapping[str, str]) -> RowParser:
-        call = self._call_of.get(unicodedata.normalize("NFC", Path(file).name), "")
+        call = next((self._call_of[name] for name in list_names(Path(file)) if name in self._call_of), "")
         return RowParser(file, columns, self._suppliers, self._words, call)
 
     def _add(self, file: str, number: int, values: Mapping[str, object], parser: RowParser) -> None:
@@ -195,10 +198,17 @@ def _beyond_header(file: str, row: Row, header: Header) -> Iterator[Problem]:
         )
 
 
-def _is_totals(cells: Sequence[object], header: Header) -> bool:
-    """Tell whether a row adds up others: its first filled cell says so, and it has no days."""
-    first = next((cell for cell in cells if not is_blank(cell)), None)
-    if not isinstance(first, str) or key(first) not in _TOTALS:
-        return False
-    days = [header.columns[field] for field in ("first_day", "last_day")]
-    return all(at >= len(cells) or is_blank(cells[at]) for at in days)
+def _check_kind(file: str, source: Source, data: bytes) -> None:
+    """Refuse what is no award list by its name, and what is another kind of file than its name says."""
+    suffix = source.file.suffix.lower()
+    if suffix not in (*_TEXTS, *WORKBOOKS, ".json"):
+        what = "an old Excel workbook" if suffix == ".xls" else "no award list by its name"
+        raise InputError(
+            [Problem(file=file, message=f"is {what}", remedy="save it as .xlsx, or as .csv in UTF-8 or CP949")]
+        )
+    if data.startswith(_ARCHIVE) and suffix not in WORKBOOKS:
+        message = f"is an Excel workbook in spite of its name's {suffix}"
+        raise InputError([Problem(file=file, message=message, remedy="rename it to .xlsx")])
+    if source.sheet is not None and suffix not in WORKBOOKS:
+        remedy = f"write {source.file} without the # and what follows it"
+        raise InputError([Problem(file=file, message=f"names a sheet, and {suffix} files have none", remedy=remedy)])

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import takewhile
 
 from gpuprov.errors import InputError, Problem
+from gpuprov.load.asides import set_aside
 from gpuprov.load.header import HEADER_WITHIN, Header, Row, best_header, no_header
 from gpuprov.load.mapping import ColumnMapping
 from gpuprov.load.table import Table, is_blank
@@ -50,7 +51,8 @@ def _table(file: str, text: str, delimiter: str, header: Header) -> Table:
         rows.extend(row for row in reader if row[0] > header.row)
     except csv.Error as error:
         problems.append(_broken(file, reader, error))
-    return Table(header=header, rows=rows, problems=tuple(problems))
+    awards, notes = set_aside(rows, header)
+    return Table(header=header, rows=awards, problems=tuple(problems), remarks=notes)
 
 
 def _broken(file: str, reader: _Lines, error: csv.Error) -> Problem:

@@ -10,9 +10,12 @@ MOST_BYTES = 64 * 1024 * 1024
 """The largest file that is read, in bytes: 10,000 awards are 2 MB."""
 
 
-def read_bytes(path: Path) -> bytes:
-    """Return the content of the file. Raises InputError where it cannot be read, is empty or is far too large."""
-    file = str(path)
+def read_bytes(path: Path, name: str | None = None) -> bytes:
+    """Return the content of the file. Raises InputError where it cannot be read, is empty or is far too large.
+
+    ``name`` is how problems call the file, if not by its path.
+    """
+    file = name or str(path)
     try:
         if path.is_dir():
             raise InputError([Problem(file=file, message="is a directory", remedy="name the file in it")])

@@ -21,6 +21,7 @@ from gpuprov.core.steps import Terms
 from gpuprov.errors import InputError, Problem
 from gpuprov.load.details import own_details
 from gpuprov.load.programme import default_programme, read_programme
+from gpuprov.load.source import source_of
 
 PROJECT_FILE = "Pulumi.yaml"
 
@@ -50,9 +51,10 @@ class Project:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Every file that a decision rests on."""
+        """Every file that a decision rests on, a workbook once however many of its sheets are lists."""
+        lists = dict.fromkeys(source_of(path).file for path in self.awards)
         columns = () if self.columns is None else (self.columns,)
-        return (*self.settings, *self.awards, *columns, self.ledger)
+        return (*self.settings, *lists, *columns, self.ledger)
 
     @property
     def by_provider(self) -> Mapping[str, ProviderCluster]:
@@ -117,7 +119,7 @@ class _Settings:
         return found.get("value", found.get("default", default)) if isinstance(found, dict) else found
 
     def awards(self) -> tuple[Path, ...]:
-        """Return the award lists."""
+        """Return the award lists, each a file or one sheet of a workbook (gpuprov.load.source)."""
         awards = self.value("awards", [])
         if not isinstance(awards, list) or not awards or not all(isinstance(path, str) for path in awards):
             self._wrong(None, None, "config awards is not a list of files", "name the lists")

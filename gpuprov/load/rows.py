@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import date
 from typing import Any
 
 from pydantic import ValidationError
@@ -20,8 +21,7 @@ class RowParser:
     """Turns the cells of one file's rows into awards.
 
     ``columns`` is each field's header as the file writes it; fields that the file has no column for keep the award's
-    default. ``words`` are the programme's, ``call`` is the call that the file's
-    awards are all of, or nothing.
+    default. ``words`` are the programme's, ``call`` is the call that the file's awards are all of, or nothing.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class RowParser:
             "accept_by": cells.day_or_none,
             "call": words.call,
         }
+        self._parsers |= {field: _remembered(self._parsers[field]) for field in _REPEATED}
 
     def parse(self, row: int, values: Mapping[str, object]) -> tuple[str | None, Award | None, list[Problem]]:
         """Return the row's id and award, as far as they could be understood, and every problem of the row."""
@@ -110,6 +111,36 @@ class RowParser:
             message=message,
             remedy=remedy,
         )
+
+
+_REPEATED = (
+    "track",
+    "applied_h100",
+    "provider",
+    "model",
+    "quantity",
+    "first_day",
+    "last_day",
+    "status",
+    "accept_by",
+    "call",
+)
+"""Fields of which a list has few values in many rows."""
+
+
+def _remembered(parse: Callable[[object], object]) -> Callable[[object], object]:
+    """Return a parser that understands each value once. What it refuses is told anew for each cell."""
+    known: dict[tuple[type, object], object] = {}
+
+    def remembered(value: object) -> object:
+        if not isinstance(value, str | int | float | date):
+            return parse(value)
+        cell = (type(value), value)  # True is 1 to a dictionary
+        if cell not in known:
+            known[cell] = parse(value)
+        return known[cell]
+
+    return remembered
 
 
 def _shown(value: object) -> str | None:

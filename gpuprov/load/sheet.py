@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import io
-import re
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
-import openpyxl
+from openpyxl.reader.excel import ExcelReader
 
 from gpuprov.errors import InputError, Problem
+from gpuprov.load.asides import set_aside
 from gpuprov.load.cells import NO_RESULT
 from gpuprov.load.header import HEADER_WITHIN, Header, Row, best_header, no_header
 from gpuprov.load.mapping import ColumnMapping
+from gpuprov.load.merged import across, down, gather, last_row_of, repeated_counts, widened
+from gpuprov.load.sheetxml import Marks, read_marks
 from gpuprov.load.table import Table, is_blank
+from gpuprov.load.text import clean, printable
 
 MOST_UNPACKED = 512 * 1024 * 1024
 """Bytes that a workbook may unpack to; 10,000 awards are 10 MB."""
@@ -25,23 +29,22 @@ MOST_UNPACKED = 512 * 1024 * 1024
 _LAST_ROW = 1_048_576
 """Rows of an Excel sheet; a damaged file can name a row far beyond."""
 
-_FORMULA = re.compile(rb"<(\w+:)?f[\s/>]")
 _OLE = b"\xd0\xcf\x11\xe0"
 _SAVE_AGAIN = "open it in Excel and save it again as .xlsx"
 
 
-def read_workbook(file: str, data: bytes, mapping: ColumnMapping | None) -> Table:
-    """Return the one table in the visible sheets of a workbook. Hidden rows are read like all others.
+def read_workbook(file: str, data: bytes, mapping: ColumnMapping | None, wanted: str | None = None) -> Table:
+    """Return the one table in the visible sheets of a workbook, or that of the sheet ``wanted``, hidden or not.
 
-    Raises InputError where the file is no workbook that can be read, no visible sheet has a header, or several have:
-    taking the first would drop the awards of the others without a word.
+    Hidden rows are read like all others. Raises InputError where the file is no workbook that can be read, has no such
+    sheet, no sheet has a header, or several have: taking the first would drop the awards of the others without a word.
     """
-    has_formulas = _check_archive(file, data)
+    _check_archive(file, data)
     try:
         with warnings.catch_warnings():
             # openpyxl warns of decorations that it drops; they say nothing about the cells.
             warnings.simplefilter("ignore")
-            return _read(file, data, mapping, has_formulas=has_formulas)
+            return _read(file, data, mapping, wanted)
     except InputError:
         raise
     except Exception as error:  # whatever a damaged part makes openpyxl stumble over
@@ -49,33 +52,61 @@ def read_workbook(file: str, data: bytes, mapping: ColumnMapping | None) -> Tabl
         raise InputError([Problem(file=file, message=message, remedy=_SAVE_AGAIN)]) from error
 
 
-def _check_archive(file: str, data: bytes) -> bool:
-    """Refuse what is no archive of a sensible size, and tell whether any sheet has formulas."""
+def _check_archive(file: str, data: bytes) -> None:
+    """Refuse what is no archive of a sensible size."""
     if data.startswith(_OLE):
         message = "is an old .xls workbook or is protected by a password"
         raise InputError([Problem(file=file, message=message, remedy=f"remove the password; {_SAVE_AGAIN}")])
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            if sum(part.file_size for part in archive.infolist()) > MOST_UNPACKED:
-                message = f"unpacks to more than {MOST_UNPACKED // 1024 // 1024} MiB"
-                raise InputError([Problem(file=file, message=message, remedy="keep only the award list in it")])
-            sheets = [name for name in archive.namelist() if name.endswith(".xml") and "/worksheets/" in name]
-            return any(_FORMULA.search(archive.read(name)) for name in sheets)
-    except InputError:
-        raise
+            unpacked = sum(part.file_size for part in archive.infolist())
     except Exception as error:  # zipfile raises six kinds of errors on damaged archives
         message = "is no Excel workbook, is damaged, or is locked by document security (DRM)"
         raise InputError([Problem(file=file, message=message, remedy=f"unlock it; {_SAVE_AGAIN}")]) from error
+    if unpacked > MOST_UNPACKED:
+        message = f"unpacks to more than {MOST_UNPACKED // 1024 // 1024} MiB"
+        raise InputError([Problem(file=file, message=message, remedy="keep only the award list in it")])
 
 
-def _read(file: str, data: bytes, mapping: ColumnMapping | None, *, has_formulas: bool) -> Table:
-    with closing(openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)) as workbook:
-        sheets = [sheet for sheet in workbook.worksheets if sheet.sheet_state == "visible"]
-        found: list[tuple[Any, Header]] = []
+@dataclass(frozen=True, slots=True)
+class _Sheet:
+    """A sheet as openpyxl reads it, and what the sheet's XML has besides."""
+
+    title: str
+    cells: Any  # openpyxl has no types
+    marks: Marks
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the rows that show something of their own."""
+        return down(self._filled(), self.marks.merged)
+
+    def _filled(self) -> Iterator[Row]:
+        # The size that a workbook states is wrong in files of some exporters: read what is there.
+        self.cells.reset_dimensions()
+        for number, cells in enumerate(self.cells.iter_rows(values_only=True), start=1):
+            if number > _LAST_ROW:
+                return
+            formulas = self.marks.formulas.get(number)
+            row = _with_formulas(cells, formulas) if formulas else cells
+            if not all(map(is_blank, row)):
+                yield number, row
+
+
+def _with_formulas(cells: Sequence[object], formulas: frozenset[int]) -> list[object]:
+    """Return the cells with NO_RESULT for a formula without a saved result: openpyxl shows it as an empty cell."""
+    return [NO_RESULT if cell is None and at in formulas else cell for at, cell in enumerate(cells)]
+
+
+def _read(file: str, data: bytes, mapping: ColumnMapping | None, wanted: str | None) -> Table:
+    reader = ExcelReader(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
+    reader.read()
+    with closing(reader.wb) as workbook:
+        parts = {entry.name: relation.target for entry, relation in reader.parser.find_sheets()}
+        found: list[tuple[_Sheet, Header]] = []
         nearest: Header | None = None
-        for sheet in sheets:
-            head = takewhile(lambda row: row[0] <= HEADER_WITHIN, _plain_rows(sheet))
-            header = best_header(head, mapping)
+        for cells in _chosen(file, workbook.worksheets, wanted):
+            sheet = _Sheet(cells.title, cells, read_marks(reader.archive.read(parts[cells.title])))
+            header = best_header(takewhile(lambda row: row[0] <= HEADER_WITHIN, sheet.rows()), mapping)
             if header is not None and not header.missing:
                 found.append((sheet, header))
             elif header is not None and (nearest is None or len(header.columns) > len(nearest.columns)):
@@ -83,44 +114,46 @@ def _read(file: str, data: bytes, mapping: ColumnMapping | None, *, has_formulas
         if not found:
             raise InputError([no_header(file, nearest)])
         if len(found) > 1:
-            names = ", ".join(repr(sheet.title) for sheet, _ in found)
-            message = f"has an award list in each of the sheets {names}"
-            raise InputError(
-                [Problem(file=file, message=message, remedy="hide or move the sheets that are not to be loaded")]
-            )
-        sheet, header = found[0]
-        rows = _rows_with_formulas(data, sheet) if has_formulas else _plain_rows(sheet)
-        body = [row for row in rows if row[0] > header.row]
-    return Table(header=header, rows=body, problems=tuple(header.problems(file)))
+            raise InputError([_several(file, [sheet.title for sheet, _ in found])])
+        return _table(file, *found[0])
 
 
-def _plain_rows(sheet: Any) -> Iterator[Row]:  # noqa: ANN401 - openpyxl has no types
-    # The size that a workbook states is wrong in files of some exporters: read what is there.
-    sheet.reset_dimensions()
-    for number, cells in enumerate(sheet.iter_rows(values_only=True), start=1):
-        if number > _LAST_ROW:
-            return
-        if not all(map(is_blank, cells)):
-            yield number, cells
+def _table(file: str, sheet: _Sheet, header: Header) -> Table:
+    merged = sheet.marks.merged
+    header = widened(header, merged)
+    last = last_row_of(header, merged)
+    # Totals and notes are told from the first of merged cells alone: a note may be merged over the whole width.
+    rows, notes = set_aside((row for row in sheet.rows() if row[0] > last), header)
+    gathered, problems = gather(file, rows, header, merged)
+    return Table(
+        header=header,
+        rows=list(across(gathered, merged, len(header.names))),
+        problems=(*header.problems(file), *problems),
+        remarks=(*notes, *repeated_counts(rows, header, merged)),
+        sheet=sheet.title,
+    )
 
 
-def _rows_with_formulas(data: bytes, sheet: Any) -> Iterator[Row]:  # noqa: ANN401 - openpyxl has no types
-    """Yield rows in which a formula without a saved result is NO_RESULT: openpyxl alone shows it as an empty cell."""
-    with closing(openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=False)) as workbook:
-        formulas = workbook[sheet.title]
-        formulas.reset_dimensions()
-        sheet.reset_dimensions()
-        both = zip(sheet.iter_rows(), formulas.iter_rows(values_only=True), strict=True)
-        for number, (results, sources) in enumerate(both, start=1):
-            if number > _LAST_ROW:
-                return
-            cells = [_result(cell, source) for cell, source in zip(results, sources, strict=True)]
-            if not all(map(is_blank, cells)):
-                yield number, cells
+def _chosen(file: str, sheets: Sequence[Any], wanted: str | None) -> list[Any]:
+    """Return the sheet that was asked for, compared as Excel compares titles, or all that are visible."""
+    if wanted is None:
+        return [sheet for sheet in sheets if sheet.sheet_state == "visible"]
+    chosen = [sheet for sheet in sheets if sheet.title == wanted]
+    chosen = chosen or [sheet for sheet in sheets if clean(sheet.title).casefold() == clean(wanted).casefold()]
+    if len(chosen) != 1:
+        titles = ", ".join(repr(printable(sheet.title)) for sheet in sheets)
+        problem = Problem(
+            file=file,
+            message=f"has no sheet {printable(wanted)!r}, only {titles}",
+            remedy="write one of these names behind the #, or none where one visible sheet has the list",
+        )
+        raise InputError([problem])
+    return chosen
 
 
-def _result(cell: Any, source: object) -> object:  # noqa: ANN401 - openpyxl has no types
-    # A formula that gave the empty text has a cell of type "str"; one that was never calculated has none.
-    if cell.value is None and source is not None and cell.data_type != "str":
-        return NO_RESULT
-    return cell.value
+def _several(file: str, titles: Sequence[str]) -> Problem:
+    return Problem(
+        file=file,
+        message=f"has an award list in each of the sheets {', '.join(map(repr, titles))}",
+        remedy=f"name the sheet behind the file, such as '{file}#{titles[0]}', or hide the others",
+    )

@@ -15,6 +15,7 @@ _INVISIBLE = dict.fromkeys(
         0xFEFF,  # byte order mark inside a text
     ]
 )
+_ANY_INVISIBLE = re.compile(f"[{''.join(map(chr, _INVISIBLE))}]")
 _FULL_WIDTH = {wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)}
 _DASHES = dict.fromkeys([*range(0x2010, 0x2016), 0x2212, 0xFE58, 0xFE63], "-")
 
@@ -22,7 +23,9 @@ _DASHES = dict.fromkeys([*range(0x2010, 0x2016), 0x2212, 0xFE58, 0xFE63], "-")
 def clean(text: str) -> str:
     """Return ``text`` in NFC, without invisible characters, each run of white space as one space, none outside."""
     if not text.isascii():
-        text = unicodedata.normalize("NFC", text).translate(_INVISIBLE)
+        text = unicodedata.normalize("NFC", text)
+        if _ANY_INVISIBLE.search(text):
+            text = text.translate(_INVISIBLE)
     return " ".join(text.split())
 
 

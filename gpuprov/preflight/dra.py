@@ -10,11 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gpuprov.core.cluster import ProviderCluster
+from gpuprov.core.manifests import DRA_RESOURCE
 from gpuprov.preflight.facts import Live, Seen, Unread
-
-IMPLICIT = "deviceclass.resource.kubernetes.io/"
-"""Before the name of a device class: the resource that it answers for without being told
-(``ResourceDeviceClassPrefix`` in Kubernetes' API resource.k8s.io)."""
 
 REMEDY = (
     "let NVIDIA's device plugin offer the GPUs, and take the device class away (NVIDIA's DRA driver has "
@@ -47,5 +44,5 @@ def _served(cluster: ProviderCluster, device_classes: tuple[Live, ...]) -> Itera
     for one in device_classes:
         name = str(one["metadata"]["name"])
         told = {extended_name(one)} & {*awarded, *cluster.other_gpu_resources}
-        for resource in sorted(told | ({IMPLICIT + name} & awarded)):
+        for resource in sorted(told | ({DRA_RESOURCE + name} & awarded)):
             yield f"device class {name} serves {resource} by DRA"

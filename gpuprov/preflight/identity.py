@@ -17,7 +17,7 @@ def check(cluster: ProviderCluster, uid: str, known: str | Unread | None) -> lis
     findings = []
     file = f"Pulumi.{cluster.provider}.yaml"
     seen = f"kube-system has the UID {uid}"
-    if cluster.uid not in (None, uid):
+    if cluster.pins_another(uid):
         remedy = f"correct the kubeconfig's context {cluster.context!r}, or `uid` in {file} if the cluster was replaced"
         findings.append(failed(CHECK, f"{seen}, the stack pins {cluster.uid}", remedy))
     if isinstance(known, str) and known != uid:

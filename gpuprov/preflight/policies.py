@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import Any
 
-from gpuprov.core.manifests import ADMISSION_POLICIES, MANAGED_BY, MANAGER, QUOTA
+from gpuprov.core.manifests import ADMISSION_POLICIES, MANAGED_BY, MANAGER, QUOTA, SYSTEM_NAMESPACE
 from gpuprov.preflight.facts import Live, Seen, Unread
 from gpuprov.preflight.finding import Finding, failed, ok, warning
 
@@ -21,7 +21,7 @@ DIGEST = "gpuprov.dev/spec-sha256"
 
 INSTALL = (
     "install charts/gpu-cluster as the cluster's administrator: `gpuprov setup`, or `helm upgrade --install gpuprov "
-    "charts/gpu-cluster --namespace gpuprov-system --create-namespace`"
+    f"charts/gpu-cluster --namespace {SYSTEM_NAMESPACE} --create-namespace`"
 )
 
 _ABSENT = ["is not there"]

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from gpuprov.core.manifests import BINDING, LIMITS, POLICY, QUOTA, SERVICE_ACCOUNT, TENANT_ROLE
+from gpuprov.core.manifests import BINDING, LEASE, LIMITS, POLICY, QUOTA, SERVICE_ACCOUNT, SYSTEM_NAMESPACE, TENANT_ROLE
 from gpuprov.preflight.finding import Finding, failed, ok, some, warning
 
 CHECK = "rights"
 
 _RBAC = "rbac.authorization.k8s.io"
 _ADMISSION = "admissionregistration.k8s.io"
-
-_LOCK, _LOCK_NAMESPACE = "gpuprov", "gpuprov-system"
-"""The Lease that says who acts on a cluster. No award's namespace is named so, and the chart is released into it."""
 
 _LEAST = (
     "use an identity of the group that the chart charts/gpu-cluster binds to the ClusterRole gpuprov-operator "
@@ -89,8 +86,8 @@ NEEDED = (
     *_rights(_ADMISSION, "validatingadmissionpolicies validatingadmissionpolicybindings", "list"),
     *_rights("resource.k8s.io", "deviceclasses", "list"),
     # The lock of who acts on the cluster.
-    *_rights("coordination.k8s.io", "leases", "create", namespace=_LOCK_NAMESPACE),
-    *_rights("coordination.k8s.io", "leases", "get update patch", _LOCK, _LOCK_NAMESPACE),
+    *_rights("coordination.k8s.io", "leases", "create", namespace=SYSTEM_NAMESPACE),
+    *_rights("coordination.k8s.io", "leases", "get update patch", LEASE, SYSTEM_NAMESPACE),
     # A teardown ends the pods, and proves by reading that none is left.
     *_rights("", "pods", "list deletecollection"),
     # `gpuprov kubeconfig` makes the award's service account and a token for it; a teardown takes both back.

@@ -31,7 +31,7 @@ from gpuprov.load.project import Project, open_project
 from gpuprov.run.clock import AT_VARIABLE, instant, not_now
 from gpuprov.run.loading import load
 from gpuprov.run.pipeline import PlanContext, observe_and_plan, refusals
-from gpuprov.run.setup import chart_of, wrong_cluster
+from gpuprov.run.setup import chart_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +56,9 @@ async def _run(root: Path, stack: str, *, preview: bool) -> None:
     project = open_project(root)
     for cluster in project.clusters:
         if stack == cluster.setup_stack:
-            uid = cluster_uid(cluster.administered)
-            if reason := wrong_cluster(cluster, uid):
+            administered = cluster.administered
+            uid = cluster_uid(administered)
+            if reason := administered.not_as_pinned(uid):
                 raise PlanRefused([reason])
             await declare_chart(cluster, chart_of(root), uid)
             return

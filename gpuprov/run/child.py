@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from gpuprov.errors import GpuprovError
+from gpuprov.run import log
 from gpuprov.run.garbage import collect_rarely
 
 Progress = Callable[[str], None]
@@ -101,6 +102,7 @@ _PARENT = os.getppid()
 def listen() -> str:
     """Return the message; from here on SIGTERM is an interrupt, which lets Pulumi save its state before we go."""
     collect_rarely()
+    log.configure_as_parent()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     return sys.stdin.read()
 

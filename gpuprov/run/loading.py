@@ -15,6 +15,7 @@ from gpuprov.errors import InputError, PlanRefused, Problem
 from gpuprov.load import load_awards, load_mapping
 from gpuprov.load.ledgerfile import LedgerLine, read_lines
 from gpuprov.load.project import Project, open_project
+from gpuprov.load.source import list_names
 from gpuprov.run.files import digests
 
 
@@ -57,23 +58,25 @@ def load(project: Project) -> Loaded:
     """Read the award lists and the ledger. Raises InputError with every problem of every file."""
     files = digests(project.files)
     problems: list[Problem] = []
-    awards = []
+    listed = None
     lines: tuple[LedgerLine, ...] = ()
     try:
         columns = None if project.columns is None else load_mapping(project.columns)
-        awards = list(load_awards(project.awards, project.clusters, columns, programme=project.programme).awards)
+        listed = load_awards(project.awards, project.clusters, columns, programme=project.programme)
     except InputError as error:
         problems += error.problems
     try:
         lines = read_lines(project.ledger)
     except InputError as error:
         problems += error.problems
-    if problems:
+    if listed is None or problems:
         raise InputError(problems)
+    awards = listed.awards
     events = tuple(line.event for line in lines)
     known = {award.id for award in awards}
     zone = project.programme.zone
-    warnings = [
+    warnings = [*listed.warnings]
+    warnings += [
         f"{project.ledger}:{line.row}: {line.event.event} of {line.event.award}, which no award list has"
         for line in lines
         if line.event.award not in known
@@ -96,7 +99,7 @@ def load(project: Project) -> Loaded:
 
 def _lists_of_calls(project: Project) -> list[str]:
     """Return a warning for each list of a call that is not loaded: of a misspelt name no term would be checked."""
-    names = {unicodedata.normalize("NFC", path.name) for path in project.awards}
+    names = {name for path in project.awards for name in list_names(path)}
     return [
         f"{project.programme.name}: call {call.name} has the list {name}, which is not among the award lists"
         for call in project.programme.calls

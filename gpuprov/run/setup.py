@@ -6,7 +6,6 @@ from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 
-from gpuprov.core.cluster import ProviderCluster
 from gpuprov.core.manifests import CHART
 from gpuprov.engine.messages import SetUp
 from gpuprov.errors import InputError, PlanRefused, Problem
@@ -52,21 +51,11 @@ def chart_of(root: Path) -> Path:
     return chart
 
 
-def wrong_cluster(cluster: ProviderCluster, uid: str) -> str | None:
-    """Return why the administrator's context leads to another cluster than the one that the stack pins, if it does."""
-    if cluster.uid in (None, uid):
-        return None
-    return (
-        f"context {cluster.setup_context!r} leads to the cluster {uid}, but the stack's configuration pins "
-        f"{cluster.uid}; correct the kubeconfig or the stack's `uid`"
-    )
-
-
 def install(what: SetUp) -> StackDone:
     """Install the chart on one cluster, in this process. Raises GpuprovError; nothing was changed then."""
     administered = what.cluster.administered
     uid = cluster_uid(administered)
-    if reason := wrong_cluster(what.cluster, uid):
+    if reason := administered.not_as_pinned(uid):
         raise PlanRefused([reason])
     from gpuprov.engine import automation  # loads Pulumi's SDK, which the command that starts this process does without
 

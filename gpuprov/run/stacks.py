@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from gpuprov.core.outputs import summary
+from gpuprov.core.tenant import Tenant
 from gpuprov.engine import stacks
 from gpuprov.engine.locks import Locks
 from gpuprov.engine.messages import StackRun
@@ -22,14 +25,14 @@ def reshard(job: Job, progress: Progress) -> None:
     wanted = job.cluster.stacks
     names = dict.fromkeys([*wanted, *job.stacks])
     progress(f"moving awards between the stacks {', '.join(names)}; no tenant changes")
-    there = {stack: stacks.read_deployment(job.root, stack) for stack in names}
+    found = {stack: stacks.read_deployment(job.root, stack) for stack in names}
     locks = {stack: Locks(root=job.root, stack=stack, patience=job.timeout, progress=progress) for stack in names}
     for stack in wanted:
-        if there[stack] is None:
+        if found[stack] is None:
             require_live_parent()
             create(locks[stack])
-            there[stack] = stacks.read_deployment(job.root, stack)
-    before = {stack: deployment for stack, deployment in there.items() if deployment is not None}
+            found[stack] = stacks.read_deployment(job.root, stack)
+    before = {stack: deployment for stack, deployment in found.items() if deployment is not None}
     moved = move(before, job.project, job.cluster)
     for stack, deployment in moved.writes:
         require_live_parent()
@@ -39,12 +42,43 @@ def reshard(job: Job, progress: Progress) -> None:
     progress(f"moved {moved.awards} awards")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackPart:
+    """What of a job belongs to one stack.
+
+    ``tenants`` are those that it shall have once the job is done, and ``recorded`` what its outputs say now;
+    ``changed`` are the awards that Pulumi has to touch, ``stuck`` those that could not be taken back.
+    """
+
+    stack: str
+    tenants: list[Tenant] = field(default_factory=list)
+    recorded: dict[str, Any] = field(default_factory=dict)
+    changed: set[str] = field(default_factory=set)
+    stuck: set[str] = field(default_factory=set)
+
+
+def split(job: Job, changed: set[str], stays: set[str], waits: set[str]) -> list[StackPart]:
+    """Divide a job between its provider's stacks; ``stays`` are stuck, ``waits`` postponed."""
+    parts = {stack: StackPart(stack=stack) for stack in job.cluster.stacks}
+    leaving = {award.award_id for award in job.reclaim} | waits
+    for tenant in job.tenants:
+        if tenant.award_id not in leaving:
+            parts[job.cluster.stack_of(tenant.award_id)].tenants.append(tenant)
+    for award_id, record in job.recorded.items():
+        parts[job.cluster.stack_of(award_id)].recorded[award_id] = record
+    for award_id in changed:
+        parts[job.cluster.stack_of(award_id)].changed.add(award_id)
+    for award_id in stays:
+        parts[job.cluster.stack_of(award_id)].stuck.add(award_id)
+    return list(parts.values())
+
+
 def apply(job: Job, changed: set[str], *, stays: set[str], waits: set[str], progress: Progress) -> list[StackDone]:
     """Let Pulumi touch the awards that differ, stack by stack; ``stays`` are stuck, ``waits`` postponed.
 
     A stack that loses its last award is applied as a whole, so that what its awards share goes too.
     """
-    runs = [one for stack in job.cluster.stacks if (one := stack_run(job, stack, changed, stays, waits)) is not None]
+    runs = [run for part in split(job, changed, stays, waits) if (run := stack_run(job, part)) is not None]
     if not runs:
         return []
     progress(f"applying {len(changed)} awards" + (f" in {len(runs)} stacks" if len(runs) > 1 else ""))
@@ -52,40 +86,30 @@ def apply(job: Job, changed: set[str], *, stays: set[str], waits: set[str], prog
         from gpuprov.run import stack as engine_run  # loads Pulumi's SDK: not before GPUs are free
 
         return [engine_run.run(runs[0], progress)]
-    errands = [Errand(module="gpuprov.run.stack", message=one, progress=progress) for one in runs]
+    errands = [Errand(module="gpuprov.run.stack", message=run, progress=progress) for run in runs]
     answers = run_all(errands, at_once=engines())
     return [answered.read(StackDone, stack=run.stack) for run, answered in zip(runs, answers, strict=True)]
 
 
-def stack_run(job: Job, stack: str, changed: set[str], stays: set[str], waits: set[str]) -> StackRun | None:
+def stack_run(job: Job, part: StackPart) -> StackRun | None:
     """Return what Pulumi has to do on one stack, or None where that is nothing."""
-    leaving = {one.award_id for one in job.reclaim} | waits
-    tenants = tuple(
-        tenant
-        for tenant in job.tenants
-        if tenant.award_id not in leaving and job.cluster.stack_of(tenant.award_id) == stack
-    )
-    recorded = {award_id: said for award_id, said in job.recorded.items() if job.cluster.stack_of(award_id) == stack}
-    mine = {award_id for award_id in changed if job.cluster.stack_of(award_id) == stack}
-    stuck_here = {award_id for award_id in stays if job.cluster.stack_of(award_id) == stack}
-    untouched = (recorded.keys() | {tenant.award_id for tenant in tenants}) - mine
-    if not (mine or job.reconnect):
+    if not (part.changed or job.reconnect):
         return None
+    untouched = (part.recorded.keys() | {tenant.award_id for tenant in part.tenants}) - part.changed
     # Targets cost time for each of them and each object: they are for runs that leave something alone.
-    everything = job.reconnect or not (untouched or stuck_here)
-    should = summary(tenants)
-    recorded = {award_id: said for award_id, said in recorded.items() if award_id not in mine}
-    recorded |= {award_id: said for award_id, said in should.items() if award_id in mine}
+    everything = job.reconnect or not (untouched or part.stuck)
+    recorded = {award_id: record for award_id, record in part.recorded.items() if award_id not in part.changed}
+    recorded |= {award_id: record for award_id, record in summary(part.tenants).items() if award_id in part.changed}
     return StackRun(
         root=job.root,
         project=job.project,
-        stack=stack,
+        stack=part.stack,
         cluster=job.cluster,
-        tenants=tenants,
+        tenants=tuple(part.tenants),
         cluster_uid=job.cluster_uid,
         origin=job.origin,
-        exists=job.reshard or stack in job.stacks,
-        changed=None if everything else tuple(sorted(mine)),
+        exists=job.reshard or part.stack in job.stacks,
+        changed=None if everything else tuple(sorted(part.changed)),
         recorded=recorded,
         refresh=job.refresh,
         patience=job.timeout,
@@ -95,7 +119,7 @@ def stack_run(job: Job, stack: str, changed: set[str], stays: set[str], waits: s
 def total(done: Sequence[StackDone]) -> dict[str, int]:
     """Return how many objects had which of Pulumi's operations in all stacks together."""
     objects: dict[str, int] = {}
-    for one in done:
-        for operation, number in one.operations.items():
+    for stack in done:
+        for operation, number in stack.operations.items():
             objects[operation] = objects.get(operation, 0) + number
     return objects

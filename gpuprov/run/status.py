@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from gpuprov.core.cluster import GpuPool, ProviderCluster
+from gpuprov.core.holdings import held_now
 from gpuprov.core.observed import ObservedCluster
 from gpuprov.core.programme import Programme
 from gpuprov.errors import ClusterError
+from gpuprov.kube.client import KubeApi
 from gpuprov.kube.observe import observe
+from gpuprov.kube.usage import pods_on
 from gpuprov.load.project import Project
+from gpuprov.run.aside import read_all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolStatus:
     """One pool in GPUs of its model.
 
-    ``over`` is what tenants still hold beyond their quotas, because pods run on after a reduction or a teardown is not
-    finished: it is not free.
+    ``over`` is what tenants still hold beyond their quotas: because pods run on after a reduction, or are stuck while
+    they terminate and charged by no quota any more, or because a teardown is not finished. It is not free.
     """
 
     provider: str
@@ -62,29 +66,31 @@ def read_status(
     What is allocated and used is read now; ``at`` is the instant whose capacity it is compared with.
     """
     clusters = [cluster for cluster in project.clusters if cluster.provider in providers]
-    pools: list[PoolStatus] = []
-    failed: dict[str, ClusterError] = {}
-    with ThreadPoolExecutor(max_workers=max(1, len(clusters))) as pool:
-        readings = [(cluster, pool.submit(observe, cluster)) for cluster in clusters]
-    for cluster, reading in readings:
-        error = reading.exception()
-        if isinstance(error, ClusterError):
-            failed[cluster.provider] = error
-        else:
-            pools += [_status(cluster, pool, reading.result(), at) for pool in cluster.pools]
+    observed, failed = read_all({cluster.provider: partial(_observe, cluster) for cluster in clusters}, ClusterError)
+    pools = [
+        _status(cluster, pool, observed[cluster.provider], at)
+        for cluster in clusters
+        if cluster.provider in observed
+        for pool in cluster.pools
+    ]
     return pools, failed
 
 
-def _status(cluster: ProviderCluster, pool: GpuPool, there: ObservedCluster, at: datetime) -> PoolStatus:
-    mine = [tenant for tenant in there.tenants if pool in tenant.pools(cluster)]
-    hard = [tenant.hard(pool.resource) for tenant in mine]
-    held = [tenant.held(pool.resource) for tenant in mine]
+def _observe(cluster: ProviderCluster) -> ObservedCluster:
+    """Read the cluster with what pods hold: a quota does not charge all of it."""
+    api = KubeApi(cluster)
+    return observe(cluster, api).with_pods(pods_on(cluster, None, api))
+
+
+def _status(cluster: ProviderCluster, pool: GpuPool, observed: ObservedCluster, at: datetime) -> PoolStatus:
+    tenants = [tenant for tenant in observed.tenants if pool in tenant.pools(cluster)]
+    allocated = sum(tenant.hard(pool.resource) for tenant in tenants)
     return PoolStatus(
         provider=cluster.provider,
         model=pool.model,
-        awards=len(mine),
+        awards=len(tenants),
         capacity=pool.capacity_at(at),
-        allocated=sum(hard),
-        used=sum(tenant.used(pool.resource) for tenant in mine),
-        over=sum(held) - sum(hard),
+        allocated=allocated,
+        used=sum(tenant.used(pool.resource) for tenant in tenants),
+        over=held_now(tenants, cluster)[pool.model] - allocated,
     )

@@ -13,8 +13,9 @@ from typing import Any, Protocol
 
 from gpuprov.core.guard import Confirmed
 from gpuprov.core.plan import Change
-from gpuprov.errors import GpuprovError, Stale
+from gpuprov.errors import GpuprovError, PlanRefused, Stale
 from gpuprov.load.ledgerfile import append_events
+from gpuprov.run import audit
 from gpuprov.run.apply import carry_out, make_jobs, merged
 from gpuprov.run.files import digests
 from gpuprov.run.intents import Intent, recorded
@@ -101,12 +102,12 @@ class Story:
         for _ in range(MOST_ROUNDS):
             if changed:
                 self.operator.show(intent.planned, self._jobs(intent))
-            check(intent.planned, self.confirmed)
+            self._guard(intent)
             if self._asked(intent):
                 intent, changed = self._decide_again(intent)
                 if changed:
                     continue
-                check(intent.planned, self.confirmed)
+                self._guard(intent)
             overtaken = self._record_and_carry_out(intent)
             if not overtaken:
                 return
@@ -116,6 +117,14 @@ class Story:
         raise Stale(
             f"decided {MOST_ROUNDS} times and overtaken each time; rerun the command when the others have ended"
         )
+
+    def _guard(self, intent: Intent) -> None:
+        """Let the guard look at the plan. Raises PlanRefused; nothing was changed then."""
+        try:
+            check(intent.planned, self.confirmed)
+        except PlanRefused as refused:
+            audit.refused(self.purpose, refused)
+            raise
 
     def _jobs(self, intent: Intent) -> list[Job]:
         return make_jobs(
@@ -145,7 +154,10 @@ class Story:
             jobs = self._record(intent)
         except Stale as stale:
             return [str(stale)]
+        audit.decided(self.purpose, intent)
         outcomes = carry_out(jobs, self.progress)
+        for outcome in outcomes.values():
+            audit.done(outcome)
         self._rounds.append(_Round(planned=intent.planned, outcomes=outcomes))
         return [
             f"{provider}: {outcome.stale} since this was decided"
@@ -162,6 +174,7 @@ class Story:
         append_events(project.ledger, intent.events, intent.known)
         for event in intent.events:
             self.operator.tell(recorded(project, event))
+            audit.recorded(event)
         written = digests([project.ledger])
         origin = intent.planned.origin_with(intent.events)
         return [job.model_copy(update={"files": job.files | written, "origin": origin}) for job in jobs]

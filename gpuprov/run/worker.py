@@ -12,70 +12,63 @@ from dataclasses import replace
 from pathlib import Path
 
 from gpuprov.core.manifests import quota_hard
-from gpuprov.kube import reclaim
+from gpuprov.kube.client import KubeApi
 from gpuprov.kube.lease import NoLease, Turn, take_turn
 from gpuprov.kube.observe import read_back
+from gpuprov.kube.reclaim import Teardown
 from gpuprov.kube.usage import pods_on
 from gpuprov.run import stacks
 from gpuprov.run.child import answer, listen, require_live_parent
 from gpuprov.run.child import tell as progress
 from gpuprov.run.files import digests
 from gpuprov.run.job import Freed, Job, Outcome, Reclaim, StackDone
+from gpuprov.run.log import name_awards
 
 
 def run(job: Job) -> Outcome:
     """Take the turn on the cluster, see that the decision still holds, carry it out. Raises GpuprovError; what was done
     before it stays done and can be repeated.
     """
+    api = KubeApi(job.cluster)
     try:
-        with take_turn(job.cluster, job.purpose, patience=job.timeout, progress=progress) as turn:
+        with take_turn(job.cluster, job.purpose, patience=job.timeout, progress=progress, api=api) as turn:
             if job.turn != turn.number - 1:
                 turn.idle = True
                 return Outcome(provider=job.cluster.provider, stale=_who(turn))
-            return _carry_out(job, turn)
+            return _carry_out(job, turn, api)
     except NoLease:
         if job.growing:
             raise
         progress("nothing keeps other runs away, and GPUs come back all the same")
-        return _carry_out(job, None)
+        return _carry_out(job, None, api)
 
 
 def _who(turn: Turn) -> str:
     return f"{turn.previous or 'somebody'} has acted on this cluster"
 
 
-def _carry_out(job: Job, turn: Turn | None) -> Outcome:
+def _carry_out(job: Job, turn: Turn | None, api: KubeApi) -> Outcome:
     """Lower, release, apply, prove: in that order."""
     begun = time.monotonic()
-    _lower(job)
-    released, stuck, held = _release(job)
+    teardown = Teardown(cluster=job.cluster, api=api, timeout=job.timeout, progress=progress)
+    _lower(job, teardown)
+    released, stuck, held = _release(job, teardown)
     require_live_parent()
-    freed = _end(job, released, stuck, begun)
-    stale, error = _changed_files(job), job.unread
+    freed = _end(job, teardown, released, stuck, begun)
+    stale = _changed_files(job)
     postponed: set[str] = set()
-    changed: set[str] = set()
+    applied: set[str] = set()
     done: list[StackDone] = []
     if not (stale or job.unread):
-        stuck |= _settle(job)
-        postponed = _postpone(job, held, _kept(job))
-        changed = set(job.changed) - set(stuck) - postponed
-        if job.reconnect and (stuck or postponed):
-            # With targets Pulumi would use the old context; without, the state would lose what is stuck or waits.
-            changed = set()
-        else:
-            if turn is not None:
-                turn.require_held()
-            if job.reshard:
-                stacks.reshard(job, progress)
-            done = stacks.apply(job, changed, stays=set(stuck), waits=postponed, progress=progress)
-        broken = {one.stack for one in done if one.error}
-        changed = {award_id for award_id in changed if job.cluster.stack_of(award_id) not in broken}
-    missing = _not_as_written(job, changed)
-    errors = [error, *(one.error for one in done), *missing.values(), _complaint(stuck, postponed)]
+        stuck |= _settle(job, teardown)
+        postponed = _postpone(job, held, _kept(job, api))
+        done, applied = _apply(job, turn, set(stuck), postponed)
+    missing = _not_as_written(job, applied, api)
+    errors = [job.unread, *(stack.error for stack in done), *missing.values(), _complaint(stuck, postponed)]
     return Outcome(
         provider=job.cluster.provider,
         lowered=job.shrinking,
-        applied=tuple(sorted(changed - missing.keys())),
+        applied=tuple(sorted(applied - missing.keys())),
         operations=stacks.total(done),
         freed=tuple(freed),
         stuck=stuck,
@@ -86,6 +79,24 @@ def _carry_out(job: Job, turn: Turn | None) -> Outcome:
     )
 
 
+def _apply(job: Job, turn: Turn | None, stuck: set[str], postponed: set[str]) -> tuple[list[StackDone], set[str]]:
+    """Bring Pulumi's stacks to what they should be; return what became of each, and the awards of those that succeeded.
+
+    Raises ClusterError where the turn was lost meanwhile.
+    """
+    if job.reconnect and (stuck or postponed):
+        # With targets Pulumi would use the old context; without, the state would lose what is stuck or waits.
+        return [], set()
+    if turn is not None:
+        turn.require_held()
+    if job.reshard:
+        stacks.reshard(job, progress)
+    changed = set(job.changed) - stuck - postponed
+    done = stacks.apply(job, changed, stays=stuck, waits=postponed, progress=progress)
+    failed = {stack.stack for stack in done if stack.error}
+    return done, {award_id for award_id in changed if job.cluster.stack_of(award_id) not in failed}
+
+
 def _changed_files(job: Job) -> str | None:
     """Say which files are not any more what was decided on: ending pods may have taken minutes."""
     now = digests([Path(path) for path in job.files])
@@ -93,14 +104,14 @@ def _changed_files(job: Job) -> str | None:
     return f"{', '.join(changed)} changed meanwhile" if changed else None
 
 
-def _kept(job: Job) -> dict[str, int]:
+def _kept(job: Job, api: KubeApi) -> dict[str, int]:
     """Return what shrinking tenants hold beyond their new quotas, by model: nothing new starts since they are lower."""
     tenants = {tenant.namespace: tenant for tenant in job.tenants if tenant.award_id in job.shrinking}
     kept: dict[str, int] = {}
     if not (tenants and job.growing):
         return kept
-    pods = pods_on(job.cluster, tenants.keys())
-    for name, live in read_back(job.cluster, tenants.keys()).items():
+    pods = pods_on(job.cluster, tenants.keys(), api)
+    for name, live in read_back(job.cluster, tenants.keys(), api).items():
         tenant = tenants[name]
         resource = tenant.pool.resource
         more = replace(live, pods=pods.get(name, {})).occupied(resource) - tenant.gpus
@@ -108,29 +119,29 @@ def _kept(job: Job) -> dict[str, int]:
     return kept
 
 
-def _not_as_written(job: Job, changed: Collection[str]) -> dict[str, str]:
+def _not_as_written(job: Job, applied: Collection[str], api: KubeApi) -> dict[str, str]:
     """Read back what was granted; return the awards that are not there as they should be, with what is wrong."""
-    tenants = {tenant.namespace: tenant for tenant in job.tenants if tenant.award_id in changed}
-    found = read_back(job.cluster, tenants.keys()) if tenants else {}
+    tenants = {tenant.namespace: tenant for tenant in job.tenants if tenant.award_id in applied}
+    found = read_back(job.cluster, tenants.keys(), api) if tenants else {}
     wrong = {}
     for name, tenant in tenants.items():
         live = found.get(name)
-        has = None if live is None or live.terminating else live.hard(tenant.pool.resource)
-        if has != tenant.gpus:
-            said = "its namespace is not there" if has is None else f"its quota grants {has}"
-            wrong[tenant.award_id] = f"{tenant.award_id}: Pulumi reported success, and {said}; rerun the command"
+        granted = None if live is None or live.terminating else live.hard(tenant.pool.resource)
+        if granted != tenant.gpus:
+            difference = "its namespace is not there" if granted is None else f"its quota grants {granted}"
+            wrong[tenant.award_id] = f"{tenant.award_id}: Pulumi reported success, and {difference}; rerun the command"
     return wrong
 
 
-def _lower(job: Job) -> None:
+def _lower(job: Job, teardown: Teardown) -> None:
     tenants = {tenant.award_id: tenant for tenant in job.tenants}
     shrinking = [tenants[award_id] for award_id in job.shrinking]
     if shrinking:
         progress(f"lowering {len(shrinking)} quotas")
-        reclaim.lower(job.cluster, {tenant.namespace: quota_hard(tenant, job.cluster) for tenant in shrinking})
+        teardown.lower({tenant.namespace: quota_hard(tenant, job.cluster) for tenant in shrinking})
 
 
-def _release(job: Job) -> tuple[dict[str, float], dict[str, str], dict[str, int]]:
+def _release(job: Job, teardown: Teardown) -> tuple[dict[str, float], dict[str, str], dict[str, int]]:
     """End the pods of what is reclaimed.
 
     Return the seconds for each award whose GPUs are proven free, the reason for each where they are not, and the GPUs
@@ -139,59 +150,58 @@ def _release(job: Job) -> tuple[dict[str, float], dict[str, str], dict[str, int]
     if not job.reclaim:
         return {}, {}, {}
     progress(f"ending the pods of {len(job.reclaim)} awards")
-    awards = {one.namespace: one for one in job.reclaim}
-    releases = reclaim.release(job.cluster, list(awards), timeout=job.timeout, progress=progress)
+    awards = {award.namespace: award for award in job.reclaim}
     free: dict[str, float] = {}
     stuck: dict[str, str] = {}
     held: dict[str, int] = {}
-    for one in releases:
-        award = awards[one.namespace]
-        if one.stuck:
-            stuck[award.award_id] = "; ".join(one.stuck)
-            held[award.model] = held.get(award.model, 0) + one.held
+    for release in teardown.release(list(awards)):
+        award = awards[release.namespace]
+        if release.stuck:
+            stuck[award.award_id] = "; ".join(release.stuck)
+            held[award.model] = held.get(award.model, 0) + release.held
         else:
-            free[award.award_id] = one.seconds
+            free[award.award_id] = release.seconds
     if free:
         progress(f"the GPUs of {len(free)} awards are proven free")
     return free, stuck, held
 
 
-def _end(job: Job, released: dict[str, float], stuck: dict[str, str], begun: float) -> list[Freed]:
+def _end(job: Job, teardown: Teardown, released: dict[str, float], stuck: dict[str, str], begun: float) -> list[Freed]:
     """Delete the namespaces and read back that they are gone; what remains is added to ``stuck``.
 
     Before Pulumi, which would wait for one that hangs, and hold up all other awards with it.
     """
-    going: list[Reclaim] = [one for one in job.reclaim if one.award_id in released]
-    if not going:
+    awards: list[Reclaim] = [award for award in job.reclaim if award.award_id in released]
+    if not awards:
         return []
-    names = [one.namespace for one in going]
-    reclaim.delete(job.cluster, names)
-    remains = reclaim.prove_gone(job.cluster, names, timeout=job.timeout, progress=progress)
+    names = [award.namespace for award in awards]
+    teardown.delete(names)
+    remaining = teardown.prove_gone(names)
     seconds = time.monotonic() - begun
     stuck.update(
-        (one.award_id, f"namespace {one.namespace}: {remains[one.namespace]}")
-        for one in going
-        if one.namespace in remains
+        (award.award_id, f"namespace {award.namespace}: {remaining[award.namespace]}")
+        for award in awards
+        if award.namespace in remaining
     )
     return [
         Freed(
-            award_id=one.award_id,
-            namespace=one.namespace,
-            model=one.model,
-            gpus=one.gpus,
-            pods_seconds=released[one.award_id],
+            award_id=award.award_id,
+            namespace=award.namespace,
+            model=award.model,
+            gpus=award.gpus,
+            pods_seconds=released[award.award_id],
             seconds=seconds,
         )
-        for one in going
-        if one.namespace not in remains
+        for award in awards
+        if award.namespace not in remaining
     ]
 
 
-def _settle(job: Job) -> dict[str, str]:
+def _settle(job: Job, teardown: Teardown) -> dict[str, str]:
     """Wait for namespaces that are to be made again; return the awards whose namespaces do not go, with the reason."""
     awards = {tenant.namespace: tenant.award_id for tenant in job.tenants if tenant.award_id in job.changed}
-    going = reclaim.settle(job.cluster, awards.keys(), timeout=job.timeout, progress=progress)
-    return {awards[name]: f"namespace {name}: {reason}" for name, reason in going.items()}
+    terminating = teardown.settle(awards.keys())
+    return {awards[name]: f"namespace {name}: {reason}" for name, reason in terminating.items()}
 
 
 def _postpone(job: Job, held: Mapping[str, int], kept: Mapping[str, int]) -> set[str]:
@@ -227,9 +237,15 @@ def _complaint(stuck: Mapping[str, str], postponed: Collection[str]) -> str | No
     return "\n".join([*lines, "when the cause is gone, rerun the same command"])
 
 
+def _awards(job: Job) -> dict[str, str]:
+    awards = {tenant.namespace: tenant.award_id for tenant in job.tenants}
+    return awards | {one.namespace: one.award_id for one in job.reclaim}
+
+
 def main() -> None:
     """Read the job, do it, answer with the outcome."""
     job = Job.model_validate_json(listen())
+    name_awards(_awards(job))
     answer(lambda: run(job), lambda error: Outcome(provider=job.cluster.provider, error=error))
 
 

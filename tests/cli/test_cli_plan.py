@@ -1,5 +1,7 @@
 """Plans, what guards them, and status, on clusters that answer from a table. Nothing is started."""
 
+from typing import Any
+
 from cli_world import JULY, MARCH, PROVIDERS, Api, World
 
 # ---- plans
@@ -135,3 +137,39 @@ def test_status_adds_up_the_quotas(world: World, full: Api) -> None:
     table = world.run("status", "--provider", "kt-cloud")
     assert (table.code, len(table.out.splitlines())) == (0, 2)
     assert table.out.splitlines()[1].split()[:2] == ["kt-cloud", "H200"]
+
+
+def stuck_pod(namespace: str, gpus: int) -> dict[str, Any]:
+    """A pod on a node that died: it was told to end, does not, and no quota charges it any more."""
+    container = {"name": "main", "resources": {"limits": {"nvidia.com/gpu": str(gpus)}}}
+    return {
+        "metadata": {"namespace": namespace, "name": "stuck", "deletionTimestamp": "2026-03-01T00:00:00Z"},
+        "spec": {"nodeName": "h200-01", "containers": [container]},
+        "status": {"phase": "Running"},
+    }
+
+
+def test_status_counts_pods_that_no_quota_charges(world: World, full: Api) -> None:
+    """The first award's pod holds more than the quota grants; the second's quota is 0, and nothing says what it had."""
+    quotas = {quota["metadata"]["namespace"]: quota for quota in full.objects["kt-cloud", "ResourceQuota"]}
+    first, second, *_ = quotas
+    granted = {name: int(quotas[name]["spec"]["hard"]["requests.nvidia.com/gpu"]) for name in (first, second)}
+    quotas[second]["spec"]["hard"]["requests.nvidia.com/gpu"] = "0"
+    (namespace,) = [one for one in full.objects["kt-cloud", "Namespace"] if one["metadata"]["name"] == second]
+    del namespace["metadata"]["annotations"]["gpuprov.dev/gpus"]
+    full.objects["kt-cloud", "Pod"] = [
+        stuck_pod(first, granted[first] + 3),
+        stuck_pod(second, 5),
+        stuck_pod("kube-system", 7),
+    ]
+    (pool,) = world.run("status", "--provider", "kt-cloud", "--json").data["pools"]
+    assert (pool["allocated"], pool["used"], pool["over"]) == (223 - granted[second], 0, 3 + 5)
+    assert pool["free"] == 400 - 223 + granted[second] - 3 - 5
+
+
+def test_status_says_nothing_of_a_cluster_whose_pods_may_not_be_read(world: World, full: Api) -> None:
+    full.refused.add(("kt-cloud", "Pod"))
+    ran = world.run("status", "--json")
+    assert ran.code != 0
+    assert {pool["provider"] for pool in ran.data["pools"]} == {"elice-cloud", "samsung-sds"}
+    assert "may not GET /api/v1/pods" in ran.data["failed"]["kt-cloud"]

@@ -14,7 +14,7 @@ def test_without_a_kubeconfig_each_provider_and_the_way_out_are_named(world: Wor
     ran = world.run(*command)
     assert ran.code == 5
     for provider in PROVIDERS:
-        (line,) = [line for line in ran.err.splitlines() if f"no usable context '{provider}'" in line]
+        (line,) = [line for line in ran.told if f"no usable context '{provider}'" in line]
         assert provider in line.split("no usable context", maxsplit=1)[0]
         assert "set KUBECONFIG to the file that has it" in line
 
@@ -26,7 +26,7 @@ def test_a_closed_port_is_told_for_each_provider(closed: World, command: tuple[s
     assert ran.data["failed"].keys() == set(PROVIDERS)
     for provider, message in ran.data["failed"].items():
         assert message.startswith(f"{provider}: the API server of context '{provider}' does not answer (")
-        assert message.endswith("run the same command again")
+        assert message.endswith("rerun the same command")
         assert message.removeprefix(f"{provider}: ") in ran.err
 
 

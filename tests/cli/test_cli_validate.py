@@ -4,10 +4,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from cli_project import files, run
+from openpyxl import Workbook
 from projects import REPOSITORY, said_besides
 
 from gpuprov.errors import PlanRefused
@@ -184,6 +186,49 @@ def test_an_event_of_an_unknown_award_is_a_warning(root: Path) -> None:
     assert result.stderr.startswith("warning: ")
     assert "forfeited of NOBODY, which no award list has" in result.stderr
     assert json.loads(result.stdout)["forfeited"] == 0
+
+
+def test_a_note_below_a_list_is_one_warning(root: Path) -> None:
+    text = BROKEN.splitlines()[0] + "\nX-1,가나대학교,1,1,삼성SDS,H100,1,2026-01-01,2026-06-30\n※ 변경될 수 있음\n"
+    (root / "noted.csv").write_text(text, encoding="utf-8")
+    result = run("validate", "noted.csv", "--json")
+    assert (result.exit_code, json.loads(result.stdout)["awards"]) == (0, 1)
+    assert result.stderr == "warning: noted.csv:3: '※ 변경될 수 있음' is a note and left out\n"
+
+
+def test_a_sheet_of_a_workbook_is_a_list(root: Path) -> None:
+    book = Workbook()
+    book.active.title = "안내"
+    sheet = book.create_sheet("추가 선정")
+    sheet.append(BROKEN.splitlines()[0].split(","))
+    sheet.append(["X-1", "가나대학교", 1, 1, "삼성SDS", "H100", 1, "2026-01-01", "2026-06-30"])
+    book.save(root / "list.xlsx")
+    result = run("validate", "list.xlsx#추가 선정", "--json")
+    assert (result.exit_code, json.loads(result.stdout)["awards"]) == (0, 1)
+    result = run("validate", "list.xlsx#1차")
+    assert result.exit_code == 1
+    assert "list.xlsx#1차 has no sheet '1차', only '안내', '추가 선정'; write one" in result.stderr
+
+
+def test_a_project_may_name_sheets_and_rests_on_the_workbook(root: Path) -> None:
+    main = root / "Pulumi.yaml"
+    text = main.read_text(encoding="utf-8")
+    assert FIRST in text
+    main.write_text(
+        text.replace(FIRST, "list.xlsx#1차").replace("#1차", "#1차\n      - list.xlsx#2차"), encoding="utf-8"
+    )
+    book = Workbook()
+    for number, title in enumerate(["1차", "2차"]):
+        sheet = book.create_sheet(title)
+        sheet.append(BROKEN.splitlines()[0].split(","))
+        sheet.append([f"X-{number}", "가나대학교", 1, 1, "삼성SDS", "H100", 1, "2026-01-01", "2026-06-30"])
+    book.save(root / "list.xlsx")
+    project = open_project(root)
+    assert [path.name for path in project.awards] == ["list.xlsx#1차", "list.xlsx#2차"]
+    loaded = load(project)
+    assert [history.award.id for history in loaded.histories] == ["X-0", "X-1"]
+    assert [name for name in loaded.files if "list" in name] == [str(root / "list.xlsx")]
+    assert loaded.files[str(root / "list.xlsx")] == sha256((root / "list.xlsx").read_bytes()).hexdigest()
 
 
 def test_a_broken_list_tells_all_problems_at_once(root: Path) -> None:

@@ -12,8 +12,9 @@ from sandbox_fixtures import ALPHA, admin_kubeconfig, eventually, programs, stat
 
 from gpuprov.core.cluster import GpuPool, ProviderCluster
 from gpuprov.errors import ClusterError
-from gpuprov.kube import client, reclaim
+from gpuprov.kube import client
 from gpuprov.kube.client import KubeApi
+from gpuprov.kube.reclaim import Teardown
 from gpuprov.kube.usage import pods_on
 from gpuprov.sandbox import Sandbox
 
@@ -70,6 +71,10 @@ def start(api: KubeApi, pods: str, name: str, gpus: int, *init: dict[str, Any], 
         eventually(lambda: (api.get(f"{pods}/{name}") or {}).get("spec", {}).get("nodeName"))
 
 
+def teardown(api: KubeApi, timeout: float) -> Teardown:
+    return Teardown(cluster=CLUSTER, api=api, timeout=timeout, progress=str)
+
+
 def test_an_absence_is_told_by_name_and_an_api_that_is_not_served_is_none(api: KubeApi) -> None:
     rbac = "/apis/rbac.authorization.k8s.io/v1"
     assert api.get("/api/v1/namespaces/gpu-none") is None
@@ -116,11 +121,11 @@ def test_what_pods_hold_is_what_the_scheduler_charges_also_while_they_terminate(
         monkeypatch.setattr(client, "PAGE", 1)
         assert pods_on(CLUSTER, None) == {"gpu-mine": {GPU: 4}, "gpu-other": {GPU: 2}}
         assert pods_on(CLUSTER, ["gpu-other", "elsewhere"]) == {"gpu-other": {GPU: 2}, "elsewhere": {GPU: 1}}
-        (held,) = reclaim.release(CLUSTER, ["gpu-other"], timeout=1, progress=str)
+        (held,) = teardown(api, timeout=1).release(["gpu-other"])
         assert (held.held, len(held.stuck)) == (2, 1)
     finally:
         nodes.resume()
-    assert not any(one.stuck for one in reclaim.release(CLUSTER, ["gpu-mine", "gpu-other"], timeout=60, progress=str))
+    assert not any(one.stuck for one in teardown(api, timeout=60).release(["gpu-mine", "gpu-other"]))
     assert pods_on(CLUSTER, None) == {}
 
 

@@ -15,7 +15,7 @@ from gpuprov.errors import SandboxError
 from gpuprov.sandbox import COMPONENTS, Sandbox, process
 from gpuprov.sandbox.state import load
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.kills]
 
 UP = """
 import sys

@@ -17,7 +17,7 @@ from story import MARCH, Story, World, make_project
 from gpuprov.core.cluster import stack_names
 from gpuprov.engine import locks
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.kills]
 
 KT = "kt-cloud"
 SHARDS = 2

@@ -9,7 +9,7 @@ from strategies import JULY, MARCH, award, cluster, desired, forfeited, live, re
 
 from gpuprov.core import guard
 from gpuprov.core.guard import Confirmed
-from gpuprov.core.holdings import held_after
+from gpuprov.core.holdings import held_after, held_now
 from gpuprov.core.plan import Op, make_plan
 
 SDS = cluster("samsung-sds", H100=200, A100=80)
@@ -113,3 +113,19 @@ def test_what_a_plan_leaves_is_never_less_than_what_anybody_has(tenants):
     gone = {change.namespace for change in plan.changes if change.op is Op.RECLAIM}
     least = sum(max(wanted.get(name, 0), pods.get(name, 0)) for name in names - gone)
     assert held_after(plan, state, observed, SDS)[H100] == least
+
+
+@pytest.mark.parametrize(
+    ("gpus", "used", "pods", "held"), [(8, 0, None, 8), (8, 9, 0, 9), (8, 0, 10, 10), (8, 0, 7, 8)]
+)
+def test_what_is_held_now_is_what_is_granted_or_where_that_is_more_what_pods_hold(gpus, used, pods, held):
+    observed = seen(SMALL, here("A", gpus, used=used), here("B", 1)).with_pods(
+        {} if pods is None else {"gpu-a": {"nvidia.com/gpu": pods}, "gpu-none": {"nvidia.com/gpu": 99}}
+    )
+    assert held_now(observed.tenants, SMALL) == {H100: held + 1}
+
+
+def test_a_tenant_whose_pool_nothing_tells_holds_gpus_of_every_pool():
+    (unknown,) = seen(SDS, live(tenant("A", 4, SDS), SDS)).tenants
+    del unknown.objects["Namespace", "gpu-a"]["metadata"]["annotations"]
+    assert held_now([unknown], SDS) == {H100: 4, "A100": 4}

@@ -35,6 +35,22 @@ def test_the_walk_finds_the_commands() -> None:
     assert {"gpuprov validate", "gpuprov sandbox up", "gpuprov toolchain path"} <= COMMANDS.keys()
 
 
+def options_of(command: click.Command) -> list[click.Option]:
+    return [param for param in command.params if isinstance(param, click.Option)]
+
+
+LEAVES = [command for command in COMMANDS.values() if not isinstance(command, click.Group)]
+EVERYWHERE = [
+    option.opts
+    for option in options_of(LEAVES[0])
+    if all(option.opts in [other.opts for other in options_of(command)] for command in LEAVES)
+]
+
+
+def names_one(text: str, opts: list[str]) -> bool:
+    return any(re.search(rf"{re.escape(opt)}(?![\w-])", text) for opt in opts)
+
+
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name != "gpuprov"])
 def test_every_command_is_told_in_its_section(name: str) -> None:
     assert re.search(rf"`{re.escape(name)}[ `\]]", section_of(name))
@@ -42,13 +58,13 @@ def test_every_command_is_told_in_its_section(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name != "gpuprov"])
 def test_every_option_is_told_in_the_commands_section(name: str) -> None:
-    options = [one for one in COMMANDS[name].params if isinstance(one, click.Option)]
-    missing = [
-        option.opts
-        for option in options
-        if not any(re.search(rf"{re.escape(opt)}(?![\w-])", section_of(name)) for opt in option.opts)
-    ]
-    assert missing == []
+    options = [option.opts for option in options_of(COMMANDS[name]) if option.opts not in EVERYWHERE]
+    assert [opts for opts in options if not names_one(section_of(name), opts)] == []
+
+
+def test_options_of_every_command_are_told_once() -> None:
+    assert EVERYWHERE == [["-v", "--verbose"], ["--log-format"]]
+    assert all(names_one(sections(CLI, 2)["Common options"], opts) for opts in EVERYWHERE)
 
 
 def test_every_long_option_stands_in_the_document_as_code() -> None:

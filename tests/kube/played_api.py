@@ -4,7 +4,7 @@ import json
 import socket
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -40,6 +40,9 @@ class Reply:
     def raw(self) -> bytes:
         return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
 
+
+LAST = {"Connection": "close"}
+"""The header with which a server ends a connection after an answer."""
 
 RESET = Reply(fault="reset")
 CUT = Reply(body={"kind": "Namespace", "metadata": {"name": "gpu-x"}}, fault="cut")
@@ -100,6 +103,8 @@ class Server:
     api: KubeApi
     watch: Watch
     talk: Talk
+    url: str
+    running: ExitStack
 
     @property
     def asked(self) -> list[Asked]:
@@ -110,6 +115,28 @@ class Server:
 
     def does(self, answer: Callable[[Asked], Reply]) -> None:
         self.talk.answer = answer
+
+    def stop(self) -> None:
+        """Refuse connections from now on. A reply with the header LAST leaves none open."""
+        self.running.close()
+
+    def start(self) -> None:
+        """Listen again, at the same address."""
+        self.running.enter_context(serving(_handler(self.talk), port=int(self.url.rpartition(":")[2])))
+
+    def starts_after(self, waits: int) -> None:
+        """Stop now, and start when the client, or whoever shares its clock, has waited so often."""
+        sleep, left = self.watch.sleep, [waits]
+
+        def starting(seconds: float) -> None:
+            sleep(seconds)
+            left[0] -= 1
+            if left[0] == 0:
+                self.start()
+
+        self.watch.sleep = starting  # type: ignore[method-assign]
+        self.api.clock = self.watch.clock
+        self.stop()
 
     def count(self, method: str) -> int:
         return len([one for one in self.asked if one.method == method])
@@ -137,7 +164,7 @@ def _handler(talk: Talk) -> type[JsonHandler]:
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             else:
                 self.write(reply)
-            self.close_connection = bool(reply.fault)
+            self.close_connection = self.close_connection or bool(reply.fault)
 
         def write(self, reply: Reply) -> None:
             self.send_response(reply.status)
@@ -169,7 +196,8 @@ def played(folder: Path, monkeypatch) -> Iterator[Server]:
     """Let an API server answer for the cluster ``samsung-sds`` as long as the block lasts."""
     watch = Watch()
     talk = Talk()
-    with serving(_handler(talk)) as url:
+    with ExitStack() as running:
+        url = running.enter_context(serving(_handler(talk)))
         monkeypatch.setenv("KUBECONFIG", str(kubeconfig(folder / "kubeconfig", url)))
-        yield Server(KubeApi(cluster(), clock=watch.clock), watch, talk)
+        yield Server(KubeApi(cluster(), clock=watch.clock), watch, talk, url, running)
     assert talk.mistakes == []

@@ -6,11 +6,11 @@ import signal
 import subprocess
 import sys
 from contextlib import ExitStack
-from copy import deepcopy
 from threading import Event
 
 import pytest
-from played_api import Reply, not_found, played, refusal
+from leases import keeping_leases
+from played_api import not_found, refusal
 from strategies import cluster
 
 from gpuprov.errors import ClusterError
@@ -21,48 +21,10 @@ SDS = cluster()
 PATH = "/apis/coordination.k8s.io/v1/namespaces/gpuprov-system/leases"
 
 
-class Leases:
-    """The API server's part: one object, whose writers must have seen its last version."""
-
-    def __init__(self) -> None:
-        self.object = None
-        self.version = 0
-        self.before_write = None
-
-    def __call__(self, asked):
-        if asked.method == "GET":
-            return not_found("gpuprov", "leases") if self.object is None else Reply(body=self.object)
-        if self.before_write is not None:
-            act, self.before_write = self.before_write, None
-            act()
-        if asked.method == "POST" and self.object is not None:
-            return refusal(409, "AlreadyExists")
-        if asked.method == "PUT" and asked.body["metadata"]["resourceVersion"] != str(self.version):
-            return refusal(409, "Conflict")
-        self.write(asked.body)
-        return Reply(201 if asked.method == "POST" else 200, self.object)
-
-    def write(self, body):
-        self.version += 1
-        self.object = deepcopy(body)
-        self.object["metadata"]["resourceVersion"] = str(self.version)
-
-    def held(self, identity, number=7, seconds=30, words="kim@office (gpuprov up)"):
-        spec = {"holderIdentity": identity, "leaseDurationSeconds": seconds, "leaseTransitions": number}
-        about = {"name": "gpuprov", "annotations": {"gpuprov.dev/holder": words}}
-        self.write({"metadata": about, "spec": spec})
-
-    @property
-    def spec(self):
-        return self.object["spec"]
-
-
 @pytest.fixture
 def server(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    with played(tmp_path, monkeypatch) as made:
-        made.leases = Leases()
-        made.does(made.leases)
+    with keeping_leases(tmp_path, monkeypatch) as (made, leases):
+        made.leases = leases
         yield made
 
 
@@ -142,6 +104,19 @@ def test_of_two_that_make_it_one_gets_it(server):
     server.leases.before_write = lambda: server.leases.held("lee@home/2", number=1)
     with pytest.raises(ClusterError, match="is at work"), take(server, patience=5):
         pass
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_whoever_is_not_the_fastest_waits_before_it_looks_again(server, method):
+    """As where each read is of a version that is not the last one any more."""
+    if method == "PUT":
+        with take(server):
+            pass
+    refused = [refusal(409, "Conflict")] * 4
+    server.does(lambda asked: refused.pop() if asked.method == method and refused else server.leases(asked))
+    with take(server) as turn:
+        assert turn.number == (1 if method == "POST" else 2)
+    assert server.watch.slept == [0.5] * 4
 
 
 HOLDER = """

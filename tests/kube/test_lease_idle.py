@@ -3,7 +3,7 @@
 from copy import deepcopy
 
 import pytest
-from played_api import Reply, not_found, played
+from leases import keeping_leases
 from strategies import cluster
 
 from gpuprov.kube import holders
@@ -12,27 +12,10 @@ from gpuprov.kube.lease import take_turn, turns
 SDS = cluster()
 
 
-class Leases:
-    """The API server's part: one object."""
-
-    def __init__(self):
-        self.object = None
-
-    def __call__(self, asked):
-        if asked.method == "GET":
-            return not_found("gpuprov", "leases") if self.object is None else Reply(body=self.object)
-        version = int((asked.body["metadata"].get("resourceVersion")) or 0)
-        self.object = deepcopy(asked.body)
-        self.object["metadata"]["resourceVersion"] = str(version + 1)
-        return Reply(201 if asked.method == "POST" else 200, self.object)
-
-
 @pytest.fixture
 def server(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    with played(tmp_path, monkeypatch) as made:
-        made.leases = Leases()
-        made.does(made.leases)
+    with keeping_leases(tmp_path, monkeypatch) as (made, leases):
+        made.leases = leases
         yield made
 
 
@@ -64,7 +47,7 @@ def test_an_idle_turn_after_a_holder_that_has_ended_keeps_what_that_one_counted(
     with take_turn(SDS, "gpuprov up", patience=5):
         server.leases.object["spec"] |= {"holderIdentity": "kim@office/1", "leaseDurationSeconds": 1}
         killed = deepcopy(server.leases.object)
-    server.leases.object = killed
+    server.leases.write(killed)
     seen = turns(SDS, server.api)[0]
     with take_turn(SDS, "gpuprov up", patience=30) as turn:
         assert turn.number - 1 != seen

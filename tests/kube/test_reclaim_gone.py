@@ -4,7 +4,7 @@ import pytest
 from played_api import HTML, RESET, Reply, in_turn, listing, not_found, played, refusal
 from strategies import cluster
 
-from gpuprov.kube.reclaim import delete, lower, prove_gone, settle
+from gpuprov.kube.reclaim import Teardown
 
 FAILURES = [refusal(500, "InternalError"), refusal(401, "Unauthorized"), Reply(404, HTML), Reply(200, b""), RESET]
 FINALIZER = "Some content in the namespace has finalizers remaining: example.com/hold in 1 resource instances"
@@ -26,14 +26,17 @@ def server(tmp_path, monkeypatch):
         yield made
 
 
-def remaining(server, *names, timeout=10.0, told=None):
+def teardown(server, timeout=10.0, told=None):
     progress = [] if told is None else told
-    return prove_gone(cluster(), names, timeout=timeout, progress=progress.append, api=server.api)
+    return Teardown(cluster=cluster(), api=server.api, timeout=timeout, progress=progress.append)
 
 
-def going(server, *names, timeout=10.0, told=None):
-    progress = [] if told is None else told
-    return settle(cluster(), names, timeout=timeout, progress=progress.append, api=server.api)
+def remaining(server, *names, **more):
+    return teardown(server, **more).prove_gone(names)
+
+
+def going(server, *names, **more):
+    return teardown(server, **more).settle(names)
 
 
 def by_name(replies):
@@ -162,8 +165,8 @@ def test_deleting_and_lowering_are_sent_again_and_what_is_gone_is_no_error(serve
     server.does(
         lambda asked: first[asked.method].pop() if first[asked.method] else not_found(asked.path.split("/")[-1])
     )
-    delete(cluster(), ["gpu-a"], server.api)
-    lower(cluster(), {"gpu-b": {"pods": "4"}}, server.api)
+    teardown(server).delete(["gpu-a"])
+    teardown(server).lower({"gpu-b": {"pods": "4"}})
     assert [(one.method, one.path, one.body) for one in server.asked] == [
         *[("DELETE", "/api/v1/namespaces/gpu-a", None)] * 2,
         *[("PATCH", "/api/v1/namespaces/gpu-b/resourcequotas/gpu", {"spec": {"hard": {"pods": "4"}}})] * 2,

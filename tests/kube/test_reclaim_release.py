@@ -8,7 +8,7 @@ from strategies import cluster
 from test_core_pods import GPU, container, pod
 
 from gpuprov.errors import ClusterError, ClusterUnreachable
-from gpuprov.kube.reclaim import GRACE_SECONDS, release
+from gpuprov.kube.reclaim import GRACE_SECONDS, Teardown
 
 FAILURES = [
     refusal(500, "InternalError"),
@@ -81,7 +81,8 @@ def server(tmp_path, monkeypatch):
 
 def freed(server, *names, timeout=120.0, told=None):
     progress = [] if told is None else told
-    done = release(cluster(), names, timeout=timeout, progress=progress.append, api=server.api)
+    teardown = Teardown(cluster=cluster(), api=server.api, timeout=timeout, progress=progress.append)
+    done = teardown.release(names)
     assert sorted(one.namespace for one in done) == sorted(names)
     return {one.namespace: one for one in done}
 

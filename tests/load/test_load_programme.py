@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 import jsonschema
+import openpyxl
 import pytest
 import yaml
 from strategies import JULY
@@ -253,6 +254,22 @@ def test_a_row_may_not_contradict_the_call_of_its_list(tmp_path):
         else:
             (problem,) = problems(load_awards, [path], own.clusters, programme=own.programme)
             assert (problem.column, problem.value, problem.message) == ("차수", call, message)
+
+
+@pytest.mark.parametrize("named", ["calls.xlsx#extra", "calls.xlsx"])
+def test_a_calls_list_may_be_a_sheet_or_a_whole_workbook(named, tmp_path):
+    own = opened("2026-h1")
+    written = csv.reader((own.root / "awards-extra.csv").read_text(encoding="utf-8").splitlines())
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.title = "extra"
+    for row in written:
+        sheet.append(row)
+    book.save(tmp_path / "calls.xlsx")
+    extra = own.programme.calls[1].model_copy(update={"lists": (named,)})
+    programme = own.programme.model_copy(update={"calls": (own.programme.calls[0], extra)})
+    (award,) = load_awards([tmp_path / "calls.xlsx#extra"], own.clusters, programme=programme).awards
+    assert award.call == "추가"
 
 
 def test_ids_are_unique_over_calls(tmp_path):

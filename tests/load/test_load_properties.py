@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import openpyxl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import PROGRAMME, breaches
@@ -121,8 +122,9 @@ def test_any_list_as_json_loads_unchanged(awarded):
 @given(st.binary(max_size=300), st.sampled_from(["csv", "txt", "json", "xlsx", "xls"]))
 def test_arbitrary_bytes_are_refused(data, suffix):
     for start in (b"", b"\xef\xbb\xbf", b"\xff\xfe", b"PK\x03\x04", HEADER.encode() + b"\n"):
-        with contextlib.suppress(InputError):
+        with pytest.raises(InputError) as caught:
             load(f"list.{suffix}", start + data)
+        assert {Path(problem.file).name for problem in caught.value.problems} == {f"list.{suffix}"}
 
 
 @given(st.lists(st.lists(st.text(max_size=10), max_size=12), max_size=5))

@@ -120,14 +120,14 @@ class PlayedCluster:
         self.me().pause("has observed the cluster")
         return ObservedCluster(provider=cluster.provider, uid=UID, tenants=found, turn=turn, actor=actor)
 
-    def read_back(self, cluster: ProviderCluster, namespaces: Any) -> dict[str, ObservedTenant]:
+    def read_back(self, cluster: ProviderCluster, namespaces: Any, api: Any = None) -> dict[str, ObservedTenant]:
         self.me().pause("reads back")
         return {name: self.spaces[name].seen(name) for name in namespaces if name in self.spaces}
 
     def find(self, cluster: ProviderCluster, namespaces: Any) -> list[ObservedTenant]:
         return list(self.read_back(cluster, namespaces).values())
 
-    def pods_on(self, cluster: ProviderCluster, namespaces: Any) -> dict[str, dict[str, int]]:
+    def pods_on(self, cluster: ProviderCluster, namespaces: Any, api: Any = None) -> dict[str, dict[str, int]]:
         self.me().pause("reads the pods")
         names = self.spaces if namespaces is None else namespaces
         return {name: {GPU: gpus} for name in names if (gpus := self.by_pods(name))}
@@ -144,7 +144,7 @@ class PlayedCluster:
 
     @contextmanager
     def take_turn(
-        self, cluster: ProviderCluster, purpose: str, *, patience: float, progress: Any = None
+        self, cluster: ProviderCluster, purpose: str, *, patience: float, progress: Any = None, api: Any = None
     ) -> Iterator[Turn]:
         me = self.me()
         self.acts("asks for the turn")
@@ -165,15 +165,15 @@ class PlayedCluster:
             if turn.idle:
                 self.lease, self.before = self.lease - 1, previous
 
-    # what takes back
+    # what takes back: the methods of a Teardown
 
-    def lower(self, cluster: ProviderCluster, hard: Mapping[str, Mapping[str, str]]) -> None:
+    def lower(self, hard: Mapping[str, Mapping[str, str]]) -> None:
         for name, limits in hard.items():
             if quota := self._quota(name):
                 quota["spec"]["hard"] |= limits
             self.me().pause(f"has lowered {name}")
 
-    def release(self, cluster: ProviderCluster, namespaces: Any, *, timeout: float, progress: Any) -> list[Release]:
+    def release(self, namespaces: Any) -> list[Release]:
         for name in namespaces:
             self._allowed(name, "took back")
             if name in self.spaces:
@@ -191,18 +191,18 @@ class PlayedCluster:
         held = self.by_pods(name)
         return Release(namespace=name, seconds=0.0, stuck=("a pod has not ended",) if held else (), held=held)
 
-    def delete(self, cluster: ProviderCluster, namespaces: Any) -> None:
+    def delete(self, namespaces: Any) -> None:
         for name in namespaces:
             self._allowed(name, "deleted")
             if name in self.spaces:
                 self.spaces[name].terminating = True
             self.me().pause(f"has deleted {name}")
 
-    def prove_gone(self, cluster: ProviderCluster, namespaces: Any, *, timeout: float, progress: Any) -> dict[str, str]:
+    def prove_gone(self, namespaces: Any) -> dict[str, str]:
         self._wait(lambda: any(name in self.spaces for name in namespaces), "waits for namespaces to go")
         return {name: "a finalizer" for name in namespaces if name in self.spaces}
 
-    def settle(self, cluster: ProviderCluster, namespaces: Any, *, timeout: float, progress: Any) -> dict[str, str]:
+    def settle(self, namespaces: Any) -> dict[str, str]:
         def going() -> list[str]:
             return [name for name in namespaces if name in self.spaces and self.spaces[name].terminating]
 

@@ -36,7 +36,8 @@ def split_job(tenants, *, reclaim=(), recorded=None, **fields):
 
 def stack_runs(job, stuck=(), postponed=()):
     changed = set(job.changed) - set(stuck) - set(postponed)
-    return {s: stacks.stack_run(job, s, changed, set(stuck), set(postponed)) for s in job.cluster.stacks}
+    parts = stacks.split(job, changed, set(stuck), set(postponed))
+    return {part.stack: stacks.stack_run(job, part) for part in parts}
 
 
 def test_each_stack_gets_its_own_awards():

@@ -149,13 +149,13 @@ class Cluster:
     without_lease: bool = False
 
     @contextmanager
-    def take_turn(self, where, purpose, *, patience, progress):
+    def take_turn(self, where, purpose, *, patience, progress, api):
         if self.without_lease:
             raise NoLease(where.provider, "forbidden")
         self.taken = Turn(provider=where.provider, number=self.turn, previous="kim@office (gpuprov up)")
         yield self.taken
 
-    def read_back(self, where, namespaces):
+    def read_back(self, where, namespaces, api):
         """Every namespace is as it was declared, unless the test says what its quota grants instead."""
         return {
             name: live(tenant(name.removeprefix("gpu-").upper(), gpus, where), where)
@@ -163,21 +163,21 @@ class Cluster:
             if (gpus := self.written.get(name, self.gpus[name])) is not None
         }
 
-    def pods_on(self, where, namespaces):
+    def pods_on(self, where, namespaces, api):
         return {name: {"nvidia.com/gpu": gpus} for name, gpus in self.pods.items() if name in namespaces}
 
-    def lower(self, where, hard):
+    def lower(self, hard):
         self.asked.append(("lower", hard))
 
-    def release(self, where, namespaces, *, timeout, progress):
+    def release(self, namespaces):
         self.asked.append(("release", sorted(namespaces)))
         ends = {name: self.stuck.get(name, ((), 0)) for name in reversed(namespaces)}
         return [Release(namespace=name, seconds=2.0, stuck=pods, held=gpus) for name, (pods, gpus) in ends.items()]
 
-    def settle(self, where, namespaces, *, timeout, progress):
+    def settle(self, namespaces):
         return {name: "a finalizer" for name in namespaces if name in self.going}
 
-    def delete(self, where, namespaces):
+    def delete(self, namespaces):
         if namespaces:
             self.asked.append(("delete", sorted(namespaces)))
 
@@ -188,7 +188,7 @@ class Cluster:
         self.declared = {one.award_id for one in what.tenants}
         return StackDone(stack=what.stack, operations={"create": 6})
 
-    def prove_gone(self, where, namespaces, *, timeout, progress):
+    def prove_gone(self, namespaces):
         self.asked.append(("prove", sorted(namespaces)))
         return self.remains
 
@@ -196,8 +196,8 @@ class Cluster:
 def run(made, monkeypatch, fake=None, **there):
     fake = fake or Cluster(**there)
     fake.gpus = {one.namespace: one.gpus for one in made.tenants}
-    for name in ("lower", "release", "delete", "settle", "prove_gone"):
-        monkeypatch.setattr(worker.reclaim, name, getattr(fake, name))
+    monkeypatch.setattr(worker, "KubeApi", lambda where: None)
+    monkeypatch.setattr(worker, "Teardown", lambda **given: fake)
     for name in ("take_turn", "read_back", "pods_on"):
         monkeypatch.setattr(worker, name, getattr(fake, name))
     monkeypatch.setattr(stack_process, "run", fake.up)

@@ -6,7 +6,7 @@ from strategies import cluster
 from gpuprov.engine import automation
 from gpuprov.engine.messages import SetUp
 from gpuprov.errors import InputError, PlanRefused
-from gpuprov.run import setup
+from gpuprov.run import byhand, setup
 from gpuprov.run.child import Answer
 
 
@@ -62,3 +62,19 @@ def test_each_provider_asked_for_has_its_own_answer(tmp_path, monkeypatch):
     assert [one.message.cluster.provider for one in errands] == ["kt-cloud", "samsung-sds"]
     assert (said["kt-cloud"].operations, said["kt-cloud"].error) == ({"create": 19}, None)
     assert "ended with code -9" in said["samsung-sds"].error
+
+
+def test_by_hand_another_cluster_than_the_pinned_one_is_left_alone_too(tmp_path, monkeypatch):
+    pinned = cluster("samsung-sds", uid="pinned", H100=8).model_copy(update={"admin_context": "root"})
+    monkeypatch.setattr(byhand, "open_project", lambda root: Project(root, pinned))
+    monkeypatch.setattr(byhand, "cluster_uid", lambda administered: "new")
+    monkeypatch.setattr(byhand, "declare_chart", lambda *_: pytest.fail("it was declared"))
+    with pytest.raises(PlanRefused, match="'root' leads to the cluster new, but the stack's configuration pins pinned"):
+        byhand._run(tmp_path, pinned.setup_stack, preview=False).send(None)  # it awaits nothing before
+
+
+def test_a_cluster_that_is_not_pinned_may_be_any():
+    unpinned = cluster("samsung-sds", H100=8)
+    assert (unpinned.pins_another("new"), unpinned.not_as_pinned("new")) == (False, None)
+    pinned = cluster("samsung-sds", uid="pinned", H100=8)
+    assert (pinned.pins_another("pinned"), pinned.not_as_pinned("pinned")) == (False, None)

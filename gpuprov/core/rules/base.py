@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from gpuprov.core.cluster import ProviderCluster
-from gpuprov.core.manifests import Manifest
+from gpuprov.core.manifests import Manifest, gpu_keys
 from gpuprov.core.tenant import Tenant
 
 
@@ -43,14 +43,8 @@ class Bounds:
     def of(cls, cluster: ProviderCluster, tenants: Iterable[Tenant], at: datetime, programme_end: datetime) -> Bounds:
         """Return the bounds of one provider's cluster. ``tenants`` may be those of all clusters."""
         here = {one.namespace: one for one in tenants if one.provider == cluster.provider}
-        names = {*cluster.other_gpu_resources, *(pool.resource for pool in cluster.pools)}
-        keys = {f"requests.{name}" for name in names}
-        for device_class in cluster.device_classes:
-            keys |= {
-                f"{device_class}.deviceclass.resource.k8s.io/devices",
-                f"requests.deviceclass.resource.kubernetes.io/{device_class}",
-            }
-        return cls(cluster=cluster, at=at, awards=here, gpu_keys=sorted(keys), programme_end=programme_end)
+        keys = sorted(set(gpu_keys(cluster)))
+        return cls(cluster=cluster, at=at, awards=here, gpu_keys=keys, programme_end=programme_end)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

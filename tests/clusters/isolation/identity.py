@@ -2,7 +2,8 @@
 
 from datetime import UTC, datetime
 
-from gpuprov.kube import reclaim
+from gpuprov.kube.client import KubeApi
+from gpuprov.kube.reclaim import Teardown
 from gpuprov.sandbox.api import Reply
 from isolation.answers import AUTHENTICATION, ESCALATION, QUOTA, RBAC, Outcome, policy, refused, works
 from isolation.attempt import Act, Attempt, all_by, chart_by, role_first, try_post
@@ -92,12 +93,13 @@ def after_forfeiture(awardee: Awardee) -> Outcome:
     name = f"{awardee.namespace.removeprefix('gpu-').upper()}-LEAVER"
     leaver = settle(lab, lab.tenant(name), awardee.victim, mistake=awardee.mistake)
     lab.admin.must(leaver.api.post(f"{leaver.core}/pods", pod("attempt", gpus=1)))
-    (released,) = reclaim.release(lab.provider, [leaver.namespace], timeout=60, progress=str)
+    teardown = Teardown(cluster=lab.provider, api=KubeApi(lab.provider), timeout=60, progress=str)
+    (released,) = teardown.release([leaver.namespace])
     assert not released.stuck
     at_once = leaver.api.post(f"{leaver.core}/pods", pod("again", gpus=1))
     assert refused(at_once).by in ((QUOTA, policy("gpu")) if awardee.mistake else (RBAC,)), at_once
-    reclaim.delete(lab.provider, [leaver.namespace])
-    assert reclaim.prove_gone(lab.provider, [leaver.namespace], timeout=60, progress=str) == {}
+    teardown.delete([leaver.namespace])
+    assert teardown.prove_gone([leaver.namespace]) == {}
     return refused(until(lambda: _unknown(leaver)))
 
 

@@ -1,0 +1,84 @@
+"""The log: what was decided and every request that changes something, for whoever asks later what happened.
+
+Modules log with the standard library, ``logging.getLogger(__name__)``, and name the ``provider`` and the ``award`` in
+``extra``. Nothing of a request's body or answer is logged, so no credential is. Everything goes to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+
+LEVEL_VARIABLE = "GPUPROV_LOG_LEVEL"
+FORMAT_VARIABLE = "GPUPROV_LOG_FORMAT"
+"""Environment variables that hand the settings on to the processes that a command starts."""
+
+
+SILENT = logging.CRITICAL + 1
+"""The level that logs nothing."""
+
+
+class Format(StrEnum):
+    """How a line of the log is written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def configure(level: int, form: Format) -> None:
+    """Log from ``level`` on to standard error, here and in all processes that are started from here."""
+    os.environ[LEVEL_VARIABLE], os.environ[FORMAT_VARIABLE] = str(level), str(form)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Json() if form is Format.JSON else _Text())
+    ours = logging.getLogger("gpuprov")
+    ours.handlers = [handler]
+    ours.setLevel(level)
+    ours.propagate = False
+
+
+def configure_as_parent() -> None:
+    """Log as the command does that started this process; nothing where it said nothing."""
+    level = os.environ.get(LEVEL_VARIABLE, "")
+    if level.isdecimal():
+        configure(int(level), Format(os.environ.get(FORMAT_VARIABLE, Format.TEXT)))
+
+
+def name_awards(awards: Mapping[str, str]) -> None:
+    """Let each line that names a ``namespace`` name its award too, from the awards by namespace."""
+
+    def name(record: logging.LogRecord) -> bool:
+        if not hasattr(record, "award") and (award := awards.get(getattr(record, "namespace", ""))):
+            record.award = award
+        return True
+
+    for handler in logging.getLogger("gpuprov").handlers:
+        handler.addFilter(name)
+
+
+_FIELDS = ("provider", "award", "namespace", "stack")
+"""What a line may say beside its message."""
+
+
+def _timestamp(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="milliseconds")
+
+
+def _fields(record: logging.LogRecord) -> dict[str, str]:
+    return {name: getattr(record, name) for name in _FIELDS if getattr(record, name, None)}
+
+
+class _Text(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
+        return f"{_timestamp(record)} {record.levelname} {record.getMessage()}{fields}"
+
+
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = {"time": _timestamp(record), "level": record.levelname, "logger": record.name}
+        return json.dumps({**line, "message": record.getMessage(), **_fields(record)}, ensure_ascii=False)
