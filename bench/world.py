@@ -20,7 +20,6 @@ from kubernetes import client, config
 
 from bench.measure import cpu_of
 from gpuprov import toolchain
-from gpuprov.core.award import SEOUL
 from gpuprov.core.cluster import ProviderCluster
 from gpuprov.core.manifests import MANAGED_BY, MANAGER, PROVIDER_LABEL, Manifest, tenant_manifests
 from gpuprov.core.quantity import whole
@@ -115,7 +114,7 @@ class World:
 
     def tenants(self) -> tuple[Tenant, ...]:
         """The tenants that the list asks for."""
-        return load(open_project(self.folder)).desired(datetime.fromisoformat(AT).astimezone(SEOUL)).tenants
+        return load(open_project(self.folder)).desired(datetime.fromisoformat(AT)).tenants
 
     def manifests(self) -> dict[str, Sequence[Manifest]]:
         """The five objects of each tenant, by namespace: the same for every tool."""

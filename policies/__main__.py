@@ -22,10 +22,10 @@ from pulumi_policy.proxy import UnknownValueError
 from gpuprov.core.manifests import Manifest
 from gpuprov.core.rules import OBJECT_RULES, STACK_RULES, ObjectRule, Rule, StackRule
 from gpuprov.errors import GpuprovError
-from gpuprov.run.clock import AT_VARIABLE, instant
+from gpuprov.run.clock import AT_VARIABLE
 
 try:
-    GIVEN = given.read(Path.cwd().parent, os.environ["PULUMI_STACK"], instant(os.environ.get(AT_VARIABLE)))
+    GIVEN = given.read(Path.cwd().parent, os.environ["PULUMI_STACK"], os.environ.get(AT_VARIABLE))
 except GpuprovError as error:
     sys.exit(f"the policy pack cannot read the project: {error}")
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from gpuprov.errors import InputError, Problem
 from gpuprov.load import load_awards, load_mapping
 from gpuprov.load.ledgerfile import read_ledger
 from gpuprov.load.project import Project, open_project
+from gpuprov.run.clock import instant
 
 PROVIDER = "pulumi:providers:kubernetes"
 UNKNOWN = "known only when it is applied"
@@ -34,16 +34,22 @@ class Given:
     elsewhere: Sequence[Manifest]
 
 
-def read(root: Path, stack: str, at: datetime) -> Given:
-    """Read the project as the program does: its stacks, award lists and ledger, at an instant. Raises InputError."""
+def read(root: Path, stack: str, said: str | None) -> Given:
+    """Read the project as the program does: its stacks, award lists and ledger, at an instant. Raises InputError.
+
+    ``said`` is the instant as GPUPROV_AT has it, in the programme's time zone where it has no offset; None is now.
+    """
     project = open_project(root)
+    programme = project.programme
+    at = instant(said, programme.zone)
     cluster = _cluster_of(project, stack)
     columns = None if project.columns is None else load_mapping(project.columns)
-    awards = load_awards(project.awards, project.clusters, columns).awards
-    tenants = desired_state(histories(awards, read_ledger(project.ledger)), project.clusters, at).on(cluster.provider)
+    awards = load_awards(project.awards, project.clusters, columns, programme=programme).awards
+    told = histories(awards, read_ledger(project.ledger), programme.zone)
+    tenants = desired_state(told, project.clusters, at).on(cluster.provider)
     others = (tenant for tenant in tenants if cluster.stack_of(tenant.award_id) != stack)
     return Given(
-        bounds=Bounds.of(cluster, tenants, at, project.programme_end),
+        bounds=Bounds.of(cluster, tenants, at, programme.end),
         elsewhere=[one for tenant in others for one in tenant_manifests(tenant, cluster)],
     )
 

@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, tzinfo
 from enum import IntEnum
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -20,7 +20,7 @@ from gpuprov import toolchain
 from gpuprov.errors import ClusterError, GpuprovError, InputError, PlanRefused, Problem
 from gpuprov.load.project import find_root, open_project
 from gpuprov.run import log
-from gpuprov.run.clock import AT_VARIABLE, instant, not_now, now
+from gpuprov.run.clock import AT_VARIABLE, as_written, in_zone, not_now, now
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -38,27 +38,31 @@ class Exit(IntEnum):
 
 
 class Instant(click.ParamType[datetime]):
-    """An ISO 8601 instant; without an offset it is Korean time."""
+    """An ISO 8601 instant; without an offset it is in the programme's time zone, which the project tells later."""
 
     name = "instant"
 
     def convert(self, value: str | datetime, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Return an aware instant, or fail as a usage error."""
+        """Return the instant as it was written, or fail as a usage error."""
         if isinstance(value, datetime):
             return value
         try:
-            return instant(value)
+            return as_written(value)
         except InputError:
             self.fail(f"{value!r} is not a timestamp; write it as 2026-06-30T23:59:59+09:00", param, ctx)
 
 
 def project_option(command: F) -> F:
-    """Add ``-C``, and hand the opened project to the command as ``project``."""
+    """Add ``-C``, and hand the opened project to the command as ``project``, with ``at`` as an aware instant."""
 
     @functools.wraps(command)
     def opened(*args: Any, directory: Path | None, **kwargs: Any) -> Any:  # noqa: ANN401 (click's own signature)
         root = find_root(Path.cwd()) if directory is None else directory.resolve()
-        return command(*args, project=open_project(root), **kwargs)
+        project = open_project(root)
+        if kwargs.get("at") is not None:
+            kwargs["at"] = in_zone(kwargs["at"], project.programme.zone)
+            _tell_instant(kwargs["at"], project.programme.zone)
+        return command(*args, project=project, **kwargs)
 
     option = click.option(
         "-C",
@@ -70,19 +74,29 @@ def project_option(command: F) -> F:
     return option(opened)  # type: ignore[return-value]
 
 
-def _told(ctx: click.Context, param: click.Parameter, at: datetime | None) -> datetime | None:
-    """Say where the instant comes from whenever it is not now: a variable that was left set is easily forgotten."""
-    if at is not None and not ctx.resilient_parsing:
+_DECIDES = "gpuprov.decides"
+
+
+def _decides(ctx: click.Context, param: click.Parameter, at: datetime | None) -> datetime | None:
+    """Remember where the instant to decide for comes from; an event's ``at`` is none."""
+    if at is not None:
         typed = ctx.get_parameter_source(str(param.name)) is not ParameterSource.ENVIRONMENT
-        click.echo(not_now(at, "--at" if typed else AT_VARIABLE), err=True)
+        ctx.meta[_DECIDES] = "--at" if typed else AT_VARIABLE
     return at
+
+
+def _tell_instant(at: datetime, zone: tzinfo) -> None:
+    """Say where the instant comes from whenever it is not now: a variable that was left set is easily forgotten."""
+    source = click.get_current_context().meta.get(_DECIDES)
+    if source is not None:
+        click.echo(not_now(at, source, zone), err=True)
 
 
 at_option = click.option(
     "--at",
     type=Instant(),
     envvar=AT_VARIABLE,
-    callback=_told,
+    callback=_decides,
     help=f"Decide for this instant instead of now (also {AT_VARIABLE}).",
 )
 effect_option = click.option(
@@ -114,15 +128,16 @@ def _acting(command: F) -> F:
     return reports_errors(project_option(json_option(yes_option(timeout_option(command)))))
 
 
-def event_instants(typed: datetime | None) -> tuple[datetime, datetime]:
+def event_instants(typed: datetime | None, zone: tzinfo) -> tuple[datetime, datetime]:
     """Return when an event takes effect, and the instant to decide for: GPUPROV_AT's where it is set, or now.
 
-    ``typed`` is what --at says. Raises InputError where there is only GPUPROV_AT: a rehearsal that forgot to unset it
-    must not back-date the ledger. A GPUPROV_AT that is not a timestamp is a usage error.
+    ``typed`` is what --at says, ``zone`` is the programme's. Raises InputError where there is only GPUPROV_AT: a
+    rehearsal that forgot to unset it must not back-date the ledger. A GPUPROV_AT that is not a timestamp is a usage
+    error.
     """
     variable = os.environ.get(AT_VARIABLE)
     if not variable:
-        present = now()
+        present = now(zone)
         return typed or present, present
     if typed is None:
         problem = Problem(
@@ -132,8 +147,8 @@ def event_instants(typed: datetime | None) -> tuple[datetime, datetime]:
             remedy=f"type --at {variable}, or unset {AT_VARIABLE}",
         )
         raise InputError([problem])
-    present = Instant().convert(variable, None, None)
-    click.echo(not_now(present, AT_VARIABLE), err=True)
+    present = in_zone(Instant().convert(variable, None, None), zone)
+    click.echo(not_now(present, AT_VARIABLE, zone), err=True)
     return typed, present
 
 

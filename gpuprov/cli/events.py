@@ -55,7 +55,7 @@ def record_and_apply(
     Events that take effect at an ``at`` still to come are only written; ``carried_out_by`` names the commands that do
     the rest then. Raises PlanRefused, InputError and Stale.
     """
-    effect, present = event_instants(at)
+    effect, present = event_instants(at, project.programme.zone)
     if effect > present:
         _record_for_later(project, decide, effect, carried_out_by, yes=yes)
         if as_json:

@@ -38,6 +38,6 @@ def command(
     fresh = loader(project)
 
     def intent() -> Intent:
-        return end_terms(fresh(), at or now(), chosen)
+        return end_terms(fresh(), at or now(project.programme.zone), chosen)
 
     act(intent, confirmed=Confirmed(), purpose="expire", yes=yes, as_json=as_json, timeout=timeout)

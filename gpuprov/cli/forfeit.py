@@ -44,7 +44,7 @@ def command(
             at=effect,
             by=by,
             reason=reason,
-            recorded=now(),
+            recorded=now(project.programme.zone),
             unlisted=loaded.unlisted,
         )
 

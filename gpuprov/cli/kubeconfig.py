@@ -12,7 +12,6 @@ import click
 from gpuprov.cli.common import Exit, at_option, fail, json_option, print_json, project_option, reports_errors
 from gpuprov.cli.output import table
 from gpuprov.core import naming
-from gpuprov.core.award import SEOUL
 from gpuprov.core.decisions import find
 from gpuprov.errors import InputError, Problem
 from gpuprov.kube.tokens import REMEMBERED_SECONDS
@@ -62,7 +61,7 @@ def command(
     credentials.check_path(path, force=force)
     tenant, token = credentials.issue(project, history, at, hours)
     credentials.write_private(path, credentials.kubeconfig(tenant, token))
-    until = token.expires.astimezone(SEOUL).isoformat()
+    until = token.expires.astimezone(project.programme.zone).isoformat()
     if as_json:
         print_json({"award": award, "namespace": tenant.namespace, "file": str(path), "expires": until})
     else:

@@ -53,7 +53,9 @@ def command(
     use_toolchain()
     loaded = load(project)
     warn(loaded.warnings)
-    planned = observe_and_plan(loaded, loaded.desired(at or now()), select(project.clusters, providers))
+    planned = observe_and_plan(
+        loaded, loaded.desired(at or now(project.programme.zone)), select(project.clusters, providers)
+    )
     to_state = restored(planned, make_jobs(planned, timeout=1.0))
     refused: tuple[str, ...] = ()
     try:

@@ -44,7 +44,7 @@ def command(project: Project, at: datetime | None, providers: tuple[str, ...], *
     chosen = select(project.clusters, providers)
     loaded = load(project)
     warn(loaded.warnings)
-    reports, unreached = run_preflight(loaded, chosen, at or now(), pulumi=_no_pulumi())
+    reports, unreached = run_preflight(loaded, chosen, at or now(project.programme.zone), pulumi=_no_pulumi())
     lines = [(report.provider, finding) for report in reports for finding in report.findings]
     if as_json:
         findings = [{"provider": provider} | asdict(finding) for provider, finding in lines]

@@ -42,7 +42,8 @@ def command(
     """
 
     def decide(loaded: Loaded, effect: datetime) -> Decision:
-        return reduce(loaded.histories, award, gpus, at=effect, by=by, reason=reason, recorded=now())
+        recorded = now(project.programme.zone)
+        return reduce(loaded.histories, award, gpus, at=effect, by=by, reason=reason, recorded=recorded)
 
     record_and_apply(
         project,

@@ -18,6 +18,7 @@ from gpuprov.cli.common import (
     reports_errors,
 )
 from gpuprov.cli.output import table
+from gpuprov.core.programme import Programme
 from gpuprov.load.project import Project
 from gpuprov.run.clock import now
 from gpuprov.run.pipeline import select
@@ -33,26 +34,26 @@ from gpuprov.run.status import PoolStatus, read_status
 def command(project: Project, at: datetime | None, providers: tuple[str, ...], *, as_json: bool) -> None:
     """Show what each pool has, what quotas grant of it, what pods hold, and what is free.
 
-    In GPUs of the model and in H100-equivalents; spare A100 that make no whole H100 count as none.
+    In GPUs of the model and in equivalents of the programme's reference; spare ones that make no whole one count as
+    none.
     """
-    pools, failed = read_status(project, select(project.clusters, providers), at or now())
+    pools, failed = read_status(project, select(project.clusters, providers), at or now(project.programme.zone))
     if as_json:
-        rows: list[dict[str, Any]] = [pool.to_json() for pool in pools]
+        rows: list[dict[str, Any]] = [pool.to_json(project.programme) for pool in pools]
         print_json({"pools": rows, "failed": {name: str(error) for name, error in failed.items()}})
     else:
         headers = ["provider", "model", "awards", "capacity", "allocated", "in use", "still held", "free"]
-        headers += ["free, H100-eq.", "capacity, H100-eq."]
-        table(
-            headers,
-            [_row(pool) for pool in pools],
-        )
+        if reference := project.programme.reference:
+            headers += [f"free, {reference}-eq.", f"capacity, {reference}-eq."]
+        table(headers, [_row(pool, project.programme) for pool in pools])
     for error in failed.values():
         click.echo(f"not read: {error}", err=True)
     if failed:
         fail(Exit.SOME_CLUSTERS_FAILED)
 
 
-def _row(pool: PoolStatus) -> tuple[object, ...]:
-    convert = pool.model.h100_equivalents
+def _row(pool: PoolStatus, programme: Programme) -> tuple[object, ...]:
     numbers = (pool.awards, pool.capacity, pool.allocated, pool.used, pool.over, pool.free)
-    return (pool.provider, pool.model, *numbers, convert(max(0, pool.free)), convert(pool.capacity))
+    equivalents = pool.equivalents(programme)
+    worth = (equivalents.get("free", "-"), equivalents.get("capacity", "-")) if programme.reference else ()
+    return (pool.provider, pool.model, *numbers, *worth)

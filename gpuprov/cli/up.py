@@ -54,7 +54,7 @@ def command(
     fresh = loader(project)
 
     def intent() -> Intent:
-        return bring_to_list(fresh(), at or now(), chosen)
+        return bring_to_list(fresh(), at or now(project.programme.zone), chosen)
 
     confirmed = Confirmed(teardown=allow_teardown, change=allow_change, clusters=accepted, ledger=accept_ledger)
     act(intent, confirmed=confirmed, purpose="up", yes=yes, as_json=as_json, timeout=timeout)

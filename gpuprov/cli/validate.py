@@ -58,7 +58,7 @@ def command(project: Project, at: datetime | None, files: tuple[Path, ...], *, a
     Every problem is reported at once, with file, row, column, value and remedy. Exits with 4 where a provider's
     capacity is exceeded now or later; what is over is a warning.
     """
-    at = at or now()
+    at = at or now(project.programme.zone)
     loaded = load(replace(project, awards=files) if files else project)
     exceeded = not_over(loaded.excesses, at)
     warn((*loaded.warnings, *_past([excess for excess in loaded.excesses if excess.end <= at])))

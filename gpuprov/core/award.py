@@ -7,35 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from gpuprov.core.gpu import GPUS_PER_SERVER, GpuModel
-
-SEOUL = ZoneInfo("Asia/Seoul")
-"""The programme's time zone: its days begin and end in Korean time."""
-
-PROGRAMME_END = datetime(2026, 7, 1, tzinfo=SEOUL)
-"""The first instant after the first half of 2026. No rule gives an end for all rounds: a default (policy) that the
-project's ``programmeEnd`` replaces."""
-
-TRACK_1_MOST_H100 = 4
+from gpuprov.core.accelerator import AcceleratorName
+from gpuprov.core.programme import Programme
 
 AwardId = Annotated[
     str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\s:*,\x22'\\\x00-\x1f]+$", strict=True)
 ]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=300)]
-
-
-class Track(StrEnum):
-    """The programme's track (유형): 1 is 1 to 4 H100, 2 is 8 or more by the server."""
-
-    ONE = "1"
-    TWO = "2"
 
 
 class Status(StrEnum):
@@ -54,20 +38,20 @@ class Term:
     end: datetime
 
     @classmethod
-    def of_days(cls, first: date, last: date) -> Term:
-        """Return the term of two days that both belong to it, in Korean time.
+    def of_days(cls, first: date, last: date, zone: tzinfo) -> Term:
+        """Return the term of two days that both belong to it, in a time zone.
 
-        A term to 30 June 2026 ends at 2026-07-01T00:00+09:00.
+        In Korea a term to 30 June 2026 ends at 2026-07-01T00:00+09:00.
         """
-        return cls(start=midnight(first), end=midnight(last + timedelta(days=1)))
+        return cls(start=midnight(first, zone), end=midnight(last + timedelta(days=1), zone))
 
     def __contains__(self, at: datetime) -> bool:
         return self.start <= at < self.end
 
 
-def midnight(day: date) -> datetime:
-    """Return the instant at which ``day`` begins in Korea."""
-    return datetime.combine(day, time.min, SEOUL)
+def midnight(day: date, zone: tzinfo) -> datetime:
+    """Return the instant at which ``day`` begins in a time zone."""
+    return datetime.combine(day, time.min, zone)
 
 
 class Award(BaseModel):
@@ -80,20 +64,27 @@ class Award(BaseModel):
     organization_type: str = Field(default="", description="University, institute, startup, SME (기관유형).")
     contact: str = Field(default="", description="The person to write to (담당자).")
     email: str = Field(default="", description="Where to write to (이메일).")
-    track: Track = Field(description="1: 1 to 4 H100; 2: 8 H100 or more, by the server of 8 (유형).")
-    applied_h100: int = Field(ge=1, strict=True, description="Quantity applied for, in H100 (신청수량).")
+    track: Text = Field(description="The name of one of the programme's tracks (유형).")
+    applied_h100: int = Field(
+        ge=1,
+        strict=True,
+        description="Quantity applied for (신청수량), in the programme's reference accelerator, whatever its name is; "
+        "where one is allocated that is not convertible, in that one.",
+    )
     provider: str = Field(description="The provider cluster's name, such as samsung-sds (공급사).")
-    model: GpuModel = Field(description="The GPU model that was allocated (배정GPU).")
+    model: AcceleratorName = Field(description="The accelerator of the programme that was allocated (배정GPU).")
     quantity: int = Field(ge=1, strict=True, description="GPUs of that model that were allocated (배정수량).")
-    first_day: date = Field(description="First day of the term, in Korean time (시작일).")
+    first_day: date = Field(description="First day of the term, in the programme's time zone (시작일).")
     last_day: date = Field(description="Last day of the term; it belongs to the term (종료일).")
     status: Status = Field(default=Status.SELECTED, description="selected, waitlisted or forfeited (상태).")
     accept_by: date | None = Field(default=None, description="Last day for the awardee to accept (수락기한).")
+    call: str = Field(
+        default="", max_length=100, description="The name of the programme's call that it is of, or nothing (차수)."
+    )
 
-    @property
-    def term(self) -> Term:
-        """The award's term as the list states it."""
-        return Term.of_days(self.first_day, self.last_day)
+    def term(self, zone: tzinfo) -> Term:
+        """Return the award's term as the list states it, in the programme's time zone."""
+        return Term.of_days(self.first_day, self.last_day, zone)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,35 +96,63 @@ class Breach:
     remedy: str
 
 
-def breaches(award: Award) -> Iterator[Breach]:
+def breaches(award: Award, programme: Programme) -> Iterator[Breach]:
     """Check one award against the programme's rules and yield every breach.
 
-    Rules: track 1 is 1 to 4 H100 and track 2 is 8 or more by the server; the allocated quantity is exactly the
-    applied quantity converted to the allocated model; a term ends no earlier than it begins.
+    Rules: the applied quantity is within the track's bounds; the allocated quantity is exactly the applied one,
+    converted to the allocated accelerator; a term ends no earlier than it begins, and lies within its call. Raises
+    KeyError for a track, accelerator or call that the programme does not have.
     """
-    h100 = award.applied_h100
-    if award.track is Track.ONE and h100 > TRACK_1_MOST_H100:
+    yield from quantity_breaches(award.track, award.applied_h100, award.model, award.quantity, programme)
+    yield from term_breaches(award.first_day, award.last_day, award.call, programme)
+
+
+def quantity_breaches(track: str, applied: int, model: str, quantity: int, programme: Programme) -> Iterator[Breach]:
+    """Yield what is wrong with the quantities of an award. Raises KeyError as `breaches`."""
+    accelerator, bounds = programme.accelerator(model), programme.track(track)
+    unit = programme.counted_in(accelerator)
+    counted_in = bounds.counted_in or programme.reference
+    if counted_in != unit:
+        yield Breach(
+            field="track",
+            message=f"{programme.rule(bounds)}, and applications for {model} count in {unit}",
+            remedy="correct the track or the model",
+        )
+    elif not bounds.allows(applied):
+        yield Breach(field="applied_h100", message=programme.rule(bounds), remedy="correct the quantity or the track")
+    converted = accelerator.devices_for(applied)
+    if converted.denominator != 1:
         yield Breach(
             field="applied_h100",
-            message=f"track 1 is 1 to {TRACK_1_MOST_H100} H100",
-            remedy="correct the quantity or the track",
+            message=f"{applied} {unit} convert to {converted} {model}, which is no whole number",
+            remedy=f"apply for a multiple of {converted.denominator} {unit}, or allocate another model",
         )
-    if award.track is Track.TWO and (h100 < GPUS_PER_SERVER or h100 % GPUS_PER_SERVER):
-        yield Breach(
-            field="applied_h100",
-            message=f"track 2 is by the server of {GPUS_PER_SERVER} H100: 8, 16, 24 and so on",
-            remedy="correct the quantity or the track",
-        )
-    converted = award.model.gpus_for(h100)
-    if award.quantity != converted:
+    elif quantity != converted and accelerator.convertible:
         yield Breach(
             field="quantity",
-            message=f"{h100} H100 convert to {converted} {award.model}, not {award.quantity}",
-            remedy=f"allocate {converted} {award.model} or correct the applied quantity",
+            message=f"{applied} {unit} convert to {converted} {model}, not {quantity}",
+            remedy=f"allocate {converted} {model} or correct the applied quantity",
         )
-    if award.last_day < award.first_day:
+    elif quantity != converted:
+        yield Breach(
+            field="quantity",
+            message=f"{model} is awarded in its own unit: {applied} were applied for, not {quantity}",
+            remedy=f"allocate {converted} {model} or correct the applied quantity",
+        )
+
+
+def term_breaches(first_day: date, last_day: date, call: str, programme: Programme) -> Iterator[Breach]:
+    """Yield what is wrong with the days of an award; ``call`` is the name of its call, or nothing. Raises KeyError."""
+    if last_day < first_day:
         yield Breach(
             field="last_day",
-            message=f"the term ends before it begins on {award.first_day}",
+            message=f"the term ends before it begins on {first_day}",
             remedy="correct one of the two days",
         )
+    if not call:
+        return
+    bounds = programme.call(call)
+    rule = f"terms of call {bounds.name} lie within {bounds.first_day} and {bounds.last_day}"
+    for field, day in (("first_day", first_day), ("last_day", last_day)):
+        if not bounds.first_day <= day <= bounds.last_day:
+            yield Breach(field=field, message=rule, remedy="correct the day or the call")

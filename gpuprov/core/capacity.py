@@ -9,9 +9,10 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Literal
 
-from gpuprov.core.cluster import CapacityStep, GpuPool, ProviderCluster
-from gpuprov.core.gpu import GpuModel
+from gpuprov.core.cluster import GpuPool, ProviderCluster
 from gpuprov.core.ledger import Allocation
+from gpuprov.core.programme import Programme
+from gpuprov.core.steps import CapacityStep
 
 MOST_LINES = 10
 """How many excesses are told one by one; thousands of awards can have thousands of them."""
@@ -21,15 +22,20 @@ _NO_POOL = (CapacityStep(gpus=0),)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Excess:
-    """An interval in which more GPUs of a pool are allocated than it has."""
+    """An interval in which more GPUs of a pool are allocated than it has.
+
+    ``equivalents`` is the excess in the programme's ``reference``; None for a model that does not convert to it.
+    """
 
     provider: str
-    model: GpuModel
+    model: str
     start: datetime
     end: datetime
     allocated: int
     capacity: int
     award_ids: tuple[str, ...]
+    equivalents: int | None = None
+    reference: str | None = None
 
     @property
     def excess(self) -> int:
@@ -44,11 +50,10 @@ class Excess:
     @property
     def fact(self) -> str:
         """What is exceeded by how much, when and by whom, without what to do about it."""
-        equivalents = -(-self.excess // self.model.per_h100)
+        worth = "" if self.equivalents is None else f" ({self.equivalents} {self.reference}-equivalents)"
         return (
-            f"{self.pool}: {self.allocated} GPUs allocated of {self.capacity}, {self.excess} too many "
-            f"({equivalents} H100-equivalents), from {self.start.isoformat()} to {self.end.isoformat()} "
-            f"by {len(self.award_ids)} awards"
+            f"{self.pool}: {self.allocated} GPUs allocated of {self.capacity}, {self.excess} too many{worth}, "
+            f"from {self.start.isoformat()} to {self.end.isoformat()} by {len(self.award_ids)} awards"
         )
 
     def __str__(self) -> str:
@@ -96,13 +101,15 @@ def lines(found: Sequence[Excess]) -> list[str]:
     return shown
 
 
-def excesses(allocations: Sequence[Allocation], clusters: Sequence[ProviderCluster]) -> list[Excess]:
+def excesses(
+    allocations: Sequence[Allocation], clusters: Sequence[ProviderCluster], programme: Programme
+) -> list[Excess]:
     """Return every interval in which a pool is exceeded, joined where neighbours have the same sum and capacity.
 
     An allocation on a provider or model without a pool exceeds a capacity of 0.
     """
     steps = {(cluster.provider, pool.model): pool.steps for cluster in clusters for pool in cluster.pools}
-    pools: dict[tuple[str, GpuModel], list[Allocation]] = {}
+    pools: dict[tuple[str, str], list[Allocation]] = {}
     for part in allocations:
         pools.setdefault((part.provider, part.model), []).append(part)
     return [
@@ -114,6 +121,8 @@ def excesses(allocations: Sequence[Allocation], clusters: Sequence[ProviderClust
             allocated=span.allocated,
             capacity=span.capacity,
             award_ids=tuple(span.award_ids),
+            equivalents=programme.accelerator(model).equivalents_up(span.allocated - span.capacity),
+            reference=programme.reference,
         )
         for (provider, model), parts in sorted(pools.items())
         for span in _spans_above(steps.get((provider, model), _NO_POOL), parts)

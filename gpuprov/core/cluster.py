@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import date, datetime
+from collections.abc import Mapping
+from datetime import datetime
 from functools import lru_cache
 from hashlib import sha256
-from itertools import pairwise
 from typing import Annotated, Any, Self
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
-    TypeAdapter,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import PydanticCustomError
 
-from gpuprov.core.award import SEOUL, midnight
-from gpuprov.core.gpu import GpuModel
+from gpuprov.core.accelerator import AcceleratorName, Resource
+from gpuprov.core.steps import Capacity, CapacityStep, Terms
 
 ProviderName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?$")]
 """A provider's name: it is a stack name and a label value too."""
-
-Resource = Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$")]
 
 OTHER_GPU_RESOURCES: tuple[Resource, ...] = (
     "nvidia.com/gpu",
@@ -90,75 +84,7 @@ class ContainerDefaults(_Config):
     )
 
 
-_WRITE_INSTANT = "write 2026-03-15T10:00+09:00, or '2026-03-15' for its midnight in Korea"
-
-
-def _instant(value: object) -> datetime | None:
-    """Return an instant in Korean time, of a day its midnight."""
-    if value is None:
-        return None
-    try:
-        at = _as_written(value)
-        if at is not None and at.tzinfo is not None:
-            return at.astimezone(SEOUL)
-    except (ValueError, OverflowError):  # OverflowError: the calendar's first or last day, in another time zone
-        pass
-    raise PydanticCustomError("instant", f"is neither a timestamp with an offset nor a day: {_WRITE_INSTANT}")
-
-
-def _as_written(value: object) -> datetime | None:
-    if isinstance(value, datetime):
-        return value
-    if isinstance(value, date):
-        return midnight(value)
-    if not isinstance(value, str):
-        return None
-    try:
-        return midnight(date.fromisoformat(value))
-    except ValueError:
-        return datetime.fromisoformat(value)
-
-
-class CapacityStep(_Config):
-    """How many GPUs a pool has from an instant on. A pool's first step has no instant: it holds since ever."""
-
-    gpus: int = Field(ge=0, strict=True, description="GPUs of this model in this cluster")
-    start: Annotated[datetime | None, BeforeValidator(_instant)] = Field(
-        default=None, alias="from", description="the first instant at which the pool has so many"
-    )
-
-
-_COUNT: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=0, strict=True)])
-_STEPS: TypeAdapter[tuple[CapacityStep, ...]] = TypeAdapter(tuple[CapacityStep, ...])
-
-
-def _capacity(value: object, _: ValidatorFunctionWrapHandler) -> object:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return _COUNT.validate_python(value)
-    if not isinstance(value, (list, tuple)) or not value:
-        raise PydanticCustomError("capacity", "is neither a whole number of GPUs, 0 or more, nor a list of steps")
-    steps = _STEPS.validate_python(value)
-    if wrong := list(_out_of_order(steps)):
-        raise ValidationError.from_exception_data("capacity", wrong)
-    return steps
-
-
-def _out_of_order(steps: Sequence[CapacityStep]) -> Iterator[InitErrorDetails]:
-    def wrong(number: int, message: str) -> InitErrorDetails:
-        error = PydanticCustomError("steps", "{message}", {"message": message})
-        return InitErrorDetails(type=error, loc=(number, "from"), input=steps[number].start)
-
-    if steps[0].start is not None:
-        yield wrong(0, "the first step holds since ever: remove its `from`, or put a step without one before it")
-    for number, (before, step) in enumerate(pairwise(steps), start=1):
-        if step.start is None:
-            yield wrong(number, f"a step after the first needs a `from`: {_WRITE_INSTANT}")
-        elif before.start is not None and step.start <= before.start:
-            yield wrong(number, "is not later than the step before: write the steps in order of time")
-
-
-Capacity = Annotated[int | tuple[CapacityStep, ...], WrapValidator(_capacity)]
-"""GPUs of a pool: one number that holds always, or steps in order of time."""
+_UNKNOWN = "unknown.invalid/accelerator"
 
 
 class GpuPool(_Config):
@@ -167,13 +93,34 @@ class GpuPool(_Config):
     ``capacity`` is as it was written; ask `capacity_at` how many GPUs there are.
     """
 
-    model: GpuModel
+    model: AcceleratorName = Field(description="an accelerator of the programme")
     capacity: Capacity = Field(description="GPUs of this model in this cluster, or steps of them")
-    resource: Resource = Field(default="nvidia.com/gpu", description="the device plugin's resource name")
+    resource: Resource = Field(description="the device plugin's resource name")
     node_label: dict[str, str] = Field(
         alias="nodeLabel", min_length=1, max_length=1, description="the label that tells this model's nodes"
     )
     per_gpu: PerGpu = Field(default=PerGpu(), alias="perGpu")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _resource_of_the_model(cls, written: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 (YAML)
+        """Take the accelerator's resource name where the pool names none."""
+        if not isinstance(info.context, Terms) or not isinstance(written, Mapping) or "resource" in written:
+            return written
+        resources = info.context.resources or {}
+        # A model that is unknown is refused by itself: no second problem for the name that nobody can know then.
+        return {**written, "resource": resources.get(str(written.get("model")), _UNKNOWN)}
+
+    @field_validator("model")
+    @classmethod
+    def _of_the_programme(cls, model: str, info: ValidationInfo) -> str:
+        known = info.context.resources if isinstance(info.context, Terms) else None
+        if known is not None and model not in known:
+            names = ", ".join(known)
+            raise PydanticCustomError(
+                "accelerator", "is no accelerator of the programme: write one of {names}", {"names": names}
+            )
+        return model
 
     @property
     def steps(self) -> tuple[CapacityStep, ...]:
@@ -225,13 +172,13 @@ class ProviderCluster(_Config):
             raise ValueError("each GPU model needs exactly one pool; add up the capacities")
         return self
 
-    def capacity_at(self, at: datetime) -> dict[GpuModel, int]:
+    def capacity_at(self, at: datetime) -> dict[str, int]:
         """Return how many GPUs each pool has at an (aware) instant."""
         return {pool.model: pool.capacity_at(at) for pool in self.pools}
 
-    def pool(self, model: GpuModel) -> GpuPool | None:
+    def pool(self, model: str) -> GpuPool | None:
         """Return the pool of ``model``, or None where this cluster has none."""
-        return next((pool for pool in self.pools if pool.model is model), None)
+        return next((pool for pool in self.pools if pool.model == model), None)
 
     @property
     def setup_stack(self) -> str:

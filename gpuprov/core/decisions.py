@@ -8,9 +8,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 
-from gpuprov.core.award import SEOUL, Status
+from gpuprov.core.award import Status
 from gpuprov.core.ledger import Forfeited, History, Reduced, Unlisted
 from gpuprov.errors import InputError, Problem
 
@@ -44,18 +44,19 @@ def forfeit(
     that left the list can be forfeited all the same, so that its teardown is explained. Raises InputError with every
     award that is in neither, and with every one whose term has ended by ``at``.
     """
-    ends = {gone.award_id: (gone.forfeited, gone.end) for gone in unlisted}
-    ends |= {told.award.id: (told.forfeited, told.term.end) for told in histories}
+    ends = {gone.award_id: (gone.forfeited, gone.end, gone.zone) for gone in unlisted}
+    ends |= {told.award.id: (told.forfeited, told.term.end, told.zone) for told in histories}
     ids = _known(award_ids, ends)
     events: list[Forfeited] = []
     notes: list[str] = []
     problems: list[Problem] = []
     for award_id in ids:
-        gone, end = ends[award_id]
+        gone, end, zone = ends[award_id]
         if gone is not None and gone.at <= at:
-            notes.append(f"{award_id} is forfeited from {_text(gone.at)} on already, by {gone.by}: {gone.reason}")
+            since = _text(gone.at, zone)
+            notes.append(f"{award_id} is forfeited from {since} on already, by {gone.by}: {gone.reason}")
         elif end is not None and at >= end:
-            problems.append(_ended(award_id, end, at))
+            problems.append(_ended(award_id, end, at, zone))
         else:
             events.append(Forfeited(award=award_id, at=at, by=by, reason=reason, recorded=recorded))
     if problems:
@@ -74,19 +75,19 @@ def reduce(
     (told,) = find(histories, [award_id])
     gone = told.forfeited
     if gone is not None and gone.at <= at:
-        raise InputError([_nothing_to_reduce(award_id, f"is forfeited from {_text(gone.at)} on")])
+        raise InputError([_nothing_to_reduce(award_id, f"is forfeited from {_text(gone.at, told.zone)} on")])
     if told.award.status is not Status.SELECTED:
         raise InputError([_nothing_to_reduce(award_id, f"has nothing: it is {told.award.status} in the award list")])
     held = told.at(max(at, told.term.start))
     if held is None:
-        raise InputError([_ended(award_id, told.term.end, at)])
+        raise InputError([_ended(award_id, told.term.end, at, told.zone)])
     if gpus > held.gpus:
-        message = f"has {held.gpus} {held.model} at {_text(max(at, told.term.start))}"
+        message = f"has {held.gpus} {held.model} at {_text(max(at, told.term.start), told.zone)}"
         raise InputError(
             [Problem(argument="AWARD", value=award_id, message=message, remedy="reduce to less, or forfeit it")]
         )
     if gpus == held.gpus:
-        note = f"{award_id} has {gpus} {held.model} at {_text(at)} already"
+        note = f"{award_id} has {gpus} {held.model} at {_text(at, told.zone)} already"
         return Decision(award_ids=(award_id,), events=(), notes=(note,))
     event = Reduced(award=award_id, at=at, by=by, reason=reason, recorded=recorded, quantity=gpus)
     return Decision(award_ids=(award_id,), events=(event,), notes=())
@@ -113,8 +114,8 @@ def _unknown(award_id: str, known: Collection[str]) -> Problem:
     return Problem(argument="AWARD", value=award_id, message="is in no award list", remedy=remedy)
 
 
-def _ended(award_id: str, end: datetime, at: datetime) -> Problem:
-    message = f"its term ends at {_text(end)}, so it has nothing at {_text(at)}"
+def _ended(award_id: str, end: datetime, at: datetime, zone: tzinfo) -> Problem:
+    message = f"its term ends at {_text(end, zone)}, so it has nothing at {_text(at, zone)}"
     return Problem(
         argument="AWARD",
         value=award_id,
@@ -127,5 +128,5 @@ def _nothing_to_reduce(award_id: str, message: str) -> Problem:
     return Problem(argument="AWARD", value=award_id, message=message, remedy="check the award id")
 
 
-def _text(at: datetime) -> str:
-    return at.astimezone(SEOUL).isoformat()
+def _text(at: datetime, zone: tzinfo) -> str:
+    return at.astimezone(zone).isoformat()

@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from gpuprov.core.award import PROGRAMME_END
 from gpuprov.core.cluster import ProviderCluster
 from gpuprov.core.holdings import held_after
 from gpuprov.core.manifests import tenant_manifests
@@ -53,7 +52,7 @@ def reasons(  # noqa: PLR0917 (each is a part of the decision, and all are named
     clusters: Mapping[str, ProviderCluster],
     known_uids: Mapping[str, str],
     confirmed: Confirmed,
-    programme_end: datetime = PROGRAMME_END,
+    programme_end: datetime,
 ) -> list[str]:
     """Return why the plan is refused, one line for each broken rule; nothing where it may go on.
 

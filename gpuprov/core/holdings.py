@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gpuprov.core.cluster import ProviderCluster
-from gpuprov.core.gpu import GpuModel
 from gpuprov.core.observed import ObservedCluster, ObservedTenant
 from gpuprov.core.plan import Change, Op, Plan
 from gpuprov.core.tenant import Desired, Tenant
@@ -13,7 +12,7 @@ from gpuprov.core.tenant import Desired, Tenant
 
 def held_after(
     plan: Plan, desired: Desired, observed: ObservedCluster, cluster: ProviderCluster, *, lowered_first: bool = True
-) -> dict[GpuModel, int]:
+) -> dict[str, int]:
     """Return the GPUs of each pool that are held once the plan is carried out.
 
     A tenant that is taken back is not counted: nothing is granted before its GPUs are proven free. One that shrinks
@@ -30,7 +29,7 @@ def held_after(
     return held
 
 
-def held_now(tenants: Iterable[ObservedTenant], cluster: ProviderCluster) -> dict[GpuModel, int]:
+def held_now(tenants: Iterable[ObservedTenant], cluster: ProviderCluster) -> dict[str, int]:
     """Return the GPUs of each pool that tenants hold as they are: granted, or where that is more, held by pods."""
     held = {pool.model: 0 for pool in cluster.pools}
     for tenant in tenants:

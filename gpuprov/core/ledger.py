@@ -10,13 +10,12 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
-from gpuprov.core.award import SEOUL, Award, AwardId, Status, Term, midnight
-from gpuprov.core.gpu import GpuModel
+from gpuprov.core.award import Award, AwardId, Status, Term, midnight
 
 
 class _Event(BaseModel):
@@ -68,7 +67,7 @@ class Allocation:
 
     award_id: str
     provider: str
-    model: GpuModel
+    model: str
     gpus: int
     start: datetime
     end: datetime
@@ -78,10 +77,12 @@ class Allocation:
 class History:
     """An award after all its events: the term that now holds, and the forfeiture if there was one.
 
-    ``end`` is the end that the last extension gave, whatever the list says by now; None where none counts.
+    ``end`` is the end that the last extension gave, whatever the list says by now; None where none counts. ``zone`` is
+    the programme's time zone, in which people are told instants.
     """
 
     award: Award
+    zone: tzinfo
     term: Term
     allocations: tuple[Allocation, ...]
     forfeited: Forfeited | None
@@ -98,13 +99,15 @@ class History:
         return held is not None and any(one.at <= at and one.quantity == held.gpus for one in self.reductions)
 
 
-def history(award: Award, events: Iterable[Event]) -> History:
+def history(award: Award, events: Iterable[Event], zone: tzinfo) -> History:
     """Apply the award's own events, in the order of the instants at which they take effect.
+
+    Days begin and end in ``zone``, the programme's.
 
     Events of one instant apply in the order in which they were written. A reduction never raises a quantity, and
     an extension counts only while the term still runs: an ended award needs a new award.
     """
-    term = award.term
+    term = award.term(zone)
     start, end = term.start, term.end
     steps = [(start, award.quantity)]
     forfeited: Forfeited | None = None
@@ -120,11 +123,12 @@ def history(award: Award, events: Iterable[Event]) -> History:
             reductions.append(event)
             steps.append((max(start, event.at), min(event.quantity, steps[-1][1])))
         elif isinstance(event, Extended) and event.at < end:
-            extended = _end_of(event)
+            extended = _end_of(event, zone)
             end = max(start, extended)
     allocations = _allocations(award, steps, end) if award.status is Status.SELECTED else ()
     return History(
         award=award,
+        zone=zone,
         term=Term(start=start, end=end),
         allocations=allocations,
         forfeited=forfeited,
@@ -133,14 +137,14 @@ def history(award: Award, events: Iterable[Event]) -> History:
     )
 
 
-def histories(awards: Sequence[Award], events: Sequence[Event]) -> tuple[History, ...]:
-    """Return the history of every award, in the order of the list."""
+def histories(awards: Sequence[Award], events: Sequence[Event], zone: tzinfo) -> tuple[History, ...]:
+    """Return the history of every award, in the order of the list. ``zone`` is the programme's time zone."""
     by_award = _by_award(events)
-    return tuple(history(award, by_award.get(award.id, ())) for award in awards)
+    return tuple(history(award, by_award.get(award.id, ()), zone) for award in awards)
 
 
-def _end_of(event: Extended) -> datetime:
-    return midnight(event.last_day + timedelta(days=1))
+def _end_of(event: Extended, zone: tzinfo) -> datetime:
+    return midnight(event.last_day + timedelta(days=1), zone)
 
 
 def _by_award(events: Iterable[Event]) -> Mapping[str, Sequence[Event]]:
@@ -171,14 +175,16 @@ class Unlisted:
     """What the ledger alone says of an award that no list has any more: its forfeiture, and the end of its term.
 
     ``end`` is the first instant at which the last extension lets the term be over; None where there was no extension.
+    ``zone`` is the programme's time zone.
     """
 
     award_id: str
+    zone: tzinfo
     forfeited: Forfeited | None
     end: datetime | None
 
 
-def unlisted(listed: Collection[str], events: Iterable[Event]) -> tuple[Unlisted, ...]:
+def unlisted(listed: Collection[str], events: Iterable[Event], zone: tzinfo) -> tuple[Unlisted, ...]:
     """Return every award that only the ledger knows, because it is not ``listed``, in order of lines.
 
     Without a row nobody knows whether an extension came in time, so each counts, and none before it takes effect:
@@ -193,12 +199,12 @@ def unlisted(listed: Collection[str], events: Iterable[Event]) -> tuple[Unlisted
                 forfeited = event
                 break
             if isinstance(event, Extended):
-                end = max(_end_of(event), event.at)
-        found.append(Unlisted(award_id=award_id, forfeited=forfeited, end=end))
+                end = max(_end_of(event, zone), event.at)
+        found.append(Unlisted(award_id=award_id, zone=zone, forfeited=forfeited, end=end))
     return tuple(found)
 
 
-def late_extensions(awards: Sequence[Award], events: Sequence[Event]) -> Iterator[tuple[int, str]]:
+def late_extensions(awards: Sequence[Award], events: Sequence[Event], zone: tzinfo) -> Iterator[tuple[int, str]]:
     """Yield each extension that counts for nothing, as its place among the events and what to do about it.
 
     One that a forfeiture of a later line overtook is none of them: whoever wrote that line knew of the extension.
@@ -211,26 +217,25 @@ def late_extensions(awards: Sequence[Award], events: Sequence[Event]) -> Iterato
         mine = by_award[event.award]
         own = next(index for index, other in enumerate(mine) if other is event)
         earlier = [other for index, other in enumerate(mine) if (other.at, index) < (event.at, own)]
-        told = history(terms[event.award], earlier)
+        told = history(terms[event.award], earlier, zone)
         if told.forfeited is not None:
             if not any(other is told.forfeited for other in mine[own:]):
-                yield place, _late(event, f"the award was forfeited at {_minutes(told.forfeited.at)}, which is final")
+                forfeited = _minutes(told.forfeited.at, zone)
+                yield place, _late(event, zone, f"the award was forfeited at {forfeited}, which is final")
         elif told.term.end <= event.at:
-            yield place, _late(event, f"the term ended at {_minutes(told.term.end)}", in_time=True)
+            yield place, _late(event, zone, f"the term ended at {_minutes(told.term.end, zone)}", in_time=True)
 
 
-def _late(event: Extended, why: str, *, in_time: bool = False) -> str:
+def _late(event: Extended, zone: tzinfo, why: str, *, in_time: bool = False) -> str:
     advice = "grant a new award, with an id and a row of its own"
     if in_time:
         advice += "; if it was decided before that end, append the line again with that instant as its `at`"
-    return (
-        f"extended of {event.award} to {event.last_day} takes effect at {_minutes(event.at)} and counts for nothing: "
-        f"{why}; {advice}"
-    )
+    effect = f"extended of {event.award} to {event.last_day} takes effect at {_minutes(event.at, zone)}"
+    return f"{effect} and counts for nothing: {why}; {advice}"
 
 
-def _minutes(at: datetime) -> str:
-    return at.astimezone(SEOUL).isoformat(timespec="minutes")
+def _minutes(at: datetime, zone: tzinfo) -> str:
+    return at.astimezone(zone).isoformat(timespec="minutes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,6 @@ from typing import Any
 
 from gpuprov.core import naming
 from gpuprov.core.cluster import ProviderCluster
-from gpuprov.core.gpu import GpuModel
 from gpuprov.core.manifests import QUOTA, Manifest, tenant_manifests
 from gpuprov.core.observed import Live, ObservedCluster, ObservedTenant
 from gpuprov.core.tenant import Absence, Cause, Desired, Tenant
@@ -49,7 +48,7 @@ class Change:
     award_id: str
     organization: str
     namespace: str
-    model: GpuModel
+    model: str
     before: int
     after: int
     used: int

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, tzinfo
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
 from gpuprov.core import naming
-from gpuprov.core.award import SEOUL, Status
+from gpuprov.core.award import Status
 from gpuprov.core.cluster import GpuPool, ProviderCluster
 from gpuprov.core.ledger import Forfeited, History, Unlisted
 
@@ -113,7 +113,7 @@ def desired_state(
             )
         )
     for gone in unlisted:
-        decided = _by_ledger(gone.forfeited, gone.end, at)
+        decided = _by_ledger(gone.forfeited, gone.end, at, gone.zone)
         if decided is not None:
             absences.append(_decided(gone.award_id, decided, "in no award list"))
     return Desired(
@@ -134,15 +134,15 @@ _SAID_BY_LIST = {
 def _absence(told: History, at: datetime) -> Absence:
     award = told.award
     said = _SAID_BY_LIST.get(award.status)
-    decided = _by_ledger(told.forfeited, None if told.end is None else told.term.end, at)
+    decided = _by_ledger(told.forfeited, None if told.end is None else told.term.end, at, told.zone)
     if decided is not None:
         return _decided(award.id, decided, None if said is None else said[1])
     if said is not None:
         cause, reason = said
     elif at < told.term.start:
-        cause, reason = Cause.NOT_YET, f"term starts at {_minutes(told.term.start)}"
+        cause, reason = Cause.NOT_YET, f"term starts at {_minutes(told.term.start, told.zone)}"
     else:
-        cause, reason = Cause.ENDED, f"term ended at {_minutes(told.term.end)}"
+        cause, reason = Cause.ENDED, f"term ended at {_minutes(told.term.end, told.zone)}"
     return Absence(award_id=award.id, cause=cause, reason=reason, by_ledger=False)
 
 
@@ -152,14 +152,16 @@ def _decided(award_id: str, decided: tuple[Cause, str], said_by_list: str | None
     return Absence(award_id=award_id, cause=cause, reason=reason + also, by_ledger=True)
 
 
-def _by_ledger(forfeited: Forfeited | None, end: datetime | None, at: datetime) -> tuple[Cause, str] | None:
+def _by_ledger(
+    forfeited: Forfeited | None, end: datetime | None, at: datetime, zone: tzinfo
+) -> tuple[Cause, str] | None:
     """Return what the ledger has decided by ``at``; ``end`` is the term's where an extension gave it another."""
     if forfeited is not None and forfeited.at <= at:
-        return Cause.FORFEITED, f"forfeited at {_minutes(forfeited.at)} by {forfeited.by}: {forfeited.reason}"
+        return Cause.FORFEITED, f"forfeited at {_minutes(forfeited.at, zone)} by {forfeited.by}: {forfeited.reason}"
     if end is not None and end <= at:
-        return Cause.ENDED, f"term ended at {_minutes(end)}"
+        return Cause.ENDED, f"term ended at {_minutes(end, zone)}"
     return None
 
 
-def _minutes(at: datetime) -> str:
-    return at.astimezone(SEOUL).isoformat(timespec="minutes")
+def _minutes(at: datetime, zone: tzinfo) -> str:
+    return at.astimezone(zone).isoformat(timespec="minutes")

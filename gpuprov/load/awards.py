@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
 from gpuprov.core.award import Award
 from gpuprov.core.cluster import ProviderCluster
+from gpuprov.core.programme import Programme
 from gpuprov.errors import InputError, Problem
 from gpuprov.load.cells import NO_RESULT
 from gpuprov.load.delimited import read_delimited
@@ -19,11 +21,13 @@ from gpuprov.load.files import read_bytes
 from gpuprov.load.header import Header, Row
 from gpuprov.load.jsonlist import read_json
 from gpuprov.load.mapping import ColumnMapping
+from gpuprov.load.programme import default_programme
 from gpuprov.load.rows import RowParser
-from gpuprov.load.source import WORKBOOKS, Source, source_of
+from gpuprov.load.source import WORKBOOKS, Source, list_names, source_of
 from gpuprov.load.suppliers import Suppliers
 from gpuprov.load.table import Table, is_blank
 from gpuprov.load.text import key, look
+from gpuprov.load.words import Words
 
 _TEXTS = (".csv", ".tsv", ".txt")
 _ARCHIVE = b"PK\x03\x04"
@@ -54,14 +58,20 @@ class LoadedList:
 
 
 def load_awards(
-    paths: Sequence[Path], clusters: Sequence[ProviderCluster], mapping: ColumnMapping | None = None
+    paths: Sequence[Path],
+    clusters: Sequence[ProviderCluster],
+    mapping: ColumnMapping | None = None,
+    *,
+    programme: Programme | None = None,
 ) -> LoadedList:
     """Read award lists (CSV, XLSX, JSON) and check them against the programme's rules and the configured suppliers.
 
-    A path may name a sheet of a workbook: ``list.xlsx#sheet``.
-    Raises InputError with every problem of every file. Reads the files and does nothing else.
+    A path may name a sheet of a workbook: ``list.xlsx#sheet``. Without a ``programme`` the packaged one
+    holds. Raises InputError with every problem of every file. Reads the files and does nothing else.
     """
-    loader = _Loader(Suppliers(clusters), mapping)
+    programme = programme or default_programme()
+    names = dict.fromkeys(programme.applied_names, "applied_h100")
+    loader = _Loader(Suppliers(clusters), replace(mapping or ColumnMapping(columns={}), names=names), programme)
     if not paths:
         raise InputError([Problem(file="award list", message="no file was given", remedy="name one or more lists")])
     for path in paths:
@@ -70,9 +80,13 @@ def load_awards(
 
 
 class _Loader:
-    def __init__(self, suppliers: Suppliers, mapping: ColumnMapping | None) -> None:
+    def __init__(self, suppliers: Suppliers, mapping: ColumnMapping, programme: Programme) -> None:
         self._suppliers = suppliers
         self._mapping = mapping
+        self._words = Words(programme)
+        self._call_of = {
+            unicodedata.normalize("NFC", name): call.name for call in programme.calls for name in call.lists
+        }
         self._awards: list[Award] = []
         self._origins: dict[str, Origin] = {}
         self._problems: list[Problem] = []
@@ -108,7 +122,7 @@ class _Loader:
 
     def result(self) -> LoadedList:
         """Return what was loaded, or raise InputError with all problems."""
-        if self._mapping is not None and not self._unreadable:
+        if not self._unreadable:
             self._problems.extend(self._mapping.unused(frozenset(self._headers)))
         if self._problems:
             raise InputError(self._problems)
@@ -129,7 +143,7 @@ class _Loader:
         self._headers.update(map(key, header.names))
         self._problems.extend(table.problems)
         positions = sorted(header.columns.items(), key=lambda column: column[1])
-        parser = RowParser(file, {field: header.names[at] for field, at in positions}, self._suppliers)
+        parser = self._parser(file, {field: header.names[at] for field, at in positions})
         remarks = sorted(table.remarks, key=lambda remark: remark.row)
         self._warnings.extend(f"{file}:{remark.row}: {remark.text}" for remark in remarks)
         empty = True
@@ -149,7 +163,11 @@ class _Loader:
             self._problems.append(Problem(file=file, message="has no awards", remedy="add the awards"))
         for position, values in objects:
             names = {name: name for name in NAMES if name in values or name in REQUIRED}
-            self._add(file, position, values, RowParser(file, names, self._suppliers))
+            self._add(file, position, values, self._parser(file, names))
+
+    def _parser(self, file: str, columns: Mapping[str, str]) -> RowParser:
+        call = next((self._call_of[name] for name in list_names(Path(file)) if name in self._call_of), "")
+        return RowParser(file, columns, self._suppliers, self._words, call)
 
     def _add(self, file: str, number: int, values: Mapping[str, object], parser: RowParser) -> None:
         award_id, award, problems = parser.parse(number, values)

@@ -8,8 +8,8 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from gpuprov.core.award import AwardId, Status, Track
-from gpuprov.load.text import clean, narrow, word
+from gpuprov.core.award import AwardId
+from gpuprov.load.text import clean, narrow
 
 FIRST_YEAR = 2000
 LAST_YEAR = 2099
@@ -70,18 +70,6 @@ _EXCEL_DAY_0 = date(1899, 12, 30)
 _EMAIL = re.compile(EMAIL)
 _AWARD_ID: TypeAdapter[str] = TypeAdapter(AwardId)
 
-_ONE = ("1", "유형1", "1유형", "제1유형", "track1", "type1", "i", "유형i", "i유형", "tracki", "typei")
-_TRACKS = {
-    **dict.fromkeys(_ONE, Track.ONE),
-    **{name.replace("1", "2").replace("i", "ii"): Track.TWO for name in _ONE},
-}
-_STATUSES = {
-    Status.SELECTED: ("선정", "배정", "할당", "협약", "selected", "allocated", "awarded"),
-    Status.WAITLISTED: ("예비", "예비선정", "waitlisted", "waitlist", "waiting list"),
-    Status.FORFEITED: ("포기", "회수", "forfeited", "reclaimed"),
-}
-_STATUS_OF = {word(name): status for status, names in _STATUSES.items() for name in names}
-
 
 def text(value: object) -> str:
     """Return any cell as clean text: NFC, one line, no invisible characters; an empty cell is the empty text."""
@@ -135,25 +123,6 @@ def email(value: object) -> str:
     return found
 
 
-def track(value: object) -> Track:
-    """Return the track from 1, 2, 유형1, 유형 2, track 1, Ⅱ and the like."""
-    found = _filled(text(value))
-    if word(found) not in _TRACKS:
-        raise CellProblem("is not a track", "write 1 or 2 (유형1, 유형2)")
-    return _TRACKS[word(found)]
-
-
-def status(value: object) -> Status:
-    """Return the status; an empty cell is a selected award."""
-    found = text(value)
-    if not found:
-        return Status.SELECTED
-    if word(found) not in _STATUS_OF:
-        known = "; ".join(f"{state}: {', '.join(names)}" for state, names in _STATUSES.items())
-        raise CellProblem("is not a status of an award", f"write one of these ({known}), or remove the row")
-    return _STATUS_OF[word(found)]
-
-
 def count(value: object) -> int:
     """Return a number of GPUs, 1 or more: digits, with thousands separators or 장, 개, GPU behind them."""
     if isinstance(value, float) and not value.is_integer():
@@ -173,7 +142,7 @@ def count(value: object) -> int:
 def day(value: object) -> date:
     """Return a day: a date cell of a spreadsheet, or year, month and day as text in this order.
 
-    A date cell with a time of day is refused: the programme's terms are whole days in Korean time.
+    A date cell with a time of day is refused: the programme's terms are whole days in its time zone.
     """
     if isinstance(value, datetime):
         if value.time() != time.min or value.tzinfo is not None:

@@ -1,7 +1,8 @@
 """How award lists name the fields of an award, in Korean and English.
 
 No official layout of the list is published: these are names in common use. A name that lists could use for two things
-(a bare 수량, quantity of what?) is left out on purpose; a mapping file can add it.
+(a bare 수량, quantity of what?) is left out on purpose; a mapping file can add it. Names that say in which accelerator
+applications count are the programme's (``appliedNames``).
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ NAMES: dict[str, tuple[str, ...]] = {
     "email": ("이메일", "이메일 주소", "담당자 이메일", "전자우편", "e-mail", "email address", "contact email"),
     "track": ("유형", "지원유형", "신청유형", "트랙"),
     "applied_h100": (
-        *("신청수량", "신청수량(H100)", "신청 GPU 수량", "신청 H100", "신청 H100 수량"),
-        *("applied", "applied quantity", "applied quantity (H100)", "requested", "requested H100"),
+        *("신청수량", "신청 GPU 수량"),
+        *("applied", "applied quantity", "requested"),
     ),
     "provider": (
         *("공급사", "공급기업", "공급자", "공급업체", "클라우드사", "CSP"),
@@ -47,6 +48,7 @@ NAMES: dict[str, tuple[str, ...]] = {
         *("수락기한", "수락마감", "수락마감일", "회신기한", "응답기한"),
         *("acceptance deadline", "accept until", "accept before"),
     ),
+    "call": ("차수", "모집차수", "공모차수", "round"),
 }
 """Names of each field's column; the first is how messages call it. The field's own name is accepted too."""
 

@@ -63,10 +63,11 @@ def best_header(rows: Iterable[Row], mapping: ColumnMapping | None) -> Header | 
     """
     best = None
     explained = {} if mapping is None else mapping.by_key()
+    names = {} if mapping is None else mapping.more_names()
     for number, cells in rows:
         if number > HEADER_WITHIN:
             break
-        header = _recognise(number, cells, explained)
+        header = _recognise(number, cells, explained, names)
         if not header.missing:
             return header
         if best is None or len(header.columns) > len(best.columns):
@@ -92,7 +93,9 @@ def no_header(file: str, nearest: Header | None) -> Problem:
     )
 
 
-def _recognise(number: int, cells: Sequence[object], explained: dict[str, str | None]) -> Header:
+def _recognise(
+    number: int, cells: Sequence[object], explained: dict[str, str | None], more_names: dict[str, str]
+) -> Header:
     names = [printable(clean(str(cell))) if cell is not None else "" for cell in cells]
     while names and not names[-1]:
         names.pop()
@@ -103,7 +106,7 @@ def _recognise(number: int, cells: Sequence[object], explained: dict[str, str | 
             target = explained[key(name)]
             if target is not None:
                 mapped.append((target, position))
-        elif (field := _field(name)) is not None:
+        elif (field := _field(name, more_names)) is not None:
             named.append((field, position))
     columns: dict[str, int] = {}
     doubled = []
@@ -116,12 +119,13 @@ def _recognise(number: int, cells: Sequence[object], explained: dict[str, str | 
     return Header(row=number, names=tuple(names), columns=columns, doubled=tuple(doubled))
 
 
-def _field(name: str) -> str | None:
-    whole = _FIELD_OF.get(key(name))
+def _field(name: str, more_names: dict[str, str]) -> str | None:
+    known = _FIELD_OF | more_names
+    whole = known.get(key(name))
     if whole is not None:
         return whole
     outside, inside = without_brackets(name)
-    field = _FIELD_OF.get(key(outside))
+    field = known.get(key(outside))
     # 배정수량(서버) counts servers and 배정수량(H100 환산) is converted: neither is the number of GPUs.
     if field in NUMBERS and key(inside) not in _UNITS:
         return None

@@ -30,12 +30,14 @@ class ColumnMapping:
     """Headers that the operator explains: to a field of the award, or to None to ignore the column.
 
     A header is compared like all others (case, width, white space and brackets' signs do not count). A column that is
-    mapped to a field takes precedence over columns whose name alone suggests that field.
+    mapped to a field takes precedence over columns whose name alone suggests that field. ``names`` are headers that
+    suggest a field in this programme, beside those that do in all.
     """
 
     columns: Mapping[str, str | None]
     file: str = "column mapping"
     lines: Mapping[str, int] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if unknown := [target for target in self.columns.values() if target is not None and target not in NAMES]:
@@ -44,6 +46,10 @@ class ColumnMapping:
     def by_key(self) -> dict[str, str | None]:
         """Return the mapping with its headers as they are compared."""
         return {key(header): target for header, target in self.columns.items()}
+
+    def more_names(self) -> dict[str, str]:
+        """Return the programme's own headers as they are compared, with their fields."""
+        return {key(header): target for header, target in self.names.items()}
 
     def unused(self, found: frozenset[str]) -> Iterator[Problem]:
         """Yield a problem for each mapped header whose key is not in ``found``.

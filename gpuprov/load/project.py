@@ -6,7 +6,7 @@ must know the other providers to tell an unknown supplier from one of another st
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -15,9 +15,12 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from gpuprov.core.award import PROGRAMME_END
 from gpuprov.core.cluster import ProviderCluster, ProviderName
+from gpuprov.core.programme import Programme
+from gpuprov.core.steps import Terms
 from gpuprov.errors import InputError, Problem
+from gpuprov.load.details import own_details
+from gpuprov.load.programme import default_programme, read_programme
 from gpuprov.load.source import source_of
 
 PROJECT_FILE = "Pulumi.yaml"
@@ -30,9 +33,9 @@ _NAMES: TypeAdapter[list[ProviderName]] = TypeAdapter(list[ProviderName])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
-    """Where everything is, the provider clusters of all stacks in order of their names, and the end of the programme.
+    """Where everything is, the provider clusters of all stacks in order of their names, and the programme.
 
-    No term may reach into ``programme_end``. ``retired`` are providers whose stack files are gone by intent.
+    ``retired`` are providers whose stack files are gone by intent.
     ``settings`` are the files that all this was read from.
     """
 
@@ -42,7 +45,7 @@ class Project:
     awards: tuple[Path, ...]
     ledger: Path
     columns: Path | None
-    programme_end: datetime = PROGRAMME_END
+    programme: Programme
     retired: frozenset[str] = frozenset()
     settings: tuple[Path, ...] = ()
 
@@ -79,8 +82,11 @@ def open_project(root: Path) -> Project:
     if not isinstance(name, str) and not problems:
         problems.append(Problem(file=str(file), message="has no name", remedy="write `name:` and the project's name"))
     stacks = root / str(main.get("stackConfigDir") or ".")
-    clusters = _read_clusters(stacks, name, problems) if isinstance(name, str) else ()
     settings = _Settings(file=file, project=str(name), config=_mapping(main.get("config")), problems=problems)
+    programme, programme_file = settings.programme()
+    known = programme or default_programme()
+    terms = Terms(zone=known.zone, resources=None if programme is None else programme.resources)
+    clusters = _read_clusters(stacks, name, terms, problems) if isinstance(name, str) else ()
     read = Project(
         root=root,
         name=str(name),
@@ -88,9 +94,9 @@ def open_project(root: Path) -> Project:
         awards=settings.awards(),
         ledger=root / str(settings.value("ledger", "ledger.jsonl")),
         columns=None if (columns := settings.value("columns", None)) is None else root / str(columns),
-        programme_end=settings.programme_end(),
+        programme=settings.with_end(known),
         retired=settings.retired(stacks, {cluster.provider for cluster in clusters}),
-        settings=(file, *sorted(stacks.glob("Pulumi.*.yaml"))),
+        settings=(file, *programme_file, *sorted(stacks.glob("Pulumi.*.yaml"))),
     )
     if problems:
         raise InputError(problems)
@@ -120,18 +126,38 @@ class _Settings:
             return ()
         return tuple(self.file.parent / path for path in awards)
 
-    def programme_end(self) -> datetime:
-        """Return the aware instant that the setting says. YAML reads some forms of it as an instant by itself."""
-        value = self.value("programmeEnd", PROGRAMME_END)
+    def programme(self) -> tuple[Programme | None, tuple[Path, ...]]:
+        """Return the programme, None where its file has problems, and the file if the project names one."""
+        value = self.value("programme", None)
+        if value is None:
+            return default_programme(), ()
+        if not isinstance(value, str):
+            self._wrong("programme", str(value), "is not a path", "name the programme file, relative to Pulumi.yaml")
+            return None, ()
+        path = self.file.parent / value
+        try:
+            return read_programme(path), (path,)
+        except InputError as error:
+            self.problems.extend(error.problems)
+            return None, (path,)
+
+    def with_end(self, programme: Programme) -> Programme:
+        """Return the programme with the end that the setting says. YAML reads some forms of it as an instant by itself.
+
+        A call that ends later than that still holds its awards to its own days.
+        """
+        value = self.value("programmeEnd", None)
+        if value is None:
+            return programme
         try:
             end = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
         except ValueError:
             end = None
         if end is not None and end.tzinfo is not None:
-            return end
+            return programme.model_copy(update={"end": end})
         remedy = 'write the first instant after the last day, as "2026-07-01T00:00+09:00"'
         self._wrong("programmeEnd", str(value), "is not a timestamp with an offset", remedy)
-        return PROGRAMME_END
+        return programme
 
     def retired(self, stacks: Path, providers: Collection[str]) -> frozenset[str]:
         """Return the suppliers that were taken out. ``providers`` are those that have a stack file."""
@@ -170,13 +196,13 @@ def _read_yaml(path: Path, problems: list[Problem]) -> Mapping[str, Any]:
     return {}
 
 
-def _read_clusters(stacks: Path, project: str, problems: list[Problem]) -> tuple[ProviderCluster, ...]:
+def _read_clusters(stacks: Path, project: str, terms: Terms, problems: list[Problem]) -> tuple[ProviderCluster, ...]:
     """Read the clusters of all stack files, in order of the files' names."""
     before = len(problems)
     found = [
         (path, cluster)
         for path in sorted(stacks.glob("Pulumi.*.yaml"))
-        if (cluster := _read_cluster(path, project, problems)) is not None
+        if (cluster := _read_cluster(path, project, terms, problems)) is not None
     ]
     if not found and len(problems) == before:
         message, remedy = f"no stack has a {project}:cluster", "add Pulumi.<provider>.yaml"
@@ -196,7 +222,7 @@ def _read_clusters(stacks: Path, project: str, problems: list[Problem]) -> tuple
     return tuple(cluster for _, cluster in found)
 
 
-def _read_cluster(path: Path, project: str, problems: list[Problem]) -> ProviderCluster | None:
+def _read_cluster(path: Path, project: str, terms: Terms, problems: list[Problem]) -> ProviderCluster | None:
     """Read one stack's cluster; a stack of ours without ``<project>:cluster`` is not a provider's and is left out."""
     provider = path.name.removeprefix("Pulumi.").removesuffix(".yaml")
     config = _mapping(_read_yaml(path, problems).get("config"))
@@ -217,13 +243,11 @@ def _read_cluster(path: Path, project: str, problems: list[Problem]) -> Provider
     for place, found in _dates(value, setting):
         wrong(place, str(found), "is a date to YAML, which Pulumi rewrites when it makes the stack", "put it in quotes")
     try:
-        return ProviderCluster.model_validate({"provider": provider, **_mapping(value)})
+        return ProviderCluster.model_validate({"provider": provider, **_mapping(value)}, context=terms)
     except ValidationError as error:
-        details = error.errors()
-        for detail in details:
-            if not _follows(detail["loc"], [other["loc"] for other in details]):
-                place = ".".join(str(part) for part in (setting, *detail["loc"]))
-                wrong(place, str(detail["input"]), detail["msg"], "see docs/configuration.md")
+        for detail in own_details(error):
+            place = ".".join(str(part) for part in (setting, *detail["loc"]))
+            wrong(place, str(detail["input"]), detail["msg"], "see docs/configuration.md")
         return None
 
 
@@ -237,8 +261,3 @@ def _dates(value: object, place: str) -> Iterator[tuple[str, date]]:
     elif isinstance(value, list):
         for number, inner in enumerate(value):
             yield from _dates(inner, f"{place}.{number}")
-
-
-def _follows(place: tuple[int | str, ...], places: Sequence[tuple[int | str, ...]]) -> bool:
-    """Tell whether something in the same list or mapping is wrong: without it, pydantic calls a list too short."""
-    return any(len(other) > len(place) and other[: len(place)] == place for other in places)

@@ -8,12 +8,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from gpuprov.core.award import Award, Breach, Track, breaches
-from gpuprov.core.gpu import GpuModel
+from gpuprov.core.award import Award, Breach, quantity_breaches, term_breaches
 from gpuprov.errors import Problem
 from gpuprov.load import cells
-from gpuprov.load.cells import FIRST_YEAR
-from gpuprov.load.suppliers import Suppliers, model
+from gpuprov.load.suppliers import Suppliers
+from gpuprov.load.words import Words
 
 _MOST_SHOWN = 80
 
@@ -22,28 +21,33 @@ class RowParser:
     """Turns the cells of one file's rows into awards.
 
     ``columns`` is each field's header as the file writes it; fields that the file has no column for keep the award's
-    default.
+    default. ``words`` are the programme's, ``call`` is the call that the file's awards are all of, or nothing.
     """
 
-    def __init__(self, file: str, columns: Mapping[str, str], suppliers: Suppliers) -> None:
+    def __init__(
+        self, file: str, columns: Mapping[str, str], suppliers: Suppliers, words: Words, call: str = ""
+    ) -> None:
         self._file = file
         self._columns = columns
         self._suppliers = suppliers
+        self._programme = words.programme
+        self._call = call
         self._parsers: dict[str, Callable[[object], object]] = {
             "id": cells.award_id,
             "organization": cells.required_text,
             "organization_type": cells.short_text,
             "contact": cells.short_text,
             "email": cells.email,
-            "track": cells.track,
+            "track": words.track,
             "applied_h100": cells.count,
             "provider": suppliers.provider,
-            "model": model,
+            "model": words.model,
             "quantity": cells.count,
             "first_day": cells.day,
             "last_day": cells.day,
-            "status": cells.status,
+            "status": words.status,
             "accept_by": cells.day_or_none,
+            "call": words.call,
         }
         self._parsers |= {field: _remembered(self._parsers[field]) for field in _REPEATED}
 
@@ -62,11 +66,29 @@ class RowParser:
                 self._suppliers.check_pool(found["provider"], found["model"])
             except cells.CellProblem as problem:
                 problems.append(self.problem(row, "model", values.get("model"), problem.message, problem.remedy))
+        problems += self._of_the_file(row, found, values)
         award = None if problems else self._award(row, found, values, problems)
-        for breach in breaches(award) if award is not None else _rule_breaches(found):
+        for breach in self._breaches(found):
             value = values.get(breach.field)
             problems.append(self.problem(row, breach.field, value, breach.message, breach.remedy))
         return found.get("id"), None if problems else award, problems
+
+    def _of_the_file(self, row: int, found: dict[str, Any], values: Mapping[str, object]) -> Iterator[Problem]:
+        """Let the file say the call of a row that says none. One that says another is a problem."""
+        if self._call and found.get("call", "") not in ("", self._call):
+            message = f"is in a list of call {self._call}"
+            yield self.problem(row, "call", values.get("call"), message, "correct the cell, or the programme's lists")
+        elif self._call:
+            found["call"] = self._call
+
+    def _breaches(self, found: Mapping[str, Any]) -> Iterator[Breach]:
+        """Check the rules on the cells that were understood, also in a row where others were not."""
+        if {"track", "applied_h100", "model", "quantity"} <= found.keys():
+            yield from quantity_breaches(
+                found["track"], found["applied_h100"], found["model"], found["quantity"], self._programme
+            )
+        if {"first_day", "last_day"} <= found.keys():
+            yield from term_breaches(found["first_day"], found["last_day"], found.get("call", ""), self._programme)
 
     def _award(
         self, row: int, found: Mapping[str, Any], values: Mapping[str, object], problems: list[Problem]
@@ -91,7 +113,18 @@ class RowParser:
         )
 
 
-_REPEATED = ("track", "applied_h100", "provider", "model", "quantity", "first_day", "last_day", "status", "accept_by")
+_REPEATED = (
+    "track",
+    "applied_h100",
+    "provider",
+    "model",
+    "quantity",
+    "first_day",
+    "last_day",
+    "status",
+    "accept_by",
+    "call",
+)
 """Fields of which a list has few values in many rows."""
 
 
@@ -108,29 +141,6 @@ def _remembered(parse: Callable[[object], object]) -> Callable[[object], object]
         return known[cell]
 
     return remembered
-
-
-def _rule_breaches(found: Mapping[str, Any]) -> Iterator[Breach]:
-    """Check the rules on the cells that were understood, also in a row where others were not.
-
-    Cells that a rule compares with each other are replaced together by harmless ones if any of them is missing.
-    """
-    whole = {**_HARMLESS, **{field: found[field] for group in _COMPARED if group <= found.keys() for field in group}}
-    return (breach for breach in breaches(Award(**whole)) if breach.field in found)
-
-
-_COMPARED = ({"track", "applied_h100", "model", "quantity"}, {"first_day", "last_day"})
-_HARMLESS: dict[str, Any] = {
-    "id": "-",
-    "organization": "-",
-    "provider": "-",
-    "track": Track.ONE,
-    "applied_h100": 1,
-    "model": GpuModel.H100,
-    "quantity": 1,
-    "first_day": date(FIRST_YEAR, 1, 1),
-    "last_day": date(FIRST_YEAR, 1, 1),
-}
 
 
 def _shown(value: object) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,11 @@ def source_of(path: Path) -> Source:
     files = [split for split in reversed(splits) if _is_file(split.file)]
     workbooks = [split for split in splits if split.file.suffix.lower() in WORKBOOKS]
     return next(iter([*files, *workbooks]), Source(file=path))
+
+
+def list_names(path: Path) -> tuple[str, ...]:
+    """Return the names, without folders, by which a programme's call can have a list: with its sheet, and without."""
+    return tuple(unicodedata.normalize("NFC", name) for name in (path.name, source_of(path).file.name))
 
 
 def _is_file(path: Path) -> bool:

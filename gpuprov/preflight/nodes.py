@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from gpuprov.core.award import SEOUL
 from gpuprov.core.cluster import GpuPool, ProviderCluster
 from gpuprov.core.quantity import whole
 from gpuprov.preflight.finding import Finding, counted, failed, ok, some, warning
@@ -52,9 +51,9 @@ def gpu_like(name: str) -> bool:
     return known or "gpu" in name.lower()
 
 
-def has_gpus(node: Node) -> bool:
-    """Tell whether a node offers anything that is a GPU by its name."""
-    return any(amount and gpu_like(name) for name, amount in node.offers.items())
+def has_gpus(node: Node, awarded: Collection[str]) -> bool:
+    """Tell whether a node offers a resource of the pools, or anything that is a GPU by its name."""
+    return any(amount and (name in awarded or gpu_like(name)) for name, amount in node.offers.items())
 
 
 def check(cluster: ProviderCluster, nodes: Sequence[Node]) -> list[Finding]:
@@ -73,7 +72,8 @@ def check(cluster: ProviderCluster, nodes: Sequence[Node]) -> list[Finding]:
     if twice:
         remedy = "give each pool a nodeLabel of its own: these GPUs are counted for two models"
         findings.append(failed(CHECK, f"in more than one pool: {some(twice)}", remedy))
-    stray = [node for node in nodes if has_gpus(node) and not any(node.of(pool) for pool in cluster.pools)]
+    awarded = {pool.resource for pool in cluster.pools}
+    stray = [node for node in nodes if has_gpus(node, awarded) and not any(node.of(pool) for pool in cluster.pools)]
     if stray:
         remedy = "add a pool for them to the stack, or correct their labels; no award can use them as it is"
         names = some([f"{node.name} ({node.labels.get(_PRODUCT, 'no product label')})" for node in stray])
@@ -84,8 +84,8 @@ def check(cluster: ProviderCluster, nodes: Sequence[Node]) -> list[Finding]:
 def capacity(cluster: ProviderCluster, nodes: Sequence[Node], peaks: Mapping[str, int], at: datetime) -> list[Finding]:
     """Compare the GPUs that can be scheduled with the configured capacity and the award lists' highest demand.
 
-    ``peaks`` are GPUs by the model's name, ``at`` is the instant whose capacity counts. A GPU counts where it is
-    allocatable on a ready, schedulable node of the pool.
+    ``peaks`` are GPUs by the model's name, ``at`` is the instant whose capacity counts, and is told in its zone. A GPU
+    counts where it is allocatable on a ready, schedulable node of the pool.
     """
     return [
         _capacity(pool, [node for node in nodes if node.of(pool)], peaks.get(pool.model, 0), at)
@@ -117,7 +117,7 @@ def _capacity(pool: GpuPool, nodes: Sequence[Node], peak: int, at: datetime) -> 
 
 def _from_now_on(gpus: int, at: datetime) -> str:
     """Advise a step and not another number: that would speak of the past too, which awards cannot be taken from."""
-    start = at.astimezone(SEOUL).isoformat(timespec="minutes")
+    start = at.isoformat(timespec="minutes")
     return f"set the pool's capacity to {gpus} from now on with a step `{{gpus: {gpus}, from: {start}}}`"
 
 

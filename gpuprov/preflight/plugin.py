@@ -18,6 +18,7 @@ from gpuprov.preflight.nodes import Node
 
 CHECK = "device plugin"
 
+_NVIDIA = "nvidia.com/"
 _IMAGE = "k8s-device-plugin"
 _PROGRAM = "nvidia-device-plugin"
 _OTHER_PROGRAMS = ("gpu-feature-discovery", "mps-control-daemon", "config-manager")
@@ -94,7 +95,12 @@ def check(
     configs: Mapping[str, tuple[Live, ...] | Unread],
     nodes: Sequence[Node],
 ) -> list[Finding]:
-    """Judge the device plugin's settings, what the nodes say of sharing, and what of the runtime can be seen."""
+    """Judge the device plugin's settings, what the nodes say of sharing, and what of the runtime can be seen.
+
+    A cluster whose pools have other makers' devices alone needs none of it.
+    """
+    if not any(pool.resource.startswith(_NVIDIA) for pool in cluster.pools):
+        return [ok(CHECK, "no pool has devices of NVIDIA's device plugin")]
     if isinstance(daemon_sets, Unread):
         seen = f"DaemonSets cannot be seen: {daemon_sets.reason}"
         unseen = warning(CHECK, seen, "let the identity list daemonsets, or ask the provider for its device plugin")

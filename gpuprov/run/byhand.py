@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,7 @@ def decide(project: Project, stack: str) -> Declaration:
     """Load, observe, plan and guard for the stack. Raises InputError, PlanRefused, EngineError or ClusterError."""
     cluster = _cluster_of(project, stack)
     loaded = load(project)
-    desired = loaded.desired(_instant())
+    desired = loaded.desired(_instant(project.programme.zone))
     whole = observe_and_plan(loaded, desired, [cluster.provider])
     for error in (*whole.failed.values(), *whole.unread.values()):
         raise error
@@ -126,10 +126,10 @@ def _shards(planned: PlanContext, cluster: ProviderCluster, stack: str) -> list[
     return [reason]
 
 
-def _instant() -> datetime:
+def _instant(zone: tzinfo) -> datetime:
     """Return the instant to decide for, and say on standard error, which Pulumi shows, where it is not now."""
     text = os.environ.get(AT_VARIABLE)
-    at = instant(text)
+    at = instant(text, zone)
     if text:
-        sys.stderr.write(f"{not_now(at, AT_VARIABLE)}\n")
+        sys.stderr.write(f"{not_now(at, AT_VARIABLE, zone)}\n")
     return at

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, tzinfo
 
-from gpuprov.core.award import SEOUL
 from gpuprov.errors import InputError, Problem
 
 AT_VARIABLE = "GPUPROV_AT"
@@ -12,12 +11,17 @@ AT_VARIABLE = "GPUPROV_AT"
 an event that is written to the ledger."""
 
 
-def instant(text: str | None) -> datetime:
-    """Read an instant; one without an offset is Korean time, none at all is now. Raises InputError."""
+def instant(text: str | None, zone: tzinfo) -> datetime:
+    """Read an instant; one without an offset is in ``zone``, the programme's; none at all is now. Raises InputError."""
     if not text:
-        return now()
+        return now(zone)
+    return in_zone(as_written(text), zone)
+
+
+def as_written(text: str) -> datetime:
+    """Read an instant that may have no offset. Raises InputError."""
     try:
-        at = datetime.fromisoformat(text)
+        return datetime.fromisoformat(text)
     except ValueError as error:
         problem = Problem(
             argument=AT_VARIABLE,
@@ -26,16 +30,20 @@ def instant(text: str | None) -> datetime:
             remedy="write it as 2026-06-30T23:59:59+09:00",
         )
         raise InputError([problem]) from error
-    return at if at.tzinfo else at.replace(tzinfo=SEOUL)
 
 
-def now() -> datetime:
-    """Return the present instant in Korean time."""
-    return datetime.now(SEOUL)
+def in_zone(at: datetime, zone: tzinfo) -> datetime:
+    """Return the instant that was meant: one without an offset is in ``zone``, the programme's."""
+    return at if at.tzinfo else at.replace(tzinfo=zone)
 
 
-def not_now(at: datetime, source: str) -> str:
+def now(zone: tzinfo) -> datetime:
+    """Return the present instant in a time zone, the programme's."""
+    return datetime.now(zone)
+
+
+def not_now(at: datetime, source: str, zone: tzinfo) -> str:
     """Return the line that says which instant is decided for, and what set it (an option or a variable)."""
-    korean = at.astimezone(SEOUL)
-    exact = "auto" if korean.second or korean.microsecond else "minutes"
-    return f"deciding for {korean.isoformat(timespec=exact)} ({source}), not for now"
+    local = at.astimezone(zone)
+    exact = "auto" if local.second or local.microsecond else "minutes"
+    return f"deciding for {local.isoformat(timespec=exact)} ({source}), not for now"

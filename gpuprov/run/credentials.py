@@ -16,7 +16,6 @@ from typing import Any
 
 import yaml
 
-from gpuprov.core.award import SEOUL
 from gpuprov.core.cluster import ProviderCluster
 from gpuprov.core.ledger import History
 from gpuprov.core.tenant import Desired, Tenant, desired_state
@@ -55,7 +54,9 @@ def issue(project: Project, history: History, at: datetime | None, hours: int | 
     """
     award_id = history.award.id
     if at is not None or not history.allocations:
-        tenant_of(desired_state([history], project.clusters, at or now()), award_id)  # asks no cluster
+        tenant_of(
+            desired_state([history], project.clusters, at or now(project.programme.zone)), award_id
+        )  # asks no cluster
     cluster = project.by_provider[history.award.provider]
     place = tokens.look(cluster, award_id)
     tenant = tenant_of(desired_state([history], project.clusters, at or place.clock), award_id)
@@ -81,7 +82,7 @@ def lifetime(history: History, at: datetime | None, hours: int | None, clock: da
     left = int((end - begins).total_seconds())
     seconds = left if hours is None else min(left, hours * 3600)
     if seconds < tokens.SHORTEST_SECONDS:
-        when = end.astimezone(SEOUL).isoformat(timespec="minutes")
+        when = end.astimezone(history.zone).isoformat(timespec="minutes")
         message = f"ends at {when}, in {max(0, left)} s, and no token can live less than {tokens.SHORTEST_SECONDS} s"
         raise _refusal(history.award.id, message, "it needs no credential any more")
     return Life(seconds=seconds, until=None if rehearsal else end)

@@ -64,8 +64,9 @@ def record_and_apply(loaded: Loaded, decision: Decision, at: datetime) -> Intent
     """
     award_ids = frozenset(decision.award_ids)
     events = [*loaded.events, *decision.events]
-    after = histories([history.award for history in loaded.histories], events)
-    gone = unlisted({history.award.id for history in after}, events)
+    zone = loaded.project.programme.zone
+    after = histories([history.award for history in loaded.histories], events, zone)
+    gone = unlisted({history.award.id for history in after}, events, zone)
     desired = desired_state(after, loaded.project.clusters, at, gone)
     homes = {history.award.provider for history in after if history.award.id in award_ids}
     elsewhere, failed = living(loaded.project.clusters, homes, award_ids)

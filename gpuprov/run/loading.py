@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,7 @@ from gpuprov.errors import InputError, PlanRefused, Problem
 from gpuprov.load import load_awards, load_mapping
 from gpuprov.load.ledgerfile import LedgerLine, read_lines
 from gpuprov.load.project import Project, open_project
+from gpuprov.load.source import list_names
 from gpuprov.run.files import digests
 
 
@@ -60,7 +62,7 @@ def load(project: Project) -> Loaded:
     lines: tuple[LedgerLine, ...] = ()
     try:
         columns = None if project.columns is None else load_mapping(project.columns)
-        listed = load_awards(project.awards, project.clusters, columns)
+        listed = load_awards(project.awards, project.clusters, columns, programme=project.programme)
     except InputError as error:
         problems += error.problems
     try:
@@ -72,23 +74,38 @@ def load(project: Project) -> Loaded:
     awards = listed.awards
     events = tuple(line.event for line in lines)
     known = {award.id for award in awards}
+    zone = project.programme.zone
     warnings = [*listed.warnings]
     warnings += [
         f"{project.ledger}:{line.row}: {line.event.event} of {line.event.award}, which no award list has"
         for line in lines
         if line.event.award not in known
     ]
-    warnings += [f"{project.ledger}:{lines[place].row}: {text}" for place, text in late_extensions(awards, events)]
-    all_histories = histories(awards, events)
+    warnings += _lists_of_calls(project)
+    warnings += [
+        f"{project.ledger}:{lines[place].row}: {text}" for place, text in late_extensions(awards, events, zone)
+    ]
+    all_histories = histories(awards, events, zone)
     return Loaded(
         project=project,
         files=files,
         histories=all_histories,
         events=events,
-        unlisted=unlisted(known, events),
-        excesses=tuple(excesses(_allocations(all_histories), project.clusters)),
+        unlisted=unlisted(known, events, zone),
+        excesses=tuple(excesses(_allocations(all_histories), project.clusters, project.programme)),
         warnings=tuple(warnings),
     )
+
+
+def _lists_of_calls(project: Project) -> list[str]:
+    """Return a warning for each list of a call that is not loaded: of a misspelt name no term would be checked."""
+    names = {name for path in project.awards for name in list_names(path)}
+    return [
+        f"{project.programme.name}: call {call.name} has the list {name}, which is not among the award lists"
+        for call in project.programme.calls
+        for name in call.lists
+        if unicodedata.normalize("NFC", name) not in names
+    ]
 
 
 def _allocations(every: Iterable[History]) -> list[Allocation]:

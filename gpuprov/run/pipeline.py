@@ -200,7 +200,7 @@ def refusals(planned: PlanContext, confirmed: Confirmed) -> list[str]:
         project.by_provider,
         {name: one.cluster_uid for name, one in known.items() if one.cluster_uid is not None},
         confirmed,
-        project.programme_end,
+        project.programme.end,
     )
     uids = {cluster.provider: cluster.uid for cluster in project.clusters if cluster.uid}
     found += shared_clusters(uids | {there.provider: there.uid for there in planned.observed})

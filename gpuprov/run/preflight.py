@@ -39,6 +39,7 @@ def run_preflight(
     they can.
     """
     clusters = [cluster for cluster in loaded.project.clusters if cluster.provider in providers]
+    at = at.astimezone(loaded.project.programme.zone)  # findings name it
     chart = _chart_version(loaded.project)
 
     def report(cluster: ProviderCluster) -> Report:

@@ -9,9 +9,9 @@ from functools import partial
 from typing import Any
 
 from gpuprov.core.cluster import GpuPool, ProviderCluster
-from gpuprov.core.gpu import GpuModel
 from gpuprov.core.holdings import held_now
 from gpuprov.core.observed import ObservedCluster
+from gpuprov.core.programme import Programme
 from gpuprov.errors import ClusterError
 from gpuprov.kube.client import KubeApi
 from gpuprov.kube.observe import observe
@@ -29,7 +29,7 @@ class PoolStatus:
     """
 
     provider: str
-    model: GpuModel
+    model: str
     awards: int
     capacity: int
     allocated: int
@@ -41,11 +41,21 @@ class PoolStatus:
         """GPUs that can be granted at once; negative where more is granted than the pool has."""
         return self.capacity - self.allocated - self.over
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the pool as plain data, with the H100-equivalents."""
-        convert = self.model.h100_equivalents
-        equivalents = {"capacity": convert(self.capacity), "allocated": convert(self.allocated)}
-        return asdict(self) | {"free": self.free, "h100": equivalents | {"free": convert(max(0, self.free))}}
+    def equivalents(self, programme: Programme) -> dict[str, int]:
+        """Return what the pool is worth in whole reference devices; nothing for a model that is not convertible."""
+        convert = programme.accelerator(self.model).equivalents
+        gpus = {"capacity": self.capacity, "allocated": self.allocated, "free": max(0, self.free)}
+        worth = {name: convert(number) for name, number in gpus.items()}
+        return {name: number for name, number in worth.items() if number is not None}
+
+    def to_json(self, programme: Programme) -> dict[str, Any]:
+        """Return the pool as plain data, with its equivalents under the reference's name in small letters, as ``h100``.
+
+        A model that is not convertible has none.
+        """
+        equivalents = self.equivalents(programme)
+        worth = {programme.reference.lower(): equivalents} if programme.reference and equivalents else {}
+        return asdict(self) | {"free": self.free} | worth
 
 
 def read_status(

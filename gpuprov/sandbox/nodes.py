@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -9,20 +10,20 @@ from typing import Any
 
 from gpuprov.errors import SandboxError
 from gpuprov.sandbox.api import Api, Json
-from gpuprov.sandbox.spec import ClusterSpec, NodePool
+from gpuprov.sandbox.spec import GPU_RESOURCE, ClusterSpec, NodePool
 
-GPU_RESOURCE = "nvidia.com/gpu"
 NODES = "/api/v1/nodes"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 KWOK_USER = "system:kwok-controller"
 PARALLEL = 8
+_NO_NAME = re.compile(r"[^a-z0-9-]+")
 CONFLICT = 409
 _RESOURCES = {"cpu": "208", "memory": "2Ti", "pods": "110", "ephemeral-storage": "25Ti"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeCount:
-    """What a cluster offers at one moment: GPUs are those of ready nodes."""
+    """What a cluster offers at one moment: GPUs are the devices of ready nodes, whatever their resource's name is."""
 
     total: int
     ready: int
@@ -32,7 +33,7 @@ class NodeCount:
 def node_objects(spec: ClusterSpec) -> Iterator[Json]:
     """Make the Node objects of a cluster, with names such as ``samsung-sds-h100-07``."""
     for pool in spec.pools:
-        model = pool.product.removeprefix("NVIDIA-").split("-")[0].lower()
+        model = _NO_NAME.sub("-", pool.product.removeprefix("NVIDIA-").split("-")[0].lower())
         for index in range(pool.count):
             yield _node(f"{spec.name}-{model}-{index:02d}", pool, spec.name)
 
@@ -56,7 +57,7 @@ def count_nodes(api: Api) -> NodeCount:
     """Count the nodes that can take pods: ready, and no longer tainted as new."""
     nodes = _items(api, NODES)
     usable = [node for node in nodes if _usable(node)]
-    gpus = sum(int(node["status"].get("allocatable", {}).get(GPU_RESOURCE, 0)) for node in usable)
+    gpus = sum(_devices(node["status"].get("allocatable", {})) for node in usable)
     return NodeCount(total=len(nodes), ready=len(usable), gpus=gpus)
 
 
@@ -85,8 +86,13 @@ def grant_kwok(api: Api) -> None:
             raise SandboxError(f"cannot grant kwok its rights: {reply.body.get('message', reply.status)}")
 
 
+def _devices(allocatable: Json) -> int:
+    """Count what a node offers under a vendor's name: a sandbox's nodes offer nothing else of that kind."""
+    return sum(int(number) for name, number in allocatable.items() if "/" in name)
+
+
 def _node(name: str, pool: NodePool, zone: str) -> Json:
-    resources = _RESOURCES | {GPU_RESOURCE: str(pool.gpus_per_node)}
+    resources = _RESOURCES | {pool.resource: str(pool.gpus_per_node)}
     labels = {
         "kubernetes.io/hostname": name,
         "kubernetes.io/os": "linux",
@@ -94,10 +100,10 @@ def _node(name: str, pool: NodePool, zone: str) -> Json:
         "node.kubernetes.io/instance-type": f"gpu-{pool.gpus_per_node}x",
         "topology.kubernetes.io/region": "kr",
         "topology.kubernetes.io/zone": zone,
-        "nvidia.com/gpu.present": "true",
-        "nvidia.com/gpu.product": pool.product,
-        "nvidia.com/gpu.count": str(pool.gpus_per_node),
+        pool.label: pool.product,
     }
+    if pool.resource == GPU_RESOURCE:  # what NVIDIA's GPU feature discovery adds
+        labels |= {"nvidia.com/gpu.present": "true", "nvidia.com/gpu.count": str(pool.gpus_per_node)}
     return {
         "apiVersion": "v1",
         "kind": "Node",

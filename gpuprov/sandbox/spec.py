@@ -16,19 +16,25 @@ H100 = "NVIDIA-H100-80GB-HBM3"
 A100 = "NVIDIA-A100-SXM4-80GB"
 H200 = "NVIDIA-H200"
 
+GPU_RESOURCE = "nvidia.com/gpu"
+PRODUCT_LABEL = "nvidia.com/gpu.product"
+
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodePool:
-    """Servers of one GPU model in one cluster.
+    """Servers of one accelerator in one cluster.
 
-    ``product`` is the value of the node label ``nvidia.com/gpu.product`` as NVIDIA's GPU feature discovery sets it.
+    ``product`` is the value of the node label ``label``, by default the one that NVIDIA's GPU feature discovery sets.
+    ``resource`` is the name under which the servers offer their devices.
     """
 
     product: str
     count: int
     gpus_per_node: int = 8
+    resource: str = GPU_RESOURCE
+    label: str = PRODUCT_LABEL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

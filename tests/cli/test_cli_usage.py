@@ -5,6 +5,7 @@ import re
 import sys
 from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import click
 import pytest
@@ -14,6 +15,7 @@ from click.testing import CliRunner
 from gpuprov.cli import main
 from gpuprov.cli.common import Instant, confirm
 from gpuprov.core.tenant import Desired
+from gpuprov.run.clock import in_zone
 
 # ---- names and instants
 
@@ -79,8 +81,8 @@ def stop(project: object, desired: Desired, *_: object) -> None:
     raise Stopped(desired.at.isoformat())
 
 
-def test_an_instant_is_converted_as_korean_time() -> None:
-    at = Instant().convert("2026-03-01T09:00:00", None, None)
+def test_an_instant_without_an_offset_is_in_the_programmes_time_zone() -> None:
+    at = in_zone(Instant().convert("2026-03-01T09:00:00", None, None), ZoneInfo("Asia/Seoul"))
     assert at == datetime.fromisoformat("2026-03-01T00:00:00+00:00")
     assert at.isoformat() == "2026-03-01T09:00:00+09:00"
 

@@ -7,10 +7,9 @@ from typing import Any, NamedTuple
 
 from helm import run_helm
 from kubernetes import config
+from strategies import SEOUL
 
-from gpuprov.core.award import SEOUL
 from gpuprov.core.cluster import GpuPool, ProviderCluster
-from gpuprov.core.gpu import GpuModel
 from gpuprov.core.manifests import tenant_manifests
 from gpuprov.core.tenant import Tenant
 from gpuprov.sandbox import H100
@@ -70,7 +69,7 @@ class Person:
 
 def award(award_id: str) -> tuple[str, list[dict[str, Any]]]:
     """Return the namespace and the objects of an award of 8 H100."""
-    pool = GpuPool(model=GpuModel.H100, capacity=16, node_label=LABEL)
+    pool = GpuPool(model="H100", capacity=16, resource="nvidia.com/gpu", node_label=LABEL)
     cluster = ProviderCluster(provider="alpha", context="alpha", pools=(pool,))
     start, end = (datetime(2026, month, 1, tzinfo=SEOUL) for month in (1, 7))
     tenant = Tenant(

@@ -21,6 +21,7 @@ PROVIDERS = ("elice-cloud", "kt-cloud", "samsung-sds")
 MARCH = "2026-03-01T09:00:00+09:00"
 OURS = "app.kubernetes.io/managed-by=gpuprov"
 ROLE = "gpuprov-tenant"
+GPU = "nvidia.com/gpu"
 
 
 @dataclass(frozen=True)
@@ -158,9 +159,9 @@ def make_project(root: Path) -> None:
     (root / "state").mkdir()
 
 
-def running(core: client.CoreV1Api, namespace: str, name: str, gpus: int) -> str:
+def running(core: client.CoreV1Api, namespace: str, name: str, gpus: int, resource: str = GPU) -> str:
     """Start a pod, and return the node that it runs on."""
-    eventually(lambda: accepted(core, namespace, gpu_pod(name, gpus)))
+    eventually(lambda: accepted(core, namespace, gpu_pod(name, gpus, resource)))
     eventually(lambda: core.read_namespaced_pod(name, namespace).status.phase == "Running")
     return str(core.read_namespaced_pod(name, namespace).spec.node_name)
 
@@ -176,7 +177,7 @@ def accepted(core: client.CoreV1Api, namespace: str, body: dict[str, Any]) -> bo
     return True
 
 
-def gpu_pod(name: str, gpus: int) -> dict[str, Any]:
+def gpu_pod(name: str, gpus: int, resource: str = GPU) -> dict[str, Any]:
     """Return a pod that Pod Security's level `restricted` lets in."""
     return {
         "metadata": {"name": name},
@@ -191,7 +192,7 @@ def gpu_pod(name: str, gpus: int) -> dict[str, Any]:
                     "name": "train",
                     "image": "example.invalid/train:1",
                     "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-                    "resources": {"limits": {"nvidia.com/gpu": str(gpus)}},
+                    "resources": {"limits": {resource: str(gpus)}},
                 }
             ],
         },

@@ -20,7 +20,6 @@ from isolation.tenant import Awardee, await_policies, container, pod, pod_spec, 
 from isolation.wait import until
 from sandbox_fixtures import programs
 
-from gpuprov.core.gpu import GpuModel
 from gpuprov.sandbox import Sandbox, controlplane
 from gpuprov.sandbox.controlplane import Layout
 
@@ -68,7 +67,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ends, list
 def phase(lab: Lab, *, policies: bool) -> dict[str, list[Outcome]]:
     """Make an award of each model, try, and take the awards away."""
     number = int(policies)
-    tenants = [lab.tenant(f"TRY-{number}-{model}", model) for model in GpuModel if lab.provider.pool(model)]
+    tenants = [lab.tenant(f"TRY-{number}-{pool.model}", pool.model) for pool in lab.provider.pools]
     awardees = [settle(lab, tenant) for tenant in tenants]
     if policies:
         await_policies(awardees[0])
@@ -100,7 +99,7 @@ def test_awards_that_fill_the_cluster_land_on_their_own_models_nodes(
 ) -> None:
     """Two awards of 8 H100 and one of 8 A100 use every card that is free, each on its own model."""
     lab = world[1][number]
-    models = (GpuModel.H100, GpuModel.H100, GpuModel.A100)
+    models = ("H100", "H100", "A100")
     awardees = [settle(lab, lab.tenant(f"FULL-{index}", model, 8)) for index, model in enumerate(models)]
     for awardee in awardees:
         labels = {"matchLabels": {"app": "attempt"}}

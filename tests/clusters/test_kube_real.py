@@ -11,7 +11,6 @@ import urllib3
 from sandbox_fixtures import ALPHA, admin_kubeconfig, eventually, programs, state_of
 
 from gpuprov.core.cluster import GpuPool, ProviderCluster
-from gpuprov.core.gpu import GpuModel
 from gpuprov.errors import ClusterError
 from gpuprov.kube import client
 from gpuprov.kube.client import KubeApi
@@ -26,7 +25,14 @@ LEASES = "/apis/coordination.k8s.io/v1/namespaces/default/leases"
 CLUSTER = ProviderCluster(
     provider="alpha",
     context="alpha",
-    pools=(GpuPool(model=GpuModel.H100, capacity=16, node_label={"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3"}),),
+    pools=(
+        GpuPool(
+            model="H100",
+            capacity=16,
+            resource="nvidia.com/gpu",
+            node_label={"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3"},
+        ),
+    ),
 )
 
 

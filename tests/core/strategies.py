@@ -7,14 +7,21 @@ from pathlib import Path
 import yaml
 from hypothesis import strategies as st
 
-from gpuprov.core.award import SEOUL, Award
+from gpuprov.core import award as awards_module
+from gpuprov.core import capacity, ledger
+from gpuprov.core.award import Award
 from gpuprov.core.cluster import GpuPool, ProviderCluster
-from gpuprov.core.gpu import GpuModel
-from gpuprov.core.ledger import Accepted, Extended, Forfeited, Reduced, histories
+from gpuprov.core.ledger import Accepted, Extended, Forfeited, Reduced
 from gpuprov.core.manifests import tenant_manifests
 from gpuprov.core.observed import ObservedCluster, ObservedTenant
+from gpuprov.core.steps import Terms
 from gpuprov.core.tenant import Tenant, desired_state
+from gpuprov.load.programme import default_programme
 
+PROGRAMME = default_programme()
+SEOUL = PROGRAMME.zone
+TERMS = Terms(zone=SEOUL, resources=PROGRAMME.resources)
+MODELS = tuple(one.name for one in PROGRAMME.accelerators)
 JANUARY = datetime(2026, 1, 1, tzinfo=SEOUL)
 JULY = datetime(2026, 7, 1, tzinfo=SEOUL)
 MARCH = datetime(2026, 3, 1, 12, tzinfo=SEOUL)
@@ -23,7 +30,10 @@ MARCH = datetime(2026, 3, 1, 12, tzinfo=SEOUL)
 def cluster(provider="samsung-sds", uid=None, **capacities):
     """A cluster with a pool for each model that is named; 200 H100 if none is."""
     pools = tuple(
-        GpuPool(model=GpuModel(model), capacity=count, node_label={"nvidia.com/gpu.product": f"NVIDIA-{model}"})
+        GpuPool.model_validate(
+            {"model": model, "capacity": count, "nodeLabel": {"nvidia.com/gpu.product": f"NVIDIA-{model}"}},
+            context=TERMS,
+        )
         for model, count in (capacities or {"H100": 200}).items()
     )
     return ProviderCluster(provider=provider, context=provider, uid=uid, pools=pools)
@@ -31,7 +41,7 @@ def cluster(provider="samsung-sds", uid=None, **capacities):
 
 def award(award_id="HPC-1", quantity=8, model="H100", **fields):
     """A valid award of the first half of 2026 at samsung-sds."""
-    h100 = quantity // GpuModel(model).per_h100
+    h100 = PROGRAMME.accelerator(model).equivalents(quantity)
     values = {
         "id": award_id,
         "organization": "한빛대학교",
@@ -66,6 +76,30 @@ def extended(award_id, at, last_day):
     return _event(Extended, award_id, at, last_day=last_day)
 
 
+def breaches(one):
+    return awards_module.breaches(one, PROGRAMME)
+
+
+def history(one, happened):
+    return ledger.history(one, happened, SEOUL)
+
+
+def histories(awards, happened):
+    return ledger.histories(awards, happened, SEOUL)
+
+
+def unlisted(listed, happened):
+    return ledger.unlisted(listed, happened, SEOUL)
+
+
+def late_extensions(awards, happened):
+    return ledger.late_extensions(awards, happened, SEOUL)
+
+
+def excesses(allocations, clusters):
+    return capacity.excesses(allocations, clusters, PROGRAMME)
+
+
 def desired(awards, clusters, at=MARCH, events=()):
     return desired_state(histories(awards, events), clusters, at)
 
@@ -76,7 +110,7 @@ def tenant(award_id="HPC-1", gpus=8, where=None, model="H100", **fields):
         "award_id": award_id,
         "organization": "한빛대학교",
         "provider": where.provider,
-        "pool": where.pool(GpuModel(model)),
+        "pool": where.pool(model),
         "gpus": gpus,
         "term_start": JANUARY,
         "term_end": JULY,

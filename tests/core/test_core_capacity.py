@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from strategies import JANUARY, award, cluster, forfeited, reduced
+from strategies import JANUARY, award, cluster, excesses, forfeited, histories, reduced
 
-from gpuprov.core.capacity import MOST_LINES, allocated_over_time, excesses, lines, not_over, peak
-from gpuprov.core.gpu import GpuModel
-from gpuprov.core.ledger import Allocation, histories
+from gpuprov.core.capacity import MOST_LINES, allocated_over_time, lines, not_over, peak
+from gpuprov.core.ledger import Allocation
 from gpuprov.load import load_awards
 from gpuprov.load.project import open_project
 
@@ -26,7 +25,7 @@ def at(hour):
     return JANUARY + timedelta(hours=hour)
 
 
-def part(name, gpus, start, end, *, provider="samsung-sds", model=GpuModel.H100):
+def part(name, gpus, start, end, *, provider="samsung-sds", model="H100"):
     return Allocation(award_id=name, provider=provider, model=model, gpus=gpus, start=at(start), end=at(end))
 
 
@@ -40,7 +39,7 @@ PARTS = st.lists(
         st.integers(0, 20),
         st.integers(1, 20),
         st.sampled_from(["samsung-sds", "kt-cloud", "unknown"]),
-        st.sampled_from([GpuModel.H100, GpuModel.A100]),
+        st.sampled_from(["H100", "A100"]),
     ),
     max_size=12,
 )
@@ -69,7 +68,7 @@ HALF_HOURS = [at(half / 2) for half in range(-2, 90)]
 def test_the_sweep_finds_what_adding_up_at_every_instant_finds(parts):
     found = excesses(parts, CLUSTERS)
     for provider in ("samsung-sds", "kt-cloud", "unknown"):
-        for model in (GpuModel.H100, GpuModel.A100):
+        for model in ("H100", "A100"):
             capacity = CAPACITY.get((provider, model), 0)
             pool = [one for one in parts if (one.provider, one.model) == (provider, model)]
             here = [one for one in found if (one.provider, one.model) == (provider, model)]
@@ -119,7 +118,7 @@ def capacity_by_hand(written, instant):
 def test_a_capacity_with_a_history_is_compared_at_every_instant(parts, h100, a100):
     clusters = [cluster("samsung-sds", H100=h100, A100=a100)]
     found = excesses(parts, clusters)
-    for model, written in ((GpuModel.H100, h100), (GpuModel.A100, a100)):
+    for model, written in (("H100", h100), ("A100", a100)):
         pool = [one for one in parts if (one.provider, one.model) == ("samsung-sds", model)]
         here = [one for one in found if (one.provider, one.model) == ("samsung-sds", model)]
         for instant in HALF_HOURS:
@@ -161,7 +160,7 @@ def test_a_long_list_of_excesses_is_cut_and_says_of_which_pools_the_rest_is():
     many = [part("A", 9, 2 * hour, 2 * hour + 1) for hour in range(MOST_LINES)]
     found = excesses(many, [cluster(H100=8)])
     assert lines(found) == [str(one) for one in found]
-    more = [*many, part("B", 1, 0, 1, provider="zeta"), part("C", 1, 0, 1, provider="zeta", model=GpuModel.A100)]
+    more = [*many, part("B", 1, 0, 1, provider="zeta"), part("C", 1, 0, 1, provider="zeta", model="A100")]
     found = excesses(more, [cluster(H100=8)])
     assert lines(found) == [
         *(str(one) for one in found[:MOST_LINES]),
@@ -197,7 +196,7 @@ def test_an_award_that_ends_as_another_starts_never_adds_to_it():
 
 
 def test_the_excess_of_a100_is_told_in_whole_h100_that_must_go():
-    (found,) = excesses([part("A", 13, 0, 1, model=GpuModel.A100)], [cluster(A100=8)])
+    (found,) = excesses([part("A", 13, 0, 1, model="A100")], [cluster(A100=8)])
     assert str(found) == (
         "samsung-sds A100: 13 GPUs allocated of 8, 5 too many (2 H100-equivalents), from 2026-01-01T00:00:00+09:00 "
         "to 2026-01-01T01:00:00+09:00 by 1 awards; forfeit or reduce awards, or move them to another provider"

@@ -5,10 +5,23 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import HOURS, JANUARY, JULY, MARCH, accepted, award, events, extended, forfeited, reduced
+from strategies import (
+    HOURS,
+    JANUARY,
+    JULY,
+    MARCH,
+    accepted,
+    award,
+    events,
+    extended,
+    forfeited,
+    histories,
+    reduced,
+    unlisted,
+)
 
 from gpuprov.core.decisions import Decision, find, forfeit, reduce
-from gpuprov.core.ledger import Forfeited, Reduced, histories, unlisted
+from gpuprov.core.ledger import Forfeited, Reduced
 from gpuprov.errors import InputError
 
 TICK = timedelta(microseconds=1)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from strategies import MARCH, award, cluster, desired, forfeited, live, reduced, seen, tenant
+from strategies import JULY, MARCH, SEOUL, award, cluster, desired, forfeited, live, reduced, seen, tenant
 
 from gpuprov.core import guard
 from gpuprov.core.guard import Confirmed
@@ -19,11 +19,11 @@ JUNE = award().last_day
 EVERYTHING = Confirmed(teardown=10_000, clusters=frozenset({"samsung-sds", "kt-cloud"}))
 
 
-def refusals(awards, *observed, events=(), known=None, confirmed=None, clusters=(SDS, KT), **limits):
+def refusals(awards, *observed, events=(), known=None, confirmed=None, clusters=(SDS, KT), end=JULY):
     by_name = {one.provider: one for one in clusters}
     state = desired(awards, clusters, MARCH, events)
     plan = make_plan(state, observed, by_name)
-    return guard.reasons(plan, state, observed, by_name, known or {}, confirmed or Confirmed(), **limits)
+    return guard.reasons(plan, state, observed, by_name, known or {}, confirmed or Confirmed(), end)
 
 
 def here(award_id, gpus, where=SDS, used=0, model=None):
@@ -215,19 +215,19 @@ def test_a_term_beyond_the_programmes_end_is_refused_until_the_end_is_moved():
     (reason,) = refusals([award(), late], seen(SDS))
     assert "Namespace gpu-hpc-2: its term ends at 2026-07-02T00:00:00+09:00, after the programme's end" in reason
     moved = datetime.fromisoformat("2026-07-02T00:00+09:00")
-    assert refusals([award(), late], seen(SDS), programme_end=moved) == []
+    assert refusals([award(), late], seen(SDS), end=moved) == []
 
 
 def test_an_award_that_is_applied_already_counts_as_soon_as_anything_is_written():
     late = award("HPC-2", last_day=JUNE + timedelta(days=1))
-    there = live(tenant("HPC-2", 8, SDS, term_end=late.term.end), SDS)
+    there = live(tenant("HPC-2", 8, SDS, term_end=late.term(SEOUL).end), SDS)
     assert refusals([late], seen(SDS, there)) == []
     assert len(refusals([late, award()], seen(SDS, there))) == 1
 
 
 def test_a_plan_that_only_takes_back_passes_whatever_the_rules_say():
     late = award("HPC-2", last_day=JUNE + timedelta(days=1))
-    there = [live(tenant(name, 8, SDS, term_end=late.term.end), SDS) for name in ("HPC-1", "HPC-2", "HPC-3")]
+    there = [live(tenant(name, 8, SDS, term_end=late.term(SEOUL).end), SDS) for name in ("HPC-1", "HPC-2", "HPC-3")]
     one, other = award("HPC-1", last_day=late.last_day), award("HPC-3", last_day=late.last_day)
     events = [forfeited("HPC-1", MARCH), reduced("HPC-3", MARCH, 4)]
     assert refusals([one, late, other], seen(SDS, *there), events=events) == []
@@ -246,7 +246,7 @@ def test_of_many_the_first_are_named_and_the_rest_counted():
 def by_hand(awards, there, events=()):
     state = desired(awards, [SDS], MARCH, events)
     plan = make_plan(state, [there], {"samsung-sds": SDS})
-    assert guard.reasons(plan, state, [there], {"samsung-sds": SDS}, {}, Confirmed()) == []
+    assert guard.reasons(plan, state, [there], {"samsung-sds": SDS}, {}, Confirmed(), JULY) == []
     return guard.by_hand(plan, state, there, SDS)
 
 

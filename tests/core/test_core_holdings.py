@@ -5,17 +5,16 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import MARCH, award, cluster, desired, forfeited, live, reduced, seen, tenant
+from strategies import JULY, MARCH, award, cluster, desired, forfeited, live, reduced, seen, tenant
 
 from gpuprov.core import guard
-from gpuprov.core.gpu import GpuModel
 from gpuprov.core.guard import Confirmed
 from gpuprov.core.holdings import held_after, held_now
 from gpuprov.core.plan import Op, make_plan
 
 SDS = cluster("samsung-sds", H100=200, A100=80)
 SMALL = cluster("samsung-sds", H100=16)
-H100 = GpuModel.H100
+H100 = "H100"
 
 
 def here(award_id, gpus, where=SMALL, used=0, pods=None):
@@ -32,7 +31,7 @@ def decide(listed, *there, events=(), where=SMALL):
 
 def refused(listed, *there, events=()):
     plan, state, observed = decide(listed, *there, events=events)
-    return guard.reasons(plan, state, [observed], {SMALL.provider: SMALL}, {}, Confirmed(teardown=99, change=99))
+    return guard.reasons(plan, state, [observed], {SMALL.provider: SMALL}, {}, Confirmed(teardown=99, change=99), JULY)
 
 
 def test_gpus_that_a_reduced_award_still_holds_are_not_granted_by_the_run_after():
@@ -65,7 +64,7 @@ def test_a_tenant_of_an_unknown_model_counts_in_every_pool():
         there.objects["Namespace", "gpu-a"]["metadata"]["annotations"].pop(name)
     plan, state, observed = decide([award("B", 8)], there, where=SDS)
     none = plan.where(lambda change: change.op is not Op.RECLAIM)
-    assert held_after(none, state, observed, SDS) == {H100: 16, GpuModel.A100: 8}
+    assert held_after(none, state, observed, SDS) == {H100: 16, "A100": 8}
 
 
 @pytest.mark.parametrize(("used", "hand", "command"), [(0, 16, 8), (12, 16, 12), (16, 16, 16)])
@@ -78,7 +77,7 @@ def test_by_hand_the_quota_that_shrinks_beside_the_growing_one_counts_too(used, 
 def test_by_hand_nothing_is_granted_from_what_the_same_run_would_free():
     events = [reduced("A", MARCH, 8)]
     plan, state, observed = decide([award("A", 16), award("B", 8)], here("A", 16), events=events)
-    assert guard.reasons(plan, state, [observed], {SMALL.provider: SMALL}, {}, Confirmed()) == []
+    assert guard.reasons(plan, state, [observed], {SMALL.provider: SMALL}, {}, Confirmed(), JULY) == []
     (reason,) = guard.by_hand(plan, state, observed, SMALL)
     assert "would rest on GPUs that the same run frees (24 of 16 until then); run `gpuprov up" in reason
     shrinking = plan.where(lambda change: change.award_id == "A")
@@ -129,4 +128,4 @@ def test_what_is_held_now_is_what_is_granted_or_where_that_is_more_what_pods_hol
 def test_a_tenant_whose_pool_nothing_tells_holds_gpus_of_every_pool():
     (unknown,) = seen(SDS, live(tenant("A", 4, SDS), SDS)).tenants
     del unknown.objects["Namespace", "gpu-a"]["metadata"]["annotations"]
-    assert held_now([unknown], SDS) == {H100: 4, GpuModel.A100: 4}
+    assert held_now([unknown], SDS) == {H100: 4, "A100": 4}

@@ -8,20 +8,25 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from strategies import JANUARY, JULY, MARCH, accepted, award, events, extended, forfeited, reduced
-
-from gpuprov.core.award import SEOUL, Status
-from gpuprov.core.ledger import (
-    EVENT,
-    LedgerMark,
-    Unlisted,
+from strategies import (
+    JANUARY,
+    JULY,
+    MARCH,
+    SEOUL,
+    accepted,
+    award,
+    events,
+    extended,
+    forfeited,
     histories,
     history,
     late_extensions,
-    lost,
-    mark,
+    reduced,
     unlisted,
 )
+
+from gpuprov.core.award import Status
+from gpuprov.core.ledger import EVENT, LedgerMark, Unlisted, lost, mark
 
 SHORT = award(quantity=16, last_day=date(2026, 1, 7))
 HOUR = timedelta(hours=1)
@@ -413,9 +418,9 @@ def test_awards_that_no_list_has_are_told_with_what_the_ledger_decided():
         forfeited("GONE", MARCH + HOUR),
     ]
     assert unlisted({"LISTED"}, happened) == (
-        Unlisted(award_id="REDUCED", forfeited=None, end=None),
-        Unlisted(award_id="CUT", forfeited=None, end=datetime(2026, 4, 1, tzinfo=SEOUL)),
-        Unlisted(award_id="GONE", forfeited=end, end=datetime(2026, 10, 1, tzinfo=SEOUL)),
+        Unlisted(award_id="REDUCED", zone=SEOUL, forfeited=None, end=None),
+        Unlisted(award_id="CUT", zone=SEOUL, forfeited=None, end=datetime(2026, 4, 1, tzinfo=SEOUL)),
+        Unlisted(award_id="GONE", zone=SEOUL, forfeited=end, end=datetime(2026, 10, 1, tzinfo=SEOUL)),
     )
 
 

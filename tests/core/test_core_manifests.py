@@ -13,7 +13,6 @@ from kubernetes.utils.quantity import parse_quantity
 from strategies import AWARD_IDS, MARCH, award, cluster, desired, live, tenant
 
 from gpuprov.core.cluster import DEVICE_CLASSES, OTHER_GPU_RESOURCES, ContainerDefaults, GpuPool, PerGpu
-from gpuprov.core.gpu import GpuModel
 from gpuprov.core.manifests import gib, labels, quota_hard, tenant_manifests
 from gpuprov.core.observed import ObservedTenant
 from gpuprov.core.outputs import Origin
@@ -26,7 +25,7 @@ RENAMED = MIXED.model_copy(
     update={
         "pools": (
             MIXED.pools[0],
-            GpuPool(model=GpuModel.A100, capacity=80, resource="nvidia.com/a100", node_label={"pool": "a100"}),
+            GpuPool(model="A100", capacity=80, resource="nvidia.com/a100", node_label={"pool": "a100"}),
         )
     }
 )

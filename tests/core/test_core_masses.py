@@ -3,10 +3,9 @@
 from fractions import Fraction
 
 import pytest
-from strategies import MARCH, award, cluster, desired, live, reduced, seen, tenant
+from strategies import JULY, MARCH, award, cluster, desired, live, reduced, seen, tenant
 
 from gpuprov.core import guard
-from gpuprov.core.gpu import GpuModel
 from gpuprov.core.guard import Confirmed
 from gpuprov.core.observed import ObservedTenant
 from gpuprov.core.plan import Change, Loss, Op, Plan, make_plan
@@ -30,7 +29,7 @@ def teardown(counts, confirmed=0, expected=()):
                 award_id=f"HPC-{number}",
                 organization="한빛대학교",
                 namespace=f"gpu-{number}",
-                model=GpuModel.H100,
+                model="H100",
                 before=8,
                 after=0,
                 used=0,
@@ -42,7 +41,7 @@ def teardown(counts, confirmed=0, expected=()):
     plan = Plan(at=MARCH, changes=tuple(changes), unchanged=0, providers=tuple(counts))
     state = Desired(at=MARCH, tenants=(), absences=())
     clusters = {provider: cluster(provider, H100=8) for provider in counts}
-    return guard.reasons(plan, state, observed, clusters, {}, Confirmed(teardown=confirmed))
+    return guard.reasons(plan, state, observed, clusters, {}, Confirmed(teardown=confirmed), JULY)
 
 
 def test_up_to_a_fifth_may_go_and_one_always_may():
@@ -96,7 +95,7 @@ def test_explained_reclaims_are_not_counted():
 def refused(listed, there, *, events=(), clusters=(BOTH, KT), confirmed=None):
     by_name = {where.provider: where for where in clusters}
     state = desired(listed, clusters, MARCH, events)
-    return guard.reasons(make_plan(state, there, by_name), state, there, by_name, {}, confirmed or Confirmed())
+    return guard.reasons(make_plan(state, there, by_name), state, there, by_name, {}, confirmed or Confirmed(), JULY)
 
 
 NAMES = [f"HPC-{number}" for number in range(10)]

@@ -17,11 +17,13 @@ from strategies import (
     events,
     extended,
     forfeited,
+    histories,
+    history,
     reduced,
+    unlisted,
 )
 
 from gpuprov.core.award import Status
-from gpuprov.core.ledger import histories, history, unlisted
 from gpuprov.core.tenant import Cause, desired_state
 
 CLUSTERS = (cluster("samsung-sds", H100=200, A100=40), cluster("kt-cloud", H200=400))

@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rule_objects import FIRST, SDS, SECOND, annotated, bounds, broken, first, said, written
-from strategies import AWARD_IDS, JANUARY, JULY, cluster, tenant
+from strategies import AWARD_IDS, JANUARY, JULY, MODELS, cluster, tenant
 
 from gpuprov.core.cluster import GpuPool
-from gpuprov.core.gpu import GpuModel
 from gpuprov.core.quantity import count, parse
 from gpuprov.core.rules import OBJECT_RULES, STACK_RULES, Rule, violations
 
@@ -23,7 +22,7 @@ SELECTOR = "scheduler.alpha.kubernetes.io/node-selector"
 # What gpuprov writes
 
 
-@given(award_id=AWARD_IDS, gpus=st.integers(1, 5000), model=st.sampled_from(GpuModel), hours=st.integers(1, 24 * 181))
+@given(award_id=AWARD_IDS, gpus=st.integers(1, 5000), model=st.sampled_from(MODELS), hours=st.integers(1, 24 * 181))
 def test_every_tenant_that_fits_keeps_all_rules(award_id, gpus, model, hours):
     where = cluster("kt-cloud", H100=gpus, A100=gpus, H200=gpus)
     one = tenant(award_id, gpus, where, model, term_end=JANUARY + timedelta(hours=hours))

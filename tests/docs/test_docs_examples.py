@@ -10,9 +10,10 @@ from documents import CLI, CONFIGURATION, MARKDOWN, blocks, section_of, sections
 
 from gpuprov import errors
 from gpuprov.core.cluster import GpuPool, ProviderCluster
-from gpuprov.core.gpu import GpuModel
 from gpuprov.core.ledger import EVENT, Accepted, Extended, Forfeited, Reduced
 from gpuprov.core.plan import Change, Plan
+from gpuprov.core.steps import Terms
+from gpuprov.load.programme import default_programme
 from gpuprov.preflight import Finding, admission, clock, identity, names, nodes, plugin, policies, rights, role, version
 from gpuprov.run.job import Freed, Outcome
 from gpuprov.run.status import PoolStatus
@@ -67,8 +68,8 @@ def rows_of_checks() -> set[str]:
 def test_the_example_of_status_is_what_a_pool_says() -> None:
     (pool,) = first_json("status")["pools"]
     said = {name: pool[name] for name in fields(PoolStatus)}
-    status = PoolStatus(**said | {"model": GpuModel(pool["model"])})
-    assert json.loads(json.dumps(status.to_json())) == pool
+    status = PoolStatus(**said)
+    assert json.loads(json.dumps(status.to_json(default_programme()))) == pool
 
 
 def test_the_example_of_the_sandbox_has_its_keys() -> None:
@@ -99,5 +100,7 @@ def test_the_example_of_a_stack_is_a_cluster() -> None:
     (history,) = [text["capacity"] for text in texts if "capacity" in text]
     made = ProviderCluster.model_validate({"provider": "kt-cloud", **value})
     assert made.pools[0].capacity == 400
-    stepwise = GpuPool.model_validate(made.pools[0].model_dump() | {"capacity": history})
+    programme = default_programme()
+    terms = Terms(zone=programme.zone, resources=programme.resources)
+    stepwise = GpuPool.model_validate(made.pools[0].model_dump() | {"capacity": history}, context=terms)
     assert [step.gpus for step in stepwise.steps] == [400, 392, 480]

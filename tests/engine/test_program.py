@@ -10,10 +10,9 @@ from types import SimpleNamespace
 import pulumi
 import pytest
 from pulumi.runtime import mocks, rpc, settings
+from strategies import SEOUL
 
-from gpuprov.core.award import SEOUL
 from gpuprov.core.cluster import GpuPool, ProviderCluster
-from gpuprov.core.gpu import GpuModel
 from gpuprov.core.manifests import tenant_manifests
 from gpuprov.core.outputs import Origin, summary
 from gpuprov.core.tenant import Tenant
@@ -22,7 +21,11 @@ from gpuprov.engine.program import declare
 SDS = ProviderCluster(
     provider="samsung-sds",
     context="sds-admin",
-    pools=(GpuPool(model=GpuModel.H100, capacity=200, node_label={"nvidia.com/gpu.product": "NVIDIA-H100"}),),
+    pools=(
+        GpuPool(
+            model="H100", capacity=200, resource="nvidia.com/gpu", node_label={"nvidia.com/gpu.product": "NVIDIA-H100"}
+        ),
+    ),
 )
 OBJECTS = {
     "kubernetes:core/v1:Namespace",

@@ -176,7 +176,8 @@ award = Award(id="HPC-1", organization="x", track="2", applied_h100=8, provider=
 
 def decide():
     events = read_ledger(path)
-    decided = forfeit(histories([award], events), ["HPC-1"], at=at, by=sys.argv[2], reason="x", recorded=at)
+    told = histories([award], events, timezone.utc)
+    decided = forfeit(told, ["HPC-1"], at=at, by=sys.argv[2], reason="x", recorded=at)
     return decided.events, len(events)
 
 

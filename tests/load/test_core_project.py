@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import MARCH, cluster
+from strategies import MARCH, PROGRAMME, SEOUL, cluster
 
-from gpuprov.core.award import PROGRAMME_END, SEOUL
 from gpuprov.core.cluster import ProviderCluster
 from gpuprov.errors import InputError
 from gpuprov.load.project import find_root, open_project
@@ -236,13 +235,13 @@ def test_award_lists_must_be_named(awards, tmp_path):
 )
 def test_the_programmes_end_is_an_instant(written, tmp_path):
     read = open_project(project(tmp_path, f"{MAIN}  programmeEnd: {written}\n"))
-    assert read.programme_end == datetime(2026, 10, 1, tzinfo=SEOUL)
+    assert read.programme.end == datetime(2026, 10, 1, tzinfo=SEOUL)
 
 
 def test_the_programme_ends_with_june_unless_the_project_says_otherwise(tmp_path):
     declared = f"{MAIN}  programmeEnd: {{type: string}}\n"
-    assert open_project(project(tmp_path, declared)).programme_end == PROGRAMME_END
-    assert PROGRAMME_END.isoformat() == "2026-07-01T00:00:00+09:00"
+    assert open_project(project(tmp_path, declared)).programme == PROGRAMME
+    assert PROGRAMME.end.isoformat() == "2026-07-01T00:00:00+09:00"
 
 
 @pytest.mark.parametrize("written", ["2026-10-01", "2026-10-01T00:00:00", "soon", "7", "[]", "''"])

@@ -10,7 +10,6 @@ import pytest
 
 from gpuprov.core.award import Status
 from gpuprov.core.cluster import GpuPool, ProviderCluster
-from gpuprov.core.gpu import GpuModel
 from gpuprov.errors import InputError
 from gpuprov.load import ColumnMapping, Origin, load_awards, load_mapping
 
@@ -25,7 +24,12 @@ def cluster(provider, *aliases, **pools):
         aliases=aliases,
         context=provider,
         pools=tuple(
-            GpuPool(model=GpuModel(model), capacity=capacity, node_label={"nvidia.com/gpu.product": model})
+            GpuPool(
+                model=model,
+                capacity=capacity,
+                resource="nvidia.com/gpu",
+                node_label={"nvidia.com/gpu.product": model},
+            )
             for model, capacity in pools.items()
         ),
     )

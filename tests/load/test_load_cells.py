@@ -9,17 +9,20 @@ from datetime import date, datetime, time, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import PROGRAMME
 from test_load import CLUSTERS
 
-from gpuprov.core.award import Status, Track
+from gpuprov.core.award import Status
 from gpuprov.load import cells
-from gpuprov.load.suppliers import Suppliers, model
+from gpuprov.load.suppliers import Suppliers
 from gpuprov.load.text import key, without_brackets, word
+from gpuprov.load.words import Words
 
 SUPPLIERS = Suppliers(CLUSTERS)
+WORDS = Words(PROGRAMME)
 PARSERS = [
-    *(cells.award_id, cells.required_text, cells.short_text, cells.email, cells.track, cells.status, cells.count),
-    *(cells.day, cells.day_or_none, SUPPLIERS.provider, model),
+    *(cells.award_id, cells.required_text, cells.short_text, cells.email, WORDS.track, WORDS.status, cells.count),
+    *(cells.day, cells.day_or_none, SUPPLIERS.provider, WORDS.model, WORDS.call),
 ]
 
 
@@ -119,12 +122,12 @@ def test_a_day_may_be_empty_where_it_is_optional():
     "value", ["2", 2, 2.0, "유형2", "유형 2", "2유형", "track 2", "Track-2", "Ⅱ", "유형Ⅱ", "II", "②"]
 )
 def test_tracks(value):
-    assert cells.track(value) is Track.TWO
+    assert WORDS.track(value) == "2"
 
 
 @pytest.mark.parametrize("value", ["3", "-1", "1?", "1/2", "", None, "12", 1.5])
 def test_tracks_that_are_refused(value):
-    refused(cells.track, value)
+    refused(WORDS.track, value)
 
 
 @pytest.mark.parametrize(
@@ -136,12 +139,12 @@ def test_tracks_that_are_refused(value):
     ],
 )
 def test_statuses(value, status):
-    assert cells.status(value) is status
+    assert WORDS.status(value) is status
 
 
 @pytest.mark.parametrize("value", ["선정?", "미선정", "탈락", "재분배", "Y", "선정/예비"])
 def test_statuses_that_are_refused(value):
-    assert refused(cells.status, value) == "is not a status of an award"
+    assert refused(WORDS.status, value) == "is not a status of an award"
 
 
 @pytest.mark.parametrize(
@@ -174,12 +177,12 @@ def test_suppliers_that_are_refused():
     ["A100", "a100", "NVIDIA A100", "NVIDIA-A100-SXM4-80GB", "A100 40GB", "A100 (80GB)", "Ａ１００", "A100 PCIe"],
 )
 def test_models(value):
-    assert model(value) == "A100"
+    assert WORDS.model(value) == "A100"
 
 
 @pytest.mark.parametrize("value", ["A1000", "A100 1g.5gb", "A100 4장", "H100/A100", "B200", "", None, 100])
 def test_models_that_are_refused(value):
-    refused(model, value)
+    refused(WORDS.model, value)
 
 
 @pytest.mark.parametrize("value", ["a@example.org", "ａ＠example.org", "x.y+z@sub.example.org", "", None])

@@ -14,10 +14,11 @@ import openpyxl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from strategies import PROGRAMME, breaches
 from test_load import CLUSTERS, GOOD, HEADER
 from test_load_formats import AWARD, COLUMNS
 
-from gpuprov.core.award import Award, Status, Track, breaches
+from gpuprov.core.award import Award, Status
 from gpuprov.errors import InputError
 from gpuprov.load import load_awards
 from gpuprov.load.fields import NAMES
@@ -41,8 +42,8 @@ TEXTS = st.text(st.sampled_from("가나힣뷁똠AZaz09 ,;\"'&()·㈜"), max_size
 def awards(draw):
     provider = draw(st.sampled_from(CLUSTERS))
     model = draw(st.sampled_from([pool.model for pool in provider.pools]))
-    track = draw(st.sampled_from(Track))
-    h100 = draw(st.integers(1, 4)) if track is Track.ONE else 8 * draw(st.integers(1, 50))
+    track = draw(st.sampled_from("12"))
+    h100 = draw(st.integers(1, 4)) if track == "1" else 8 * draw(st.integers(1, 50))
     first = draw(st.dates(date(2000, 1, 1), date(2099, 1, 1)))
     award = Award(
         id=draw(st.from_regex(r"[A-Z가-힣0-9][A-Z0-9_./-]{0,20}[A-Z]", fullmatch=True)),
@@ -54,7 +55,7 @@ def awards(draw):
         applied_h100=h100,
         provider=provider.provider,
         model=model,
-        quantity=model.gpus_for(h100),
+        quantity=int(PROGRAMME.accelerator(model).devices_for(h100)),
         first_day=first,
         last_day=first + timedelta(days=draw(st.integers(0, 300))),
         status=draw(st.sampled_from(Status)),

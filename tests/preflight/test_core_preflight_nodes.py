@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from preflight_facts import NOON, node, only, results
-from strategies import cluster
+from strategies import SEOUL, cluster
 
 from gpuprov.preflight import Result, Unread, dra, names, nodes
 
@@ -39,15 +39,18 @@ def test_capacity_counts_ready_schedulable_nodes_exactly(
     assert [how for _, how in servers if how != "good"][:1] == [] or "not counted" in line.seen
 
 
+NOON_IN_SEOUL = NOON.astimezone(SEOUL)
+
+
 def test_the_capacity_of_the_instant_counts_and_the_advice_is_a_step_from_then_on() -> None:
     broken = cluster(H100=[{"gpus": 16}, {"gpus": 8, "from": NOON.isoformat()}, {"gpus": 24, "from": "2026-05-01"}])
     live = nodes.read([node("a")])
-    assert only(nodes.capacity(broken, live, {"H100": 8}, NOON)).result is Result.OK
-    before = only(nodes.capacity(broken, live, {"H100": 8}, NOON - timedelta(seconds=1)))
+    assert only(nodes.capacity(broken, live, {"H100": 8}, NOON_IN_SEOUL)).result is Result.OK
+    before = only(nodes.capacity(broken, live, {"H100": 8}, NOON_IN_SEOUL - timedelta(seconds=1)))
     assert (before.result, "configured 16" in before.seen) == (Result.FAILED, True)
     step = "set the pool's capacity to 8 from now on with a step `{gpus: 8, from: 2026-03-01T11:59+09:00}`"
     assert before.remedy == f"find the nodes or GPUs that are missing, or {step}"
-    more = only(nodes.capacity(broken, nodes.read([node("a"), node("b")]), {}, NOON))
+    more = only(nodes.capacity(broken, nodes.read([node("a"), node("b")]), {}, NOON_IN_SEOUL))
     assert more.remedy == (
         "set the pool's capacity to 16 from now on with a step `{gpus: 16, from: 2026-03-01T12:00+09:00}`, "
         "if all of them are for awards"
@@ -189,3 +192,14 @@ def test_device_classes_that_cannot_be_seen_fail() -> None:
     line = only(names.check(cluster(), (), Unread("no right"), ()))
     assert (line.result, line.seen) == (Result.FAILED, "device classes of DRA cannot be seen: no right")
     assert only(names.check(cluster(), (), (), Unread("no right"))).result is Result.WARNING
+
+
+def test_a_device_of_a_pool_on_a_node_of_none_is_told_whatever_its_name() -> None:
+    (pool,) = cluster().pools
+    npus = cluster().model_copy(update={"pools": (pool.model_copy(update={"resource": "rebellions.ai/ATOM"}),)})
+    stray = node("a", labels={"x": "y"})
+    for part in ("capacity", "allocatable"):
+        if part in stray["status"]:
+            stray["status"][part] = {"rebellions.ai/ATOM": "4"}
+    found = [one.seen for one in nodes.check(npus, nodes.read([stray])) if "in no pool" in one.seen]
+    assert found == ["1 node with GPUs in no pool: a (no product label)"]

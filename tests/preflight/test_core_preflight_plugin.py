@@ -107,3 +107,12 @@ def test_the_runtime_is_seen_only_where_the_gpu_operator_sets_it(value: str | No
     *_, line = plugin.check(cluster(), (daemon_set(toolkit),), {}, ())
     assert line.result == result
     assert result == "ok" or plugin.ACCEPT.lower().replace("_", "-") in line.remedy.lower().replace("_", "-")
+
+
+def test_a_cluster_without_nvidias_devices_is_not_asked_for_their_plugin() -> None:
+    (pool,) = cluster().pools
+    npus = cluster().model_copy(update={"pools": (pool.model_copy(update={"resource": "rebellions.ai/ATOM"}),)})
+    (line,) = plugin.check(npus, (), {}, ())
+    assert line.result is Result.OK
+    both = npus.model_copy(update={"pools": (*npus.pools, pool)})
+    assert plugin.check(both, (), {}, ()) == plugin.check(cluster(), (), {}, ())

@@ -201,3 +201,14 @@ def test_a_link_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(files.private_folder(tmp_path / "real"))
     with pytest.raises(SandboxError, match="not a folder of your own"):
         files.private_folder(tmp_path / "link")
+
+
+def test_nodes_offer_other_devices_under_their_own_names() -> None:
+    npus = NodePool(product="ATOM", count=2, gpus_per_node=4, resource="rebellions.ai/ATOM", label="rebellions.ai/npu")
+    made = list(nodes.node_objects(ClusterSpec(name="domestic", pools=(npus,))))
+    assert [one["metadata"]["name"] for one in made] == ["domestic-atom-00", "domestic-atom-01"]
+    for one in made:
+        assert one["metadata"]["labels"]["rebellions.ai/npu"] == "ATOM"
+        assert not [label for label in one["metadata"]["labels"] if label.startswith("nvidia.com/")]
+        allocatable = one["status"]["allocatable"]
+        assert {name: number for name, number in allocatable.items() if "/" in name} == {"rebellions.ai/ATOM": "4"}

@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import click
 import pytest
+from strategies import SEOUL
 
 from gpuprov.cli.common import Instant
-from gpuprov.core.award import SEOUL
 from gpuprov.errors import InputError
-from gpuprov.run.clock import instant, now
+from gpuprov.run.clock import in_zone, instant, now
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from gpuprov.run.clock import instant, now
     ],
 )
 def test_an_instant_without_offset_is_korean(text, utc):
-    for at in (instant(text), Instant().convert(text, None, None)):
+    for at in (instant(text, SEOUL), in_zone(Instant().convert(text, None, None), SEOUL)):
         assert at == datetime.fromisoformat(utc)
         assert at.tzinfo is not None
 
@@ -30,7 +30,7 @@ def test_an_instant_without_offset_is_korean(text, utc):
 @pytest.mark.parametrize("text", ["soon", "2026-13-01", "2026-06-31", "30.06.2026", "1782831600"])
 def test_what_is_no_instant_is_refused(text):
     with pytest.raises(InputError) as caught:
-        instant(text)
+        instant(text, SEOUL)
     assert caught.value.problems[0].value == text
     with pytest.raises(click.BadParameter, match="is not a timestamp"):
         Instant().convert(text, None, None)
@@ -39,8 +39,8 @@ def test_what_is_no_instant_is_refused(text):
 @pytest.mark.parametrize("text", [None, ""])
 def test_no_instant_is_now(text):
     before = datetime.now(UTC)
-    assert before <= instant(text) <= datetime.now(UTC)
-    assert now().utcoffset() == timedelta(hours=9)
+    assert before <= instant(text, SEOUL) <= datetime.now(UTC)
+    assert now(SEOUL).utcoffset() == timedelta(hours=9)
 
 
 def test_an_instant_that_was_read_stays_as_it_is():

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from strategies import MARCH, award, cluster, desired, forfeited, live, reduced, seen, tenant
+from strategies import MARCH, PROGRAMME, award, cluster, desired, forfeited, live, reduced, seen, tenant
 
 from gpuprov.core.outputs import Origin, StackOutputs, summary
 from gpuprov.core.plan import make_plan
@@ -17,7 +17,13 @@ from gpuprov.run.pipeline import PlanContext, select
 SDS = cluster("samsung-sds", H100=200, A100=80)
 KT = cluster("kt-cloud", H200=400)
 PROJECT = Project(
-    root=Path("project"), name="gpuprov", clusters=(SDS, KT), awards=(), ledger=Path("ledger"), columns=None
+    root=Path("project"),
+    name="gpuprov",
+    clusters=(SDS, KT),
+    awards=(),
+    ledger=Path("ledger"),
+    columns=None,
+    programme=PROGRAMME,
 )
 SAME = object()
 ORIGIN = Origin(providers=("kt-cloud", "samsung-sds"), ledger={"events": 0, "sha256": ""})

@@ -9,9 +9,8 @@ import pytest
 import yaml
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from strategies import HOURS, JULY, MARCH, award, cluster, desired, events, forfeited, reduced, tenant
+from strategies import HOURS, JULY, MARCH, award, cluster, desired, events, forfeited, history, reduced, tenant
 
-from gpuprov.core.ledger import history
 from gpuprov.errors import InputError
 from gpuprov.kube.tokens import SHORTEST_SECONDS, Token
 from gpuprov.run import credentials

@@ -47,16 +47,16 @@ def project(root, shards=1, settings=""):
 
 
 def test_the_bounds_are_the_providers_awards_at_the_instant(tmp_path):
-    read = given.read(project(tmp_path), "samsung-sds", MARCH)
+    read = given.read(project(tmp_path), "samsung-sds", MARCH.isoformat())
     assert {name: one.gpus for name, one in read.bounds.awards.items()} == {"gpu-a-1": 8, "gpu-a-2": 4}
     assert (read.bounds.cluster.provider, read.bounds.programme_end, read.elsewhere) == ("samsung-sds", JULY, [])
-    assert given.read(tmp_path, "samsung-sds", JULY).bounds.awards == {}
+    assert given.read(tmp_path, "samsung-sds", JULY.isoformat()).bounds.awards == {}
 
 
 def test_the_ledger_lowers_the_bounds_and_the_project_says_the_programmes_end(tmp_path):
     root = project(tmp_path, settings='  programmeEnd: "2026-08-01T00:00+09:00"\n')
     append_events(root / "ledger.jsonl", [reduced("A-1", MARCH, 3), forfeited("A-2", MARCH)], known=0)
-    read = given.read(root, "samsung-sds", MARCH)
+    read = given.read(root, "samsung-sds", MARCH.isoformat())
     assert {name: one.gpus for name, one in read.bounds.awards.items()} == {"gpu-a-1": 3}
     assert read.bounds.programme_end == datetime(2026, 7, 31, 15, tzinfo=UTC)
 
@@ -66,7 +66,7 @@ def test_the_other_stacks_of_a_provider_count_with_what_the_list_gives_them(tmp_
     (there,) = [one for one in open_project(root).clusters if one.provider == "samsung-sds"]
     everything = {"gpu-a-1", "gpu-a-2"}
     for stack in there.stacks:
-        read = given.read(root, stack, MARCH)
+        read = given.read(root, stack, MARCH.isoformat())
         mine = {name for name, one in read.bounds.awards.items() if there.stack_of(one.award_id) == stack}
         elsewhere = {one["metadata"]["name"] for one in read.elsewhere if one["kind"] == "Namespace"}
         assert (read.bounds.awards.keys(), elsewhere) == (everything, everything - mine)
@@ -76,13 +76,13 @@ def test_the_other_stacks_of_a_provider_count_with_what_the_list_gives_them(tmp_
 
 def test_a_stack_of_no_provider_has_no_bounds(tmp_path):
     with pytest.raises(InputError, match="is not a provider's stack"):
-        given.read(project(tmp_path), "dev", MARCH)
+        given.read(project(tmp_path), "dev", MARCH.isoformat())
 
 
 def test_a_broken_list_is_told(tmp_path):
     (project(tmp_path) / "list.csv").write_text(LIST.replace("2,8,", "2,9,"), encoding="utf-8")
     with pytest.raises(InputError, match="track 2"):
-        given.read(tmp_path, "samsung-sds", MARCH)
+        given.read(tmp_path, "samsung-sds", MARCH.isoformat())
 
 
 # Resources
@@ -112,7 +112,7 @@ def test_what_only_pulumi_knows_is_no_object(kind):
     "kind", ["kubernetes:helm.sh/v3:Release", "random:index/randomId:RandomId", "other:index:Thing"]
 )
 def test_any_other_resource_belongs_to_no_award(kind, tmp_path):
-    limits = given.read(project(tmp_path), "samsung-sds", MARCH).bounds
+    limits = given.read(project(tmp_path), "samsung-sds", MARCH.isoformat()).bounds
     (found,) = violations([given.manifest(kind, "x", {})], limits)
     assert found.rule is Rule.INSIDE
 
@@ -151,7 +151,7 @@ def test_what_a_preview_does_not_know_is_marked_and_the_rest_is_copied():
 
 
 def test_an_unknown_quota_is_no_quota(tmp_path):
-    read = given.read(project(tmp_path), "samsung-sds", MARCH)
+    read = given.read(project(tmp_path), "samsung-sds", MARCH.isoformat())
     _, quota, *_ = tenant_manifests(read.bounds.awards["gpu-a-1"], read.bounds.cluster)
     hidden = Hidden(quota["spec"]["hard"]) | {"requests.nvidia.com/gpu": Unknown}
     one = given.plain({**quota, "spec": {"hard": Hidden(hidden)}}, Unknown)
@@ -183,3 +183,19 @@ def test_a_pack_without_its_environment_says_what_to_do(tmp_path):
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr.endswith(f"run: bash {tmp_path}/policies/setup\n")
+
+
+def test_the_bounds_of_another_programme_are_its_own(tmp_path):
+    root = tmp_path / "npu-year"
+    shutil.copytree(REPOSITORY / "examples" / "programmes" / "npu-year", root)
+    read = given.read(root, "river-cloud", "2027-06-01T00:00")
+    assert {one.award_id: (one.pool.model, one.gpus) for one in read.bounds.awards.values()} == {
+        "NPU-2027-001": ("ATOM", 8),
+        "NPU-2027-002": ("ATOM", 4),
+        "GPU-2027-001": ("H100", 3),
+    }
+    assert {"requests.rebellions.ai/ATOM", "requests.nvidia.com/gpu"} <= set(read.bounds.gpu_keys)
+    assert read.bounds.programme_end == datetime(2027, 12, 31, 15, tzinfo=UTC)
+    objects = [one for tenant in read.bounds.awards.values() for one in tenant_manifests(tenant, read.bounds.cluster)]
+    assert violations(objects, read.bounds) == []
+    assert given.read(root, "river-cloud", "2028-01-01").bounds.awards == {}

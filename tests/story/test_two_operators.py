@@ -9,10 +9,9 @@ import yaml
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from operator_runs import CAPACITY, STACK, WHERE, Act, Command, Folder, Row
-from strategies import MARCH
+from strategies import MARCH, SEOUL
 from two_operators import World
 
-from gpuprov.core.award import SEOUL
 from gpuprov.core.naming import namespace
 from gpuprov.load.ledgerfile import read_ledger
 from gpuprov.load.project import open_project

@@ -96,7 +96,7 @@ def by_hand(one: Played, patch: pytest.MonkeyPatch) -> str:
     """Say what `pulumi up` does on both stacks; what it declares it writes as the plan says."""
     patch.setattr(byhand, "load", lambda _: one.loaded)
     patch.setattr(byhand, "observe_and_plan", one.observe_and_plan)
-    patch.setattr(byhand, "_instant", lambda: AT)
+    patch.setattr(byhand, "_instant", lambda _zone: AT)
     whole = one.observe_and_plan(one.loaded, one.loaded.desired(AT), BOTH)
     found = []
     for stack, where in ((THERE, " there"), (HERE, "")):

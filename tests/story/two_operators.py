@@ -220,13 +220,13 @@ class World:
         monkeypatch.setattr(byhand, "open_project", projects.__getitem__)
         monkeypatch.setattr(byhand, "declare", self.declare)
         monkeypatch.setattr(byhand, "asyncio", SimpleNamespace(to_thread=_at_once))
-        monkeypatch.setattr(byhand, "_instant", lambda: self.me().command.at)
+        monkeypatch.setattr(byhand, "_instant", lambda _zone: self.me().command.at)
 
     def _paused(self, work: Callable[..., Any], what: str) -> Callable[..., Any]:
-        def paused(*given: Any) -> Any:
+        def paused(*given: Any, **named: Any) -> Any:
             if self.running is not None:  # the test itself reads too
                 self.running.pause(what)
-            return work(*given)
+            return work(*given, **named)
 
         return paused
 

@@ -14,11 +14,27 @@ from functools import cache
 from itertools import product
 from pathlib import Path
 
-from strategies import JULY, MARCH, accepted, award, cluster, extended, forfeited, live, reduced, seen, tenant
+from strategies import (
+    JULY,
+    MARCH,
+    PROGRAMME,
+    SEOUL,
+    accepted,
+    award,
+    cluster,
+    extended,
+    forfeited,
+    histories,
+    live,
+    reduced,
+    seen,
+    tenant,
+    unlisted,
+)
 
-from gpuprov.core.award import SEOUL, Award
+from gpuprov.core.award import Award
 from gpuprov.core.cluster import ProviderCluster
-from gpuprov.core.ledger import Event, histories, unlisted
+from gpuprov.core.ledger import Event
 from gpuprov.core.manifests import BINDING, QUOTA
 from gpuprov.core.observed import ObservedCluster, ObservedTenant
 from gpuprov.core.outputs import StackOutputs, summary
@@ -39,7 +55,7 @@ PROJECT = Project(
     awards=(),
     ledger=Path("ledger"),
     columns=None,
-    programme_end=datetime(2027, 1, 1, tzinfo=SEOUL),
+    programme=PROGRAMME.model_copy(update={"end": datetime(2027, 1, 1, tzinfo=SEOUL)}),
 )
 IDS = ("HPC-1", "HPC-2")
 

@@ -10,10 +10,9 @@ from pathlib import Path
 
 from helm import run_helm
 from sandbox_fixtures import state_of
+from strategies import SEOUL
 
-from gpuprov.core.award import SEOUL
 from gpuprov.core.cluster import GpuPool, ProviderCluster
-from gpuprov.core.gpu import GpuModel
 from gpuprov.core.manifests import tenant_manifests
 from gpuprov.core.tenant import Tenant
 from gpuprov.sandbox import A100, H100, ClusterSpec, NodePool, Sandbox, controlplane
@@ -76,7 +75,7 @@ class Lab:
         """The server that no award may come to."""
         return self.node("h100", 2)
 
-    def tenant(self, award_id: str, model: GpuModel = GpuModel.H100, gpus: int = AWARDED) -> Tenant:
+    def tenant(self, award_id: str, model: str = "H100", gpus: int = AWARDED) -> Tenant:
         """Describe an award of the first half of 2026."""
         pool = self.provider.pool(model)
         assert pool is not None
@@ -135,8 +134,8 @@ def make(sandbox: Sandbox, name: str, *, policies: bool) -> Lab:
     layout = state_of(sandbox).layout(sandbox.root, name)
     admin = Client(layout, certificate="admin")
     pools = tuple(
-        GpuPool(model=model, capacity=capacity, node_label={LABEL: product})
-        for model, product, capacity in ((GpuModel.H100, H100, 16), (GpuModel.A100, A100, 8))
+        GpuPool(model=model, capacity=capacity, resource="nvidia.com/gpu", node_label={LABEL: product})
+        for model, product, capacity in (("H100", H100, 16), ("A100", A100, 8))
     )
     provider = ProviderCluster(provider=name, context=name, pools=pools)
     lab = Lab(layout=layout, admin=admin, operator=_operator(layout), provider=provider)

@@ -1,0 +1,138 @@
+"""Reads a programme file (YAML), and publishes its JSON schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from gpuprov.core.accelerator import Accelerator
+from gpuprov.core.programme import Programme
+from gpuprov.core.tracks import Call, Inconsistency, Parts, StatusWords, Track, inconsistencies
+from gpuprov.errors import InputError, Problem
+from gpuprov.load.details import own_details
+
+SCHEMA_ID = "urn:gpuprov:programme:1"
+
+_DEFAULT = "2026-h1.yaml"
+_DOCUMENT = "see docs/programme.md"
+_Part = TypeVar("_Part", bound=BaseModel)
+
+
+@lru_cache(maxsize=1)
+def default_programme() -> Programme:
+    """Return the programme that holds where a project names none: the first half of 2026. It comes with the package."""
+    text = files("gpuprov").joinpath("programmes", _DEFAULT).read_text(encoding="utf-8")
+    return Programme.model_validate(yaml.safe_load(text))
+
+
+def read_programme(path: Path) -> Programme:
+    """Read a programme file. Raises InputError with every problem of the file."""
+    file = str(path)
+    try:
+        data = yaml.safe_load(path.read_bytes())
+    except OSError as error:
+        message = f"cannot be read ({error.strerror})"
+        raise InputError([Problem(file=file, message=message, remedy="check the path")]) from error
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8, or a date that the calendar does not have
+        mark = getattr(error, "problem_mark", None)
+        row = None if mark is None else mark.line + 1
+        raise InputError([Problem(file=file, row=row, message="is not valid YAML", remedy=_DOCUMENT)]) from error
+    if not isinstance(data, dict):
+        raise InputError([Problem(file=file, message="is not a mapping", remedy=_DOCUMENT)])
+    try:
+        return Programme.model_validate(data)
+    except ValidationError as error:
+        raise InputError(_problems(file, data, error)) from error
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the schema (2020-12) of a programme file. What keys say of each other is checked on loading."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": SCHEMA_ID,
+        **Programme.model_json_schema(by_alias=True),
+        "title": "Programme",
+        "description": "A programme that lends accelerators, as gpuprov goes by it.",
+    }
+
+
+def schema_text() -> str:
+    """Return the schema as the text of the file that is kept in docs."""
+    return json.dumps(json_schema(), ensure_ascii=False, indent=2) + "\n"
+
+
+def _problems(file: str, data: Mapping[str, Any], error: ValidationError) -> list[Problem]:
+    """Return what is wrong with the values, and with what they say of each other as far as they are valid."""
+    problems = []
+    consistency = False
+    for detail in own_details(error):
+        consistency |= detail["type"] == "programme"
+        remedy = str(detail.get("ctx", {}).get("remedy", _DOCUMENT))
+        problems.append(_problem(file, data, Inconsistency(detail["loc"], detail["msg"], remedy)))
+    if not consistency:  # it was not looked at, because of the values that are not valid
+        problems += [_problem(file, data, one) for one in inconsistencies(_valid_parts(data))]
+    return problems
+
+
+def _problem(file: str, data: Mapping[str, Any], wrong: Inconsistency) -> Problem:
+    return Problem(
+        file=file,
+        column=".".join(map(str, wrong.path)) or None,
+        value=_shown(data, wrong.path),
+        message=wrong.message,
+        remedy=wrong.remedy,
+    )
+
+
+def _shown(data: object, path: tuple[str | int, ...]) -> str | None:
+    """Return the value at a path as a person wrote it; None where there is none, or where it is no single value."""
+    for part in path:
+        if isinstance(data, dict):
+            data = data.get(part)
+        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
+            data = data[part]
+        else:
+            return None
+    return None if data is None or isinstance(data, (dict, list)) else str(data)
+
+
+def _valid_parts(data: Mapping[str, Any]) -> Parts:
+    accelerators = _each(Accelerator, data.get("accelerators"))
+    reference = data.get("reference")
+    statuses = _each(StatusWords, [data.get("statuses")])
+    return Parts(
+        reference=reference if isinstance(reference, str) else None,
+        end=_end(data),
+        accelerators=accelerators,
+        tracks=_each(Track, data.get("tracks")),
+        calls=_each(Call, data.get("calls")),
+        statuses=statuses.get(0),
+        complete=isinstance(data.get("accelerators"), list) and len(accelerators) == len(data["accelerators"]),
+    )
+
+
+def _each(model: type[_Part], values: object) -> dict[int, _Part]:
+    found = {}
+    for at, value in enumerate(values if isinstance(values, list) else ()):
+        try:
+            found[at] = model.model_validate(value)
+        except ValidationError:
+            continue  # what is wrong with it is told already
+    return found
+
+
+def _end(data: Mapping[str, Any]) -> datetime | None:
+    try:
+        end = datetime.fromisoformat(str(data.get("end")))
+        return end.astimezone(ZoneInfo(str(data.get("timeZone")))) if end.tzinfo else None
+    except (KeyError, ValueError, OSError):
+        return None

@@ -1,0 +1,77 @@
+"""The cells whose words the programme explains: track, status, call, and the accelerator that was allocated."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from gpuprov.core.accelerator import Accelerator
+from gpuprov.core.award import Status
+from gpuprov.core.programme import Programme
+from gpuprov.load.cells import CellProblem, required_text, text
+from gpuprov.load.text import key, word
+
+_SERIES = "(?:tesla|hgx|dgx)?"
+_FORMS = ("sxm[0-9]?", "pcie", "nvl", "hbm[0-9]e?", "tensorcore", "gpu")
+"""Words that data sheets put around an accelerator's name."""
+
+
+class Words:
+    """What the words of award lists mean in a programme. Every method raises CellProblem for a word that it lacks."""
+
+    def __init__(self, programme: Programme) -> None:
+        self.programme = programme
+        self._tracks = {word(name): track.name for track in programme.tracks for name in (track.name, *track.words)}
+        self._calls = {word(name): call.name for call in programme.calls for name in (call.name, *call.words)}
+        self._statuses = {
+            word(name): Status(status) for status, names in programme.statuses for name in (status, *names)
+        }
+        self._models = {one.name: _pattern(one, programme.memory_gb) for one in programme.accelerators}
+
+    def track(self, value: object) -> str:
+        """Return the name of the track that a cell means."""
+        found = word(required_text(value))
+        if found not in self._tracks:
+            tracks = self.programme.tracks
+            names, examples = [one.name for one in tracks], [one.words[0] for one in tracks if one.words]
+            shown = f" ({', '.join(examples)})" if examples else ""
+            raise CellProblem("is not a track", f"write {' or '.join(names)}{shown}")
+        return self._tracks[found]
+
+    def status(self, value: object) -> Status:
+        """Return the status; an empty cell is a selected award."""
+        found = text(value)
+        if not found:
+            return Status.SELECTED
+        if word(found) not in self._statuses:
+            known = "; ".join(f"{status}: {', '.join(names)}" for status, names in self.programme.statuses)
+            raise CellProblem("is not a status of an award", f"write one of these ({known}), or remove the row")
+        return self._statuses[word(found)]
+
+    def call(self, value: object) -> str:
+        """Return the name of the call that a cell means; an empty cell is no call, and so is any without calls."""
+        found = text(value)
+        if not found or not self._calls:
+            return ""
+        if word(found) not in self._calls:
+            names = ", ".join(call.name for call in self.programme.calls)
+            raise CellProblem("is not a call of the programme", f"write one of {names}, or nothing")
+        return self._calls[word(found)]
+
+    def model(self, value: object) -> str:
+        """Return the accelerator from H100, NVIDIA H100 80GB, NVIDIA-A100-SXM4-40GB and the like."""
+        found = key(required_text(value))
+        matching = [name for name, pattern in self._models.items() if pattern.fullmatch(found)]
+        if not matching:
+            names = ", ".join(self._models)
+            raise CellProblem("is no GPU model of the programme", f"write one of {names}")
+        return max(matching, key=len)  # another's name with a word around it is shorter
+
+
+def _pattern(accelerator: Accelerator, memory_gb: Iterable[int]) -> re.Pattern[str]:
+    """Return what a cell for this accelerator looks like, by its `key`. A MIG slice (1g.5gb) does not fit."""
+    vendor = f"(?:{re.escape(key(accelerator.vendor))})?" if key(accelerator.vendor) else ""
+    names = "|".join(re.escape(key(name)) for name in (accelerator.name, *accelerator.aliases))
+    sizes = "|".join(map(str, memory_gb))
+    forms = "|".join((*_FORMS, *([f"(?:{sizes})gb?"] if sizes else [])))
+    return re.compile(f"{vendor}{_SERIES}(?:{names})(?:{forms})*")
