@@ -11,15 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from gpuprov.core.cluster import ProviderCluster
-from gpuprov.core.ledger import histories
 from gpuprov.core.manifests import Manifest, tenant_manifests
 from gpuprov.core.rules import Bounds
 from gpuprov.core.tenant import desired_state
-from gpuprov.errors import InputError, Problem
-from gpuprov.load import load_awards, load_mapping
-from gpuprov.load.ledgerfile import read_ledger
-from gpuprov.load.project import Project, open_project
+from gpuprov.load.project import open_project
 from gpuprov.run.clock import instant
+from gpuprov.run.loading import load
 
 PROVIDER = "pulumi:providers:kubernetes"
 UNKNOWN = "known only when it is applied"
@@ -40,34 +37,16 @@ def read(root: Path, stack: str, said: str | None) -> Given:
     ``said`` is the instant as GPUPROV_AT has it, in the programme's time zone where it has no offset; None is now.
     """
     project = open_project(root)
-    programme = project.programme
-    at = instant(said, programme.zone)
-    cluster = _cluster_of(project, stack)
-    columns = None if project.columns is None else load_mapping(project.columns)
-    awards = load_awards(project.awards, project.clusters, columns, programme=programme).awards
-    told = histories(awards, read_ledger(project.ledger), programme.zone)
-    tenants = desired_state(told, project.clusters, at).on(cluster.provider)
+    at = instant(said, project.programme.zone)
+    cluster = project.cluster_of(stack)
+    loaded = load(project)
+    desired = desired_state(loaded.histories, project.clusters, at, loaded.unlisted)
+    tenants = desired.on(cluster.provider)
     others = (tenant for tenant in tenants if cluster.stack_of(tenant.award_id) != stack)
     return Given(
-        bounds=Bounds.of(cluster, tenants, at, programme.end),
-        elsewhere=[one for tenant in others for one in tenant_manifests(tenant, cluster)],
+        bounds=Bounds.of(cluster, tenants, at, project.programme.end),
+        elsewhere=[item for tenant in others for item in tenant_manifests(tenant, cluster)],
     )
-
-
-def _cluster_of(project: Project, stack: str) -> ProviderCluster:
-    stacks = {name: cluster for cluster in project.clusters for name in cluster.stacks}
-    if stack not in stacks:
-        raise InputError(
-            [
-                Problem(
-                    file=str(project.root),
-                    value=stack,
-                    message="is not a provider's stack, so its policies have no bounds",
-                    remedy=f"select one of {', '.join(stacks)}",
-                )
-            ]
-        )
-    return stacks[stack]
 
 
 def manifest(kind: str, name: str, properties: Mapping[str, Any]) -> Manifest | None:

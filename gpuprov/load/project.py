@@ -61,6 +61,19 @@ class Project:
         """The clusters by provider name, which is the stack name."""
         return {cluster.provider: cluster for cluster in self.clusters}
 
+    def cluster_of(self, stack: str) -> ProviderCluster:
+        """Return the cluster whose awards the stack has. Raises InputError for a stack that has none."""
+        clusters = {name: cluster for cluster in self.clusters for name in cluster.stacks}
+        if stack not in clusters:
+            problem = Problem(
+                file=str(self.root / PROJECT_FILE),
+                value=stack,
+                message="is not a provider's stack",
+                remedy=f"select one of {', '.join(clusters)}",
+            )
+            raise InputError([problem])
+        return clusters[stack]
+
 
 def find_root(start: Path) -> Path:
     """Return the nearest folder, upwards from ``start``, that has a Pulumi.yaml. Raises InputError."""

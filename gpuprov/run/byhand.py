@@ -24,7 +24,7 @@ from gpuprov.core.outputs import Origin
 from gpuprov.core.tenant import Tenant
 from gpuprov.engine.chart import declare_chart
 from gpuprov.engine.program import declare, explained
-from gpuprov.errors import InputError, PlanRefused, Problem
+from gpuprov.errors import PlanRefused
 from gpuprov.kube.lease import Turn, take_turn
 from gpuprov.kube.observe import cluster_uid
 from gpuprov.load.project import Project, open_project
@@ -62,7 +62,7 @@ async def _run(root: Path, stack: str, *, preview: bool) -> None:
                 raise PlanRefused([reason])
             await declare_chart(cluster, chart_of(root), uid)
             return
-    cluster = _cluster_of(project, stack)
+    cluster = project.cluster_of(stack)
     with _turn(cluster, stack, preview=preview):
         what = await asyncio.to_thread(decide, project, stack)
         await declare(what.cluster, what.tenants, what.cluster_uid, what.origin)
@@ -75,23 +75,9 @@ def _turn(cluster: ProviderCluster, stack: str, *, preview: bool) -> AbstractCon
     return take_turn(cluster, f"pulumi up --stack {stack}", patience=0)
 
 
-def _cluster_of(project: Project, stack: str) -> ProviderCluster:
-    stacks = {name: cluster for cluster in project.clusters for name in cluster.stacks}
-    cluster = stacks.get(stack)
-    if cluster is None:
-        problem = Problem(
-            file=str(project.root / "Pulumi.yaml"),
-            value=stack,
-            message="is not a provider's stack",
-            remedy=f"select one of {', '.join(stacks)}",
-        )
-        raise InputError([problem])
-    return cluster
-
-
 def decide(project: Project, stack: str) -> Declaration:
     """Load, observe, plan and guard for the stack. Raises InputError, PlanRefused, EngineError or ClusterError."""
-    cluster = _cluster_of(project, stack)
+    cluster = project.cluster_of(stack)
     loaded = load(project)
     desired = loaded.desired(_instant(project.programme.zone))
     whole = observe_and_plan(loaded, desired, [cluster.provider])
