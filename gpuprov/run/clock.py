@@ -1,4 +1,4 @@
-"""The only clock: which instant a command decides for. Everything below is given that instant."""
+"""The only clock: the time that a command decides for. All other code gets it as an argument."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from gpuprov.core.award import SEOUL
 from gpuprov.errors import InputError, Problem
 
 AT_VARIABLE = "GPUPROV_AT"
-"""Environment variable with the instant to decide for; unset means now. The command line's --at reads it too, but for
-an event that is written to the ledger."""
+"""Environment variable with the timestamp to decide for; unset means now. The command line's --at defaults to it,
+except for an event that is written to the ledger."""
 
 
 def instant(text: str | None) -> datetime:
-    """Read an instant; one without an offset is Korean time, none at all is now. Raises InputError."""
+    """Parse a timestamp; without an offset it is Korean time, and none at all means now. Raises InputError."""
     if not text:
         return now()
     try:
@@ -30,12 +30,12 @@ def instant(text: str | None) -> datetime:
 
 
 def now() -> datetime:
-    """Return the present instant in Korean time."""
+    """Return the current time, as Korean time."""
     return datetime.now(SEOUL)
 
 
 def not_now(at: datetime, source: str) -> str:
-    """Return the line that says which instant is decided for, and what set it (an option or a variable)."""
+    """Return the line that says which time is decided for, and what set it (an option or a variable)."""
     korean = at.astimezone(SEOUL)
     exact = "auto" if korean.second or korean.microsecond else "minutes"
     return f"deciding for {korean.isoformat(timespec=exact)} ({source}), not for now"
