@@ -1,8 +1,8 @@
 """Runs Pulumi on one stack through the Automation API.
 
-The settings are those that were measured to matter (docs/performance.md): the state is saved once at the end and not
-twice for each object. A run that is killed therefore leaves objects that the state does not know; names, field manager
-and labels are fixed, so that the next run adopts them, and what nobody wants any more is swept by label.
+The settings are the ones that measurably matter (docs/performance.md): the state is saved once, at the end, and not
+twice for each object. A killed run therefore leaves objects that are missing from the state. Names, labels and the
+field manager are fixed, so the next run adopts these objects, and orphans are found by label and reclaimed.
 """
 
 from __future__ import annotations
@@ -37,43 +37,43 @@ _SETUP_PATIENCE_SECONDS = 120.0
 
 
 def urns(stack: str, project: str, award_ids: Collection[str]) -> list[str]:
-    """Return patterns for what a run on these awards may touch: their components and all that is in them.
+    """Return URN patterns for what a run on these awards may touch: their components and everything in them.
 
-    An award id has neither ``:`` nor ``*``, so a pattern never reaches another award. A pattern may match nothing,
-    where an exact URN that the state does not have is an error for a refresh.
+    An award id contains neither ``:`` nor ``*``, so a pattern never matches another award. A pattern may match nothing,
+    whereas a refresh fails on an exact URN that is not in the state.
     """
     prefix = f"urn:pulumi:{stack}::{project}::"
     return [f"{prefix}{TENANT_TYPE}**::{award_id}" for award_id in sorted(award_ids)]
 
 
-def up(what: StackRun, progress: Callable[[str], None]) -> Mapping[str, int]:
-    """Bring one stack to what it should be; return how many objects had which of Pulumi's operations.
+def up(run: StackRun, progress: Callable[[str], None]) -> Mapping[str, int]:
+    """Bring one stack to its desired state; return the number of objects by Pulumi operation.
 
-    Raises EngineError with what Pulumi said.
+    Raises EngineError with Pulumi's errors.
     """
 
     async def program() -> None:
-        only = None if what.changed is None else set(what.changed)
-        await declare(what.cluster, what.tenants, what.cluster_uid, what.origin, only=only, recorded=what.recorded)
+        only = None if run.changed is None else set(run.changed)
+        await declare(run.cluster, run.tenants, run.cluster_uid, run.origin, only=only, recorded=run.recorded)
 
-    stack = _Run(root=what.root, stack=what.stack, patience=what.patience, progress=progress)
-    targets = None if what.changed is None else urns(what.stack, what.project, what.changed)
-    return stack.up(program, exists=what.exists, refresh=what.refresh, target=targets)
+    process = _Run(root=run.root, stack=run.stack, patience=run.patience, progress=progress)
+    targets = None if run.changed is None else urns(run.stack, run.project, run.changed)
+    return process.up(program, exists=run.exists, refresh=run.refresh, target=targets)
 
 
-def set_up(what: SetUp, cluster_uid: str, progress: Callable[[str], None]) -> Mapping[str, int]:
-    """Bring a cluster to what the chart says, and back where somebody changed it. Raises EngineError as `up` does."""
+def set_up(setup: SetUp, cluster_uid: str, progress: Callable[[str], None]) -> Mapping[str, int]:
+    """Bring a cluster to what the chart declares, and revert manual changes. Raises EngineError as `up` does."""
 
     async def program() -> None:
-        await declare_chart(what.cluster, what.chart, cluster_uid)
+        await declare_chart(setup.cluster, setup.chart, cluster_uid)
 
-    run = _Run(root=what.root, stack=what.cluster.setup_stack, patience=_SETUP_PATIENCE_SECONDS, progress=progress)
+    run = _Run(root=setup.root, stack=setup.cluster.setup_stack, patience=_SETUP_PATIENCE_SECONDS, progress=progress)
     return run.up(program, exists=False, refresh=True, target=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Run:
-    """One `pulumi up` on one stack. ``patience`` is how many seconds it waits for an earlier run of ours to end."""
+    """One `pulumi up` on one stack. It waits ``patience`` seconds for an earlier gpuprov run to end."""
 
     root: Path
     stack: str
@@ -118,9 +118,9 @@ class _Run:
 
 
 class _Command(auto.PulumiCommand):
-    """Runs `pulumi`, and keeps a note of each process for whoever finds its lock.
+    """Runs `pulumi`, and records each process, so that its lock is recognised as stale if it is killed.
 
-    The toolchain has made sure of the version, so it is not asked for again.
+    The toolchain has already checked Pulumi's version, so it is not checked again.
     """
 
     def __init__(self, root: Path, stack_name: str) -> None:
@@ -137,7 +137,7 @@ class _Command(auto.PulumiCommand):
         on_output: auto.OnOutput | None = None,
         on_error: auto.OnOutput | None = None,
     ) -> auto.CommandResult:
-        """Run one command to its end. Raises auto.CommandError where it failed; its errors are then on stderr."""
+        """Run one command to its end. Raises auto.CommandError, with the command's stderr, if it fails."""
         process = subprocess.Popen(
             [self.command, "--non-interactive", *args],
             stdin=subprocess.DEVNULL,
@@ -154,7 +154,7 @@ class _Command(auto.PulumiCommand):
                 lines.append(line.rstrip())
                 if on_output is not None:
                     on_output(lines[-1])
-            process.wait()  # the note stays as long as the process may have the lock
+            process.wait()  # keep the record as long as the process may hold the lock
         result = auto.CommandResult(stdout="\n".join(lines), stderr=errors.result(), code=process.returncode)
         if result.code:
             raise create_command_error(result)
@@ -166,10 +166,10 @@ def _rest_of(stream: IO[str] | None) -> str:
 
 
 class _Stack(auto.Stack):
-    """A stack that is known to exist, without the three questions that the Automation API asks about each run.
+    """A stack that is known to exist, without the three extra commands that the Automation API runs each time.
 
-    Selecting the stack, printing its outputs and reading its history each load the whole state once more, and nobody
-    reads the answers: every command names its stack, and the run itself has said what it did.
+    Selecting the stack, printing its outputs and reading its history each load the whole state again, and nothing uses
+    their results: every command names its stack, and the run has already printed what it did.
     """
 
     def __init__(self, name: str, workspace: auto.Workspace) -> None:

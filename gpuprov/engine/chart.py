@@ -1,7 +1,7 @@
-"""The program of a provider's set-up stack: the chart gpu-cluster, which every cluster of awards needs once.
+"""The program of a provider's set-up stack: the chart gpu-cluster, which each provider's cluster needs once.
 
-It has a stack of its own, because it takes a cluster administrator: who may write roles and admission policies may do
-anything, and the identity that provisions awards day by day must not.
+It has its own stack because it needs a cluster administrator: whoever may write roles and admission policies may do
+anything, and the identity that provisions awards every day must not.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ RELEASE = "gpuprov"
 
 
 async def declare_chart(cluster: ProviderCluster, chart: Path, cluster_uid: str) -> None:
-    """Declare the chart's objects and the namespace that they are released into. Raises pulumi.RunError."""
-    # Loading the typed classes takes a second or two, which only this program has to pay.
+    """Declare the chart's objects and the namespace of its release. Raises pulumi.RunError."""
+    # Importing the typed classes takes a second or two; no other program needs them.
     import pulumi_kubernetes as kubernetes
     from pulumi_kubernetes.core.v1 import Namespace
     from pulumi_kubernetes.helm.v4 import Chart
@@ -53,7 +53,7 @@ async def declare_chart(cluster: ProviderCluster, chart: Path, cluster_uid: str)
 
 @contextmanager
 def _plugin_reads_kubeconfig() -> Iterator[None]:
-    """Keep KUBECONFIG from the SDK, which takes it for one file: the plugin reads it itself, as a list of files too."""
+    """Hide KUBECONFIG from the SDK, which expects a single file; the plugin reads it itself and accepts a list."""
     name = "KUBECONFIG"
     value = os.environ.pop(name, None)
     try:
@@ -64,7 +64,7 @@ def _plugin_reads_kubeconfig() -> Iterator[None]:
 
 
 ADOPT = {"pulumi.com/patchForce": "true", "pulumi.com/patchFieldManager": "gpuprov-setup"}
-"""Lets a run take over what a killed one, or `helm install`, left behind."""
+"""Lets a run adopt what a killed run, or `helm install`, left behind."""
 
 
 def _adopting(args: pulumi.ResourceTransformArgs) -> pulumi.ResourceTransformResult | None:

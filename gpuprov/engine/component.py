@@ -1,7 +1,7 @@
 """AwardTenant: one award's objects as a Pulumi component.
 
-The objects are declared from the same manifests with which the drift check compares, by their type tokens; Pulumi's
-typed classes would build a second description of the same objects.
+The objects are declared from the manifests that the drift check compares with, by type token; Pulumi's typed classes
+would be a second description of the same objects.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ def type_token(manifest: Manifest) -> str:
 
 
 def declared(manifest: Manifest) -> dict[str, Any]:
-    """Add what the provider plugin needs to know.
+    """Return the manifest with the annotations that the provider plugin needs.
 
-    A fixed field manager lets a run adopt what an interrupted one left, and lets stacks and the command line write
-    the same object; force takes back fields that somebody edited by hand.
+    A fixed field manager lets a run adopt what an interrupted run left, and lets stacks and the command line write the
+    same object; force takes back fields that somebody edited by hand.
     """
     metadata = manifest["metadata"]
     annotations = {
@@ -38,7 +38,7 @@ def declared(manifest: Manifest) -> dict[str, Any]:
         "pulumi.com/patchForce": "true",
         "pulumi.com/skipAwait": "true",
     }
-    if manifest["kind"] == "Namespace":  # its deletion must be awaited: a namespace that is going is not free
+    if manifest["kind"] == "Namespace":  # await its deletion: a terminating namespace still holds its name
         del annotations["pulumi.com/skipAwait"]
     return {**manifest, "metadata": {**metadata, "annotations": annotations}}
 
@@ -46,15 +46,15 @@ def declared(manifest: Manifest) -> dict[str, Any]:
 def award_tenant(registry: Registry, provider: Registered, tenant: Tenant, cluster: ProviderCluster) -> None:
     """Register the namespace of an award with its quota, limits, isolation and, last of all, access.
 
-    Pulumi deletes none of it, whoever runs it and whatever it is not told of: a namespace goes when its GPUs were
-    proven free (`gpuprov.kube.reclaim`), and leaves the state after that. Raises pulumi.RunError.
+    Pulumi never deletes any of it, whoever runs it and whatever the program leaves out: `gpuprov.kube.reclaim` deletes
+    a namespace once its GPUs are proven free, and only then does it leave the state. Raises pulumi.RunError.
     """
     component = registry.component(TENANT_TYPE, tenant.award_id)
     namespace, *inside = tenant_manifests(tenant, cluster)
     home = registry.custom(
         type_token(namespace), tenant.award_id, declared(namespace), parent=component, provider=provider
     )
-    for manifest in inside:  # each is done before the next is asked for: quota before access
+    for manifest in inside:  # one after the other: the quota exists before the access
         registry.custom(
             type_token(manifest),
             tenant.award_id,
@@ -67,10 +67,10 @@ def award_tenant(registry: Registry, provider: Registered, tenant: Tenant, clust
 
 
 def kubernetes_provider(registry: Registry, cluster: ProviderCluster) -> Registered:
-    """Register the plugin's configuration: the context's name, never credentials, so that none reach the state.
+    """Register the plugin's configuration: the name of the context and no credentials, so that none reach the state.
 
-    ``clusterIdentifier`` keeps a changed address or certificate in the kubeconfig from replacing every tenant; that
-    another cluster stands behind the context is what the guard checks.
+    ``clusterIdentifier`` keeps a changed address or certificate in the kubeconfig from replacing every tenant; the
+    guard checks whether the context leads to another cluster.
     """
     settings = {
         "context": cluster.context,

@@ -1,7 +1,7 @@
-"""Reads what `pulumi up` prints: how far it is, what it did, and its errors.
+"""Parses what `pulumi up` prints: its progress, its operations and its errors.
 
-The engine's events say the same in JSON, with all properties of every resource that a stack has, also of those that a
-run leaves alone: on a large stack that is a tenth of the engine's time, and most of ours.
+The engine's JSON events say the same, but with all properties of every resource in the stack, including those that a
+run does not touch: on a large stack they take a tenth of the engine's time, and most of ours.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SAYS_NOTHING = {"update failed"}
 
 
 class Screen:
-    """Takes the lines one by one. ``operations`` counts objects by Pulumi's operation once the run has ended."""
+    """Receives the lines one by one. Once the run has ended, ``operations`` counts objects by Pulumi operation."""
 
     _EVERY_SECONDS = 2.0
 
@@ -39,7 +39,7 @@ class Screen:
 
     @property
     def errors(self) -> str:
-        """All errors that Pulumi reported, once each, without what it adds for its own sake."""
+        """All errors that Pulumi reported, without duplicates and without lines that only say that it failed."""
         texts = ["\n".join(lines).strip() for lines in self._errors]
         return "\n".join(text for text in dict.fromkeys(texts) if text and text not in _SAYS_NOTHING)
 
@@ -59,7 +59,7 @@ class Screen:
                 self._progress(f"{self._done} objects")
 
     def _diagnostic(self, line: str) -> None:
-        """An entry goes on over lines that are set in as far, until the next entry or resource."""
+        """An entry continues over indented lines until the next entry or resource."""
         if found := _ENTRY.match(line):
             self._in_error = found["severity"] == "error"
             if self._in_error:

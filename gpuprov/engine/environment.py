@@ -1,9 +1,9 @@
-"""The environment in which gpuprov runs Pulumi: the caller's, tuned, and without Pulumi's log of everything.
+"""The environment in which gpuprov runs Pulumi: the caller's, tuned, and without Pulumi's own logs.
 
-Pulumi writes every property of every resource, several times, into an encrypted log below its home: as measured, that
-takes more time than all the rest of its engine (docs/performance.md). There is no switch for it. But where its folder
-``logs`` cannot be made, Pulumi goes on without; so it is given a home that has links to all that is in the real one,
-and a file in the place of that folder.
+Pulumi writes every property of every resource, several times, to an encrypted log in its home directory. As measured,
+that takes more time than the rest of its engine together (docs/performance.md), and no setting turns it off. But where
+the folder ``logs`` cannot be created, Pulumi goes on without it. So Pulumi gets a home directory with links to
+everything in the real one, and with a plain file named ``logs``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from platformdirs import user_state_path
 
 LOGS_VARIABLE = "GPUPROV_PULUMI_LOGS"
-"""Environment variable: where it is set, Pulumi keeps its own logs, for looking into a fault of Pulumi's."""
+"""Environment variable: if set, Pulumi writes its own logs, for debugging Pulumi."""
 
 _TUNED = {
     "PULUMI_SKIP_CHECKPOINTS": "true",
@@ -26,18 +26,18 @@ _TUNED = {
     "PULUMI_AUTOMATION_API_SKIP_VERSION_CHECK": "true",
 }
 _GARBAGE = {"GOGC": "200"}
-"""Go's collector looks through the whole state again and again while it grows; half as often costs memory instead."""
+"""Go's garbage collector scans the whole state again and again while it grows; half as often costs memory instead."""
 _GARBAGE_OF_READING = {"GOGC": "off", "GOMEMLIMIT": "512MiB"}
-"""A process that reads one state and ends needs no collector, unless the state is huge."""
+"""A process that reads one state and ends needs no garbage collection, unless the state is huge."""
 
 _KEPT = ("plugins", "workspaces")
-"""Folders of Pulumi's home that it makes when it needs them: made in the real one, so that nothing is kept apart."""
+"""Folders that Pulumi creates in its home when it needs them: created in the real home, so that they are shared."""
 
 
 def variables(*, reading: bool = False) -> dict[str, str]:
-    """Return the variables to set for a Pulumi process. What the caller has set already wins.
+    """Return the variables to set for a Pulumi process; a garbage collector setting of the caller's wins.
 
-    ``reading`` is for a command that works on a state alone, and no `up`.
+    ``reading`` is for commands that only work on the state, that is, not for `up`.
     """
     garbage = _GARBAGE_OF_READING if reading else _GARBAGE
     changed = {**_TUNED, **{name: value for name, value in garbage.items() if name not in os.environ}}
@@ -47,7 +47,7 @@ def variables(*, reading: bool = False) -> dict[str, str]:
 
 
 def _home_without_logs(variables: Mapping[str, str]) -> Path:
-    """Return a home like the real one but for its logs. Safe to call in several processes at once."""
+    """Return a home directory like the real one except for its logs. Several processes may call this at once."""
     real = Path(variables.get("PULUMI_HOME") or Path.home() / ".pulumi").resolve()
     home = user_state_path("gpuprov") / "pulumi" / sha256(str(real).encode()).hexdigest()[:16]
     home.mkdir(parents=True, exist_ok=True)

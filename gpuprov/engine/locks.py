@@ -1,9 +1,9 @@
-"""Remembers which Pulumi process of ours runs on which stack, tells a lock that is held from one that was left, and
-gets past the locks: removes those that killed runs of ours left, and waits for one that works.
+"""Records which of our Pulumi processes runs on which stack, tells a live lock from a stale one, and gets past locks:
+it removes stale locks of our own killed runs, and waits for a run that is still at work.
 
-Pulumi's lock on a stack names a process and a machine. A machine's name proves nothing (two runners may share it), so
-a lock counts as ours only where this user's own note, written when the process started, has the same process; and as
-left only where that very process has ended.
+Pulumi's lock on a stack names a process and a host. A host name proves nothing (two CI runners may share it), so a lock
+counts as ours only if this user's own note, written when the process started, names the same process; and as stale only
+if that very process has ended.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _LOCK = re.compile(r"(?P<url>\S+): created by \S+@(?P<host>\S+) \(pid (?P<pid>\d
 
 
 class Holder(StrEnum):
-    """Who holds the lock on a stack: somebody else, a process of ours that runs, or one that was killed."""
+    """Who holds the lock on a stack: somebody else, a running process of ours, or a killed process of ours."""
 
     OTHER = "other"
     RUNNING = "running"
@@ -43,7 +43,7 @@ class Holder(StrEnum):
 
 @contextmanager
 def remembered(root: Path, stack: str, pid: int) -> Iterator[None]:
-    """Keep a note of the process while it runs. It outlives us where we are killed."""
+    """Keep a note of the process while it runs. If we are killed, the note stays."""
     folder = _folder(root, stack)
     folder.mkdir(parents=True, exist_ok=True)
     note = folder / f"{pid}.json"
@@ -55,27 +55,27 @@ def remembered(root: Path, stack: str, pid: int) -> Iterator[None]:
     note.unlink(missing_ok=True)
 
 
-def holder(root: Path, stack: str, said: str) -> Holder:
-    """Return who holds the stack's locks, from what Pulumi said of them."""
-    locks = [(found["host"], int(found["pid"])) for found in _LOCK.finditer(said)]
+def holder(root: Path, stack: str, message: str) -> Holder:
+    """Return who holds the stack's locks, according to Pulumi's error message."""
+    locks = [(lock["host"], int(lock["pid"])) for lock in _LOCK.finditer(message)]
     if not locks or any(host != socket.gethostname() for host, _ in locks):
         return Holder.OTHER
     notes = [_created(root, stack, pid) for _, pid in locks]
     if None in notes:
         return Holder.OTHER
-    runs = [_runs(pid, created) for (_, pid), created in zip(locks, notes, strict=True)]
-    return Holder.RUNNING if any(runs) else Holder.KILLED
+    running = [_runs(pid, created) for (_, pid), created in zip(locks, notes, strict=True)]
+    return Holder.RUNNING if any(running) else Holder.KILLED
 
 
-def lock_urls(said: str) -> list[str]:
-    """Return where the stack's locks are kept, from what Pulumi said of them."""
-    return [found["url"] for found in _LOCK.finditer(said)]
+def lock_urls(message: str) -> list[str]:
+    """Return the URLs of the stack's locks from Pulumi's error message."""
+    return [lock["url"] for lock in _LOCK.finditer(message)]
 
 
 def alone(root: Path, stack: str, *, timeout: float) -> AbstractContextManager[object]:
-    """Wait for the right to remove locks of the stack; it is held as long as the block of the result lasts.
+    """Wait for the exclusive right to remove locks of the stack; it is held until the returned context ends.
 
-    The kernel takes it from a process that dies. Raises TimeoutError after ``timeout`` seconds.
+    The kernel releases it if the process dies. Raises TimeoutError after ``timeout`` seconds.
     """
     folder = _folder(root, stack)
     folder.mkdir(parents=True, exist_ok=True)
@@ -83,7 +83,7 @@ def alone(root: Path, stack: str, *, timeout: float) -> AbstractContextManager[o
 
 
 def forget_killed(root: Path, stack: str) -> None:
-    """Drop the notes of processes that have ended, once their locks are gone."""
+    """Delete the notes of processes that have ended, once their locks are removed."""
     for note in _folder(root, stack).glob("*.json"):
         pid = int(note.stem)
         if not _runs(pid, _created(root, stack, pid)):
@@ -92,7 +92,7 @@ def forget_killed(root: Path, stack: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Locks:
-    """The locks on one stack. ``patience`` is how many seconds to wait for an earlier run of ours to end."""
+    """The locks on one stack. ``patience`` is how many seconds to wait for an earlier gpuprov run to end."""
 
     root: Path
     stack: str
@@ -100,10 +100,10 @@ class Locks:
     progress: Callable[[str], None]
 
     def run(self, run: Callable[[], None]) -> None:
-        """Call ``run``, which raises StackLocked where a lock does not let it, until none does.
+        """Call ``run`` until it no longer raises StackLocked.
 
-        A lock without a note may be a moment older than its note, or than the removal of both by another command: that
-        is asked about twice. Raises EngineError where somebody else holds the lock, or a run of ours for too long.
+        A lock without a note may be seen just before its note is written, or while another command removes both; so it
+        is checked a second time. Raises EngineError if somebody else holds the lock, or a run of ours for too long.
         """
         deadline = time.monotonic() + self.patience
         before: Holder | None = None
@@ -126,10 +126,10 @@ class Locks:
         return holder(self.root, self.stack, str(locked))
 
     def _unlock(self, run: Callable[[], None], deadline: float) -> Holder | None:
-        """Try again with no other command beside us that would remove locks; remove it if it is still a killed run's.
+        """Retry while no other command may remove locks; remove the lock if it still belongs to a killed run.
 
-        Pulumi cannot remove one certain lock, only whatever is there. Another command may have removed the one that we
-        saw and taken its own since, so it is asked again who holds it, where nobody else removes any.
+        Pulumi cannot remove one specific lock, only all locks of the stack. Another command may meanwhile have removed
+        the lock that we saw and taken its own, so the holder is checked again while nobody else can remove locks.
         """
         try:
             only_we = alone(self.root, self.stack, timeout=max(0.0, deadline - time.monotonic()))
@@ -147,7 +147,7 @@ class Locks:
             return holder
 
     def _cancel(self, locked: StackLocked) -> None:
-        """Remove the locks. `pulumi cancel` knows none on a stack that was never made, or is removed already."""
+        """Remove the locks. `pulumi cancel` finds none on a stack that does not exist (yet, or any more)."""
         try:
             stacks.cancel(self.root, self.stack)
         except NoSuchStack as error:
@@ -175,7 +175,7 @@ def _attempt(run: Callable[[], None]) -> StackLocked | None:
 
 
 def _created(root: Path, stack: str, pid: int) -> float | None:
-    """Return when our process with that number was started, by its note; None where there is none."""
+    """Return when our process with that pid was started, according to its note; None without a note."""
     try:
         return float(json.loads((_folder(root, stack) / f"{pid}.json").read_text(encoding="utf-8"))["created"])
     except (OSError, ValueError, KeyError):
@@ -191,5 +191,5 @@ def _runs(pid: int, created: float | None) -> bool:
 
 
 def _folder(root: Path, stack: str) -> Path:
-    about = "\0".join([os.environ.get("PULUMI_BACKEND_URL", ""), str(root.resolve()), stack])
-    return user_state_path("gpuprov") / "runs" / sha256(about.encode()).hexdigest()[:32]
+    identity = "\0".join([os.environ.get("PULUMI_BACKEND_URL", ""), str(root.resolve()), stack])
+    return user_state_path("gpuprov") / "runs" / sha256(identity.encode()).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""Runs of Pulumi on one stack, as data: decided in one process and done in another."""
+"""Runs of Pulumi on one stack, as data: decided in one process and executed in another."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class SetUp(BaseModel):
 class StackRun(BaseModel):
     """Bring ``stack`` to ``tenants``.
 
-    ``changed`` names the awards that differ, the others' objects are neither declared nor looked at; None is all of
-    them. ``recorded`` is what the stack's outputs then say of its tenants. ``refresh`` reads the changed objects from
-    the cluster first, for what happened behind the state's back. A stack that does not exist yet is made. ``patience``
-    in seconds is how long to wait for an earlier run of ours on the same stack to end.
+    ``changed`` names the awards that differ; the objects of all others are neither declared nor read. None means all
+    awards. ``recorded`` is what the stack's outputs say of its tenants after the run. ``refresh`` first reads the
+    changed objects from the cluster, for changes that the state does not know. A stack that does not exist is created.
+    ``patience`` is how many seconds to wait for an earlier gpuprov run on the same stack to end.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,4 +1,4 @@
-"""The Pulumi program of one stack: the same for `pulumi up` by hand and for the command line."""
+"""The Pulumi program of one stack: the same for a manual `pulumi up` and for the command line."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ async def declare(
     only: Collection[str] | None = None,
     recorded: Mapping[str, Any] | None = None,
 ) -> None:
-    """Declare one stack's tenants on its provider's cluster and export what they are. Raises pulumi.RunError.
+    """Declare one stack's tenants on its provider's cluster, and export the stack's outputs. Raises pulumi.RunError.
 
-    ``only`` leaves out the components of all other awards, for a run that targets these so that its cost follows what
-    changed; ``recorded`` is then what the output ``tenants`` says, since the tenants alone do not tell what of them was
-    applied. Without tenants the stack is empty but for its outputs.
+    ``only`` leaves out the components of all other awards, so that a run that targets these costs as much as what
+    changed. ``recorded`` is then the value of the output ``tenants``, because the tenants alone do not tell which of
+    them were applied. Without tenants the stack has nothing but its outputs.
     """
     pulumi.export(outputs.UID, cluster_uid)
     pulumi.export(outputs.CONTEXT, cluster.context)
@@ -46,9 +46,9 @@ async def declare(
 
 
 def explained(work: Callable[[bool], Awaitable[None]]) -> Callable[[], Coroutine[Any, Any, None]]:
-    """Return a program that says in plain words why it cannot be declared, as Pulumi prints a pulumi.RunError.
+    """Return a program that turns our errors into pulumi.RunError, which Pulumi prints without a traceback.
 
-    ``work`` is told whether it is a preview.
+    ``work`` is called with True in a preview.
     """
 
     async def program() -> None:

@@ -1,9 +1,9 @@
-"""Registers resources with Pulumi's engine, many at once, in the protocol that all its language SDKs speak.
+"""Registers resources with Pulumi's engine, many at once, in the gRPC protocol of all Pulumi SDKs.
 
 Pulumi's Python classes are made for programs whose resources depend on each other's outputs: each property becomes an
-awaitable, and each registration holds one of a handful of threads. Our objects are plain data and depend on nothing
-but each other's names, so they are sent as they are (docs/performance.md has the figures). The engine sees the same
-requests, and writes the same state.
+awaitable, and each registration occupies one of a few threads. Our objects are plain data and depend on nothing but
+each other's names, so they are sent as they are (figures: docs/performance.md). The engine receives the same requests
+and writes the same state.
 """
 
 from __future__ import annotations
@@ -23,33 +23,33 @@ from pulumi.runtime.proto import resource_pb2
 from pulumi.runtime.settings import get_monitor
 
 AT_ONCE = 64
-"""Registrations on their way: what the engine's own `--parallel` allows is the other bound."""
+"""How many registrations run at once; the engine's own `--parallel` is the other limit."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registered:
-    """A resource as the engine knows it now. ``id`` is empty for a component."""
+    """A registered resource. ``id`` is empty for a component."""
 
     urn: str
     id: str
 
     @property
     def as_provider(self) -> str:
-        """How resources refer to this one as their provider; its id is unknown in the preview that would create it."""
+        """The reference of resources to this provider; in a preview that would create it, its id is unknown."""
         return f"{self.urn}::{self.id or rpc.UNKNOWN}"
 
 
 class Registry:
-    """The way to the engine that runs this program. ``stack_urn`` is the parent of whatever has no other."""
+    """The connection to the engine that runs this program. ``stack_urn`` is the parent of top-level resources."""
 
     def __init__(self, monitor: Any, stack_urn: str) -> None:  # noqa: ANN401 (a generated gRPC stub)
         self._monitor = monitor
         self._stack_urn = stack_urn
 
     def component(self, kind: str, name: str) -> Registered:
-        """Register a resource that only groups others. Raises pulumi.RunError, as all methods do."""
+        """Register a component, which only groups resources. Raises pulumi.RunError, as all methods do."""
         return self._register(resource_pb2.RegisterResourceRequest(type=kind, name=name, parent=self._stack_urn))
 
     def provider(self, kind: str, name: str, inputs: Mapping[str, Any], *, version: str) -> Registered:
@@ -76,9 +76,10 @@ class Registry:
         depends_on: Collection[Registered] = (),
         deleted_with: Registered | None = None,
     ) -> Registered:
-        """Register a resource that the provider's plugin creates; return when that is done.
+        """Register a resource that the provider's plugin creates; return once it exists.
 
-        Pulumi never deletes it: one that a program declares no more leaves the state and stays on the cluster.
+        Pulumi never deletes it: a resource that the program no longer declares leaves the state, and stays on the
+        cluster.
         """
         return self._register(
             resource_pb2.RegisterResourceRequest(
@@ -88,7 +89,7 @@ class Registry:
                 custom=True,
                 object=_struct(inputs),
                 provider=provider.as_provider,
-                dependencies=[one.urn for one in depends_on],
+                dependencies=[dependency.urn for dependency in depends_on],
                 deletedWith="" if deleted_with is None else deleted_with.urn,
                 retainOnDelete=True,
             )
@@ -100,7 +101,7 @@ class Registry:
         try:
             answer = self._monitor.RegisterResource(request)
         except grpc.RpcError as error:
-            # The engine has said what went wrong; a second traceback would only hide it.
+            # The engine has already reported the error; a traceback would only hide it.
             raise pulumi.RunError(f"{request.name}: not applied ({error.details()})") from error
         if answer.result != resource_pb2.Result.SUCCESS:
             raise pulumi.RunError(f"{request.name}: not applied")
@@ -114,24 +115,24 @@ def _struct(inputs: Mapping[str, Any]) -> struct_pb2.Struct:
 
 
 async def open_registry() -> Registry:
-    """Return the registry of the program that runs now, once its stack is registered."""
+    """Return the registry of the current program, once its stack is registered. Raises pulumi.RunError."""
     root = get_root_resource()
     if root is None:
         raise pulumi.RunError("no Pulumi program is running")
     return Registry(get_monitor(), str(await root.urn.future()))
 
 
-async def side_by_side(work: Callable[[T], None], things: Iterable[T]) -> None:
-    """Do ``work`` for all things at once, in threads: a registration waits for the cluster most of its time.
+async def side_by_side(work: Callable[[T], None], items: Iterable[T]) -> None:
+    """Do ``work`` for all items at once, in threads: a registration mostly waits for the cluster.
 
-    The first error is raised when all that had begun has ended; nothing new begins after it.
+    After the first error nothing new is started; it is raised once all work in progress has ended.
     """
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-        waiting = [loop.run_in_executor(pool, copy_context().run, work, thing) for thing in things]
+        futures = [loop.run_in_executor(pool, copy_context().run, work, item) for item in items]
         try:
-            await asyncio.gather(*waiting)
+            await asyncio.gather(*futures)
         except BaseException:
-            for one in waiting:
-                one.cancel()
+            for future in futures:
+                future.cancel()
             raise

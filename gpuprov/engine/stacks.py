@@ -1,6 +1,6 @@
-"""Reads Pulumi's state through Pulumi's own command line, whatever backend keeps it; `writes` writes it.
+"""Reads Pulumi's state through Pulumi's command line, so that any backend works; `writes` writes it.
 
-Needs no Pulumi SDK, so a command that finds nothing to do never loads one.
+Needs no Pulumi SDK, so a command that finds nothing to do never loads it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SECONDS = 120
 
 
 def read_outputs(root: Path, stack: str) -> dict[str, Any] | None:
-    """Return the stack's outputs; None for a stack that does not exist yet. Raises EngineError."""
+    """Return the stack's outputs; None if the stack does not exist. Raises EngineError."""
     try:
         outputs: dict[str, Any] = json.loads(_read(root, stack, "stack", "output", "--json") or "{}")
     except NoSuchStack:
@@ -29,12 +29,12 @@ def read_outputs(root: Path, stack: str) -> dict[str, Any] | None:
 
 
 def cancel(root: Path, stack: str) -> None:
-    """Delete the locks on a stack, which a killed run left. Raises EngineError."""
+    """Delete the stale locks that a killed run left on a stack. Raises EngineError."""
     _read(root, stack, "cancel", "--yes")  # takes no lock
 
 
 def read_deployment(root: Path, stack: str) -> dict[str, Any] | None:
-    """Return the stack's whole state as `pulumi stack export` gives it; None without a stack. Raises EngineError."""
+    """Return the stack's state as `pulumi stack export` prints it; None if there is no stack. Raises EngineError."""
     try:
         deployment: dict[str, Any] = json.loads(_read(root, stack, "stack", "export"))
     except NoSuchStack:
@@ -43,27 +43,27 @@ def read_deployment(root: Path, stack: str) -> dict[str, Any] | None:
 
 
 def explained(text: str, stack: str) -> str:
-    """Return what Pulumi said about a stack, with what to do where that does not follow from it."""
+    """Return Pulumi's error message about a stack, with a remedy where the message does not suggest one."""
     remedies = [remedy.format(stack=stack) for sign, remedy in _REMEDIES.items() if sign in text]
     return "; ".join([text.strip(), *remedies])
 
 
 _REMEDIES = {
     "incorrect passphrase": (
-        "the stack was made with another passphrase, which `encryptionsalt` in Pulumi.{stack}.yaml belongs to: set "
-        "PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE to that one, or in a new project, whose stack was "
-        "never applied, remove that line"
+        "the stack was created with another passphrase, which `encryptionsalt` in Pulumi.{stack}.yaml belongs to: set "
+        "PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE to it, or in a new project, whose stack was never "
+        "applied, remove that line"
     ),
     "PULUMI_ACCESS_TOKEN must be set": (
-        "no backend is chosen that keeps the state: set PULUMI_BACKEND_URL, as file:///srv/pulumi or s3://bucket, or "
-        "run `pulumi login`"
+        "no backend is configured for the state: set PULUMI_BACKEND_URL, for example to file:///srv/pulumi or "
+        "s3://bucket, or run `pulumi login`"
     ),
 }
-"""What to do, by what Pulumi says where it asks for the wrong thing or for nothing."""
+"""Remedies by a part of Pulumi's message, for messages that suggest a wrong one or none."""
 
 
 class StackLocked(EngineError):
-    """Pulumi did not begin, since the stack has locks; the message is what Pulumi said of them."""
+    """Pulumi did not start because the stack is locked; the message is Pulumi's own and names the locks."""
 
 
 class NoSuchStack(EngineError):
@@ -76,7 +76,7 @@ def _read(root: Path, stack: str, *command: str) -> str:
 
 
 def start(root: Path, stack: str, command: Sequence[str], given: str | None) -> subprocess.Popen[str]:
-    """Start Pulumi on a stack; `answer` gives it ``given`` on its standard input. Raises EngineError."""
+    """Start Pulumi on a stack; `answer` passes ``given`` to its standard input. Raises EngineError."""
     try:
         return subprocess.Popen(
             [PULUMI, *command, "--stack", stack, "--cwd", str(root), "--non-interactive"],
@@ -91,9 +91,9 @@ def start(root: Path, stack: str, command: Sequence[str], given: str | None) -> 
 
 
 def answer(process: subprocess.Popen[str], stack: str, command: Sequence[str], given: str | None) -> str:
-    """Wait for what `start` started, and return what it printed. Raises StackLocked and other EngineErrors."""
+    """Wait for the process that `start` started, and return its output. Raises StackLocked and other EngineErrors."""
     try:
-        said, errors = process.communicate(given, timeout=_SECONDS)
+        output, errors = process.communicate(given, timeout=_SECONDS)
     except subprocess.TimeoutExpired as error:
         process.kill()
         raise EngineError(
@@ -105,4 +105,4 @@ def answer(process: subprocess.Popen[str], stack: str, command: Sequence[str], g
         if "the stack is currently locked by" in errors:
             raise StackLocked(errors)
         raise EngineError(f"{stack}: {explained(errors, stack)}")
-    return said
+    return output

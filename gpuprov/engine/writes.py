@@ -1,6 +1,6 @@
-"""Writes Pulumi's state through Pulumi's own command line, past the locks on it.
+"""Writes Pulumi's state through Pulumi's command line, and handles the locks on it.
 
-Apart from `stacks`, which only reads: what finds nothing to do needs none of this.
+Separate from `stacks`, which only reads: a command that finds nothing to do does not load this module.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from gpuprov.errors import EngineError
 
 
 def create(locks: Locks) -> None:
-    """Make an empty stack, where there is none; the one that the user has selected stays. Raises EngineError."""
+    """Create an empty stack if there is none; the user's selected stack stays selected. Raises EngineError."""
     try:
         _write(locks, "stack", "init", "--no-select")
     except EngineError as error:
@@ -24,17 +24,17 @@ def create(locks: Locks) -> None:
 
 
 def remove(locks: Locks) -> None:
-    """Remove a stack whose state holds no object any more, and its configuration file. Raises EngineError."""
+    """Remove a stack whose state is empty, and its configuration file. Raises EngineError."""
     _write(locks, "stack", "rm", "--yes")
 
 
 def write_deployment(locks: Locks, deployment: Mapping[str, Any]) -> None:
-    """Replace the stack's whole state by what `state.read_deployment` returns. Raises EngineError."""
+    """Replace the stack's whole state by ``deployment``, as `stacks.read_deployment` returns it. Raises EngineError."""
     _write(locks, "stack", "import", given=json.dumps(deployment, ensure_ascii=False))
 
 
 def _write(locks: Locks, *command: str, given: str | None = None) -> None:
-    """Run a command that takes the stack's lock. Killed at work it leaves that, and the note by which it is known."""
+    """Run a command that takes the stack's lock. If it is killed, the lock stays, and the note that identifies it."""
 
     def write() -> None:
         process = start(locks.root, locks.stack, command, given)

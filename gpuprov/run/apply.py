@@ -1,4 +1,4 @@
-"""Carries a plan out: one process for each provider, side by side; one that fails never stops the others."""
+"""Carries out a plan: one process per provider, in parallel; one that fails never stops the others."""
 
 from __future__ import annotations
 
@@ -25,74 +25,75 @@ def make_jobs(
     accept: Collection[str] = (),
     purpose: str = "gpuprov",
 ) -> list[Job]:
-    """Return one job for each provider that was observed; a job is empty where nothing differs.
+    """Return one job for each observed provider; a job is empty if nothing differs.
 
-    An award differs where the cluster does not have it as it should be, or where the stack's last outputs say
-    otherwise: a killed run writes none, so they tell what it left undone (a failed one writes them too; what it did
-    not do the plan sees on the cluster itself). ``only`` restricts the jobs to some awards. ``accept`` names providers
-    whose cluster was replaced: there everything is looked at again. ``purpose`` tells others what the run is for.
+    An award differs if the cluster does not match its desired state, or if the stack's last outputs do not: a killed
+    run writes no outputs, so they show what it left undone. (A failed run does write them; what it left undone is
+    visible on the cluster.) ``only`` restricts the jobs to some awards. ``accept`` names providers whose cluster was
+    replaced: all of their awards are applied again. ``purpose`` tells other users what the command is.
     """
     return [
-        _job(planned, there, timeout, only, purpose, accepted=there.provider in accept) for there in planned.observed
+        _job(planned, observed, timeout, only, purpose, accepted=observed.provider in accept)
+        for observed in planned.observed
     ]
 
 
 def _job(
     planned: PlanContext,
-    there: ObservedCluster,
+    observed: ObservedCluster,
     timeout: float,
     only: Collection[str] | None,
     purpose: str,
     *,
     accepted: bool,
 ) -> Job:
-    cluster = planned.project.by_provider[there.provider]
-    tenants = planned.desired.on(there.provider)
-    said, unread = planned.outputs[there.provider], planned.unread.get(there.provider)
-    known = said.tenants.keys()
-    replaced = accepted and said.cluster_uid not in (None, there.uid)
-    changes = planned.plan.on(there.provider)
-    changed = set() if unread else _differing(changes, said, tenants, everything=replaced)
+    cluster = planned.project.by_provider[observed.provider]
+    tenants = planned.desired.on(observed.provider)
+    outputs, unread = planned.outputs[observed.provider], planned.unread.get(observed.provider)
+    known = outputs.tenants.keys()
+    replaced = accepted and outputs.cluster_uid not in (None, observed.uid)
+    changes = planned.plan.on(observed.provider)
+    changed = set() if unread else _differing(changes, outputs, tenants, everything=replaced)
     if only is not None:
         changes = tuple(change for change in changes if change.award_id in only)
         changed &= set(only)
-    lower = tuple(c.award_id for c in changes if c.op is Op.UPDATE and c.after < c.before)
-    # A refresh would read through the old context; what drifted as well is put right by the next run.
-    reconnect = only is None and bool(known) and said.context != cluster.context
+    shrinking = tuple(c.award_id for c in changes if c.op is Op.UPDATE and c.after < c.before)
+    # A refresh would read through the old context; any drift is corrected by the next run.
+    reconnect = only is None and bool(known) and outputs.context != cluster.context
     return Job(
-        **_basis(planned, there),
+        **_basis(planned, observed),
         cluster=cluster,
         tenants=tenants,
-        recorded=dict(said.tenants),
+        recorded=dict(outputs.tenants),
         purpose=purpose,
         timeout=timeout,
-        stacks=said.stacks,
+        stacks=outputs.stacks,
         changed=tuple(sorted(changed)),
-        shrinking=lower,
-        over=_over(planned, there, cluster, lower) if any(change.grows for change in changes) else {},
+        shrinking=shrinking,
+        over=_over(planned, observed, cluster, shrinking) if any(change.grows for change in changes) else {},
         unread=None if unread is None else str(unread),
         **_moves(changes),
-        reshard=not unread and (bool(said.misplaced) or (bool(known) and said.shards != cluster.shards)),
+        reshard=not unread and (bool(outputs.misplaced) or (bool(known) and outputs.shards != cluster.shards)),
         reconnect=reconnect,
         refresh=not reconnect and (replaced or not _clean(changes, known)),
     )
 
 
-def _basis(planned: PlanContext, there: ObservedCluster) -> dict[str, Any]:
-    """Return what the decision was made on, as a job has it."""
+def _basis(planned: PlanContext, observed: ObservedCluster) -> dict[str, Any]:
+    """Return the fields of a job that say what the decision is based on."""
     return {
         "root": planned.project.root,
         "project": planned.project.name,
         "at": planned.desired.at,
-        "cluster_uid": there.uid,
+        "cluster_uid": observed.uid,
         "origin": planned.origin,
-        "turn": there.turn,
+        "turn": observed.turn,
         "files": dict(planned.files),
     }
 
 
 def _moves(changes: Sequence[Change]) -> dict[str, Any]:
-    """Return who gets GPUs that others may have to give back first, and who gives all of them back."""
+    """Return the awards that get GPUs, which others may have to give back first, and the tenants to reclaim."""
     return {
         "growing": tuple(change.award_id for change in changes if change.grows),
         "reclaim": tuple(_reclaim(change) for change in changes if change.op is Op.RECLAIM),
@@ -100,37 +101,40 @@ def _moves(changes: Sequence[Change]) -> dict[str, Any]:
 
 
 def restored(planned: PlanContext, jobs: Sequence[Job]) -> int:
-    """Return how many awards are right on their clusters and not in Pulumi's state, which is then written anew."""
+    """Return how many awards are correct on their clusters and wrong in Pulumi's state, which is then rewritten."""
     return sum(
         len(set(job.changed) - {change.award_id for change in planned.plan.on(job.cluster.provider)}) for job in jobs
     )
 
 
 def _differing(
-    changes: Sequence[Change], said: StackOutputs, tenants: Sequence[Tenant], *, everything: bool
+    changes: Sequence[Change], outputs: StackOutputs, tenants: Sequence[Tenant], *, everything: bool
 ) -> set[str]:
-    """Return the awards that differ on the cluster, or of which the stacks' outputs say something else."""
-    known, should = said.tenants.keys(), summary(tenants)
+    """Return the awards that differ on the cluster or in the stacks' outputs."""
+    known, wanted = outputs.tenants.keys(), summary(tenants)
     differing = {change.award_id for change in changes}
-    differing |= {one for one in known | should.keys() if said.tenants.get(one) != should.get(one)}
-    return differing | known | should.keys() if everything else differing
+    differing |= {name for name in known | wanted.keys() if outputs.tenants.get(name) != wanted.get(name)}
+    return differing | known | wanted.keys() if everything else differing
 
 
 def _over(
-    planned: PlanContext, there: ObservedCluster, cluster: ProviderCluster, lower: Collection[str]
+    planned: PlanContext, observed: ObservedCluster, cluster: ProviderCluster, lowered: Collection[str]
 ) -> dict[str, int]:
-    """Return what tenants hold beyond what is desired. Shrinking ones are counted again once they are lowered."""
-    shrinking = {tenant.namespace for tenant in planned.desired.on(cluster.provider) if tenant.award_id in lower}
-    others = tuple(tenant for tenant in there.tenants if tenant.namespace not in shrinking)
-    seen = ObservedCluster(provider=there.provider, uid=there.uid, tenants=others)
-    over = held_after(planned.plan, planned.desired, seen, cluster)
+    """Return the GPUs by model that tenants hold beyond the desired state, without those whose quotas are ``lowered``.
+
+    These are counted by the worker once their quotas are lower.
+    """
+    shrinking = {tenant.namespace for tenant in planned.desired.on(cluster.provider) if tenant.award_id in lowered}
+    others = tuple(tenant for tenant in observed.tenants if tenant.namespace not in shrinking)
+    remaining = ObservedCluster(provider=observed.provider, uid=observed.uid, tenants=others)
+    over = held_after(planned.plan, planned.desired, remaining, cluster)
     for tenant in planned.desired.on(cluster.provider):
         over[tenant.pool.model] -= tenant.gpus
     return {str(model): gpus for model, gpus in over.items() if gpus}
 
 
 def _clean(changes: Sequence[Change], known: Collection[str]) -> bool:
-    """True where all that happens is that new tenants appear and known ones go: then the state needs no refresh."""
+    """True if the plan only creates unknown tenants and reclaims known ones: then the state needs no refresh."""
     return all(
         (change.op is Op.CREATE and change.award_id not in known)
         or (change.op is Op.RECLAIM and change.award_id in known)
@@ -143,7 +147,7 @@ def _reclaim(change: Change) -> Reclaim:
 
 
 def carry_out(jobs: Sequence[Job], progress: Progress) -> dict[str, Outcome]:
-    """Run the jobs and return what became of each provider. Interrupting it interrupts all of them."""
+    """Run the jobs and return the outcome of each provider. An interrupt is passed on to all of them."""
     busy = [job for job in jobs if not job.empty]
     answers = run_all(
         [
@@ -159,7 +163,7 @@ def carry_out(jobs: Sequence[Job], progress: Progress) -> dict[str, Outcome]:
 
 
 def merged(rounds: Sequence[Mapping[str, Outcome]]) -> list[Outcome]:
-    """Return what became of each provider over all rounds of a command, in the order in which they first acted."""
+    """Return each provider's outcome over all rounds of a command, in the order in which they first acted."""
     total: dict[str, Outcome] = {}
     for outcomes in rounds:
         for provider, outcome in outcomes.items():

@@ -1,4 +1,4 @@
-"""What the log says of a command: what was decided, refused and recorded, and what became of it."""
+"""What a command writes to the log: what was decided, refused and recorded, and its outcome."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def refused(purpose: str, error: PlanRefused) -> None:
-    """Log why the guard stopped a plan."""
+    """Log why the guard refused a plan."""
     for reason in error.reasons:
         _LOG.warning("%s refused: %s", purpose, reason)
 
@@ -24,26 +24,26 @@ def recorded(event: Event) -> None:
 
 
 def decided(purpose: str, intent: Intent) -> None:
-    """Log each change that is about to be made, and the providers of which nothing is known."""
+    """Log each change that is about to be made, and the providers that could not be read."""
     planned = intent.planned
     for provider, error in {**planned.failed, **planned.unread}.items():
         _LOG.error("not read: %s", str(error).removeprefix(f"{provider}: "), extra={"provider": provider})
     changes = [change for change in planned.plan.changes if intent.only is None or change.award_id in intent.only]
     _LOG.info("%s decided %d changes for %s", purpose, len(changes), planned.desired.at.isoformat())
     for change in changes:
-        about = {"provider": change.provider, "award": change.award_id, "namespace": change.namespace}
-        why = "; ".join(change.reasons)
-        _LOG.info("%s, %d to %d %s: %s", change.op, change.before, change.after, change.model, why, extra=about)
+        context = {"provider": change.provider, "award": change.award_id, "namespace": change.namespace}
+        reasons = "; ".join(change.reasons)
+        _LOG.info("%s, %d to %d %s: %s", change.op, change.before, change.after, change.model, reasons, extra=context)
 
 
 def done(outcome: Outcome) -> None:
-    """Log what became of each award on a provider's cluster."""
+    """Log the outcome of each award on a provider's cluster."""
     provider = outcome.provider
     for award_id in outcome.lowered:
         _LOG.info("quota lowered", extra={"provider": provider, "award": award_id})
     for freed in outcome.freed:
-        about = {"provider": provider, "award": freed.award_id, "namespace": freed.namespace}
-        _LOG.info("%d %s proven free after %.1f s", freed.gpus, freed.model, freed.pods_seconds, extra=about)
+        context = {"provider": provider, "award": freed.award_id, "namespace": freed.namespace}
+        _LOG.info("%d %s proven free after %.1f s", freed.gpus, freed.model, freed.pods_seconds, extra=context)
     for award_id in outcome.applied:
         _LOG.info("applied, and read back as it should be", extra={"provider": provider, "award": award_id})
     for award_id, reason in outcome.stuck.items():

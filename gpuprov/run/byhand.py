@@ -1,8 +1,8 @@
-"""`pulumi up` and `pulumi preview` typed by hand: the command line's decision for one stack, under the same guard.
+"""Manual `pulumi up` and `pulumi preview`: the command line's decision for one stack, with the same guard.
 
-Pulumi's own order is not ours (it creates first, and waits for no pod), so what is not safe in that order is refused,
-with the command that does it. While a program of `pulumi up` runs, it has the turn on the cluster: no command acts
-beside it, and what it decides from cannot change under it.
+Pulumi's order differs from ours (it creates first, and does not wait for pods), so what is unsafe in that order is
+refused, with the command that does it safely. While its program runs, `pulumi up` holds the turn on the cluster: no
+other command acts meanwhile, and what the decision is based on cannot change.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from gpuprov.run.setup import chart_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declaration:
-    """What one stack has to declare."""
+    """What one stack declares."""
 
     cluster: ProviderCluster
     tenants: Sequence[Tenant]
@@ -47,7 +47,7 @@ class Declaration:
 def program(root: Path, stack: str) -> Callable[[], Coroutine[Any, Any, None]]:
     """Return the program of a stack: a provider's awards, or the set-up of its cluster.
 
-    It raises pulumi.RunError with the message of whatever keeps it from being declared.
+    The program raises pulumi.RunError with the reason if it cannot declare the stack.
     """
     return explained(lambda preview: _run(root, stack, preview=preview))
 
@@ -64,12 +64,12 @@ async def _run(root: Path, stack: str, *, preview: bool) -> None:
             return
     cluster = project.cluster_of(stack)
     with _turn(cluster, stack, preview=preview):
-        what = await asyncio.to_thread(decide, project, stack)
-        await declare(what.cluster, what.tenants, what.cluster_uid, what.origin)
+        declaration = await asyncio.to_thread(decide, project, stack)
+        await declare(declaration.cluster, declaration.tenants, declaration.cluster_uid, declaration.origin)
 
 
 def _turn(cluster: ProviderCluster, stack: str, *, preview: bool) -> AbstractContextManager[Turn | None]:
-    """Do not wait: whoever has the turn may be waiting for this stack's lock, which we hold."""
+    """Take the turn without waiting: its holder may be waiting for this stack's lock, which we hold."""
     if preview:
         return nullcontext()
     return take_turn(cluster, f"pulumi up --stack {stack}", patience=0)
@@ -80,15 +80,16 @@ def decide(project: Project, stack: str) -> Declaration:
     cluster = project.cluster_of(stack)
     loaded = load(project)
     desired = loaded.desired(_instant(project.programme.zone))
-    whole = observe_and_plan(loaded, desired, [cluster.provider])
-    for error in (*whole.failed.values(), *whole.unread.values()):
+    of_provider = observe_and_plan(loaded, desired, [cluster.provider])
+    for error in (*of_provider.failed.values(), *of_provider.unread.values()):
         raise error
-    here = replace(whole, plan=whole.plan.where(lambda change: cluster.stack_of(change.award_id) == stack))
-    (observed,) = here.observed
+    of_stack = of_provider.plan.where(lambda change: cluster.stack_of(change.award_id) == stack)
+    planned = replace(of_provider, plan=of_stack)
+    (observed,) = planned.observed
     reasons = [
-        *_shards(here, cluster, stack),
-        *refusals(here, Confirmed()),
-        *guard.by_hand(here.plan, desired, observed, cluster),
+        *_shards(planned, cluster, stack),
+        *refusals(planned, Confirmed()),
+        *guard.by_hand(planned.plan, desired, observed, cluster),
     ]
     if reasons:
         raise PlanRefused(reasons)
@@ -96,12 +97,12 @@ def decide(project: Project, stack: str) -> Declaration:
         cluster=cluster,
         tenants=[tenant for tenant in desired.on(cluster.provider) if cluster.stack_of(tenant.award_id) == stack],
         cluster_uid=observed.uid,
-        origin=here.origin,
+        origin=planned.origin,
     )
 
 
 def _shards(planned: PlanContext, cluster: ProviderCluster, stack: str) -> list[str]:
-    """Awards that belong to another stack by now must be moved there first: two stacks would have them."""
+    """Return why awards must be moved to other stacks first; otherwise two stacks would have them."""
     outputs = planned.outputs[cluster.provider]
     if not outputs.tenants or (outputs.shards == cluster.shards and not outputs.misplaced):
         return []
@@ -113,7 +114,7 @@ def _shards(planned: PlanContext, cluster: ProviderCluster, stack: str) -> list[
 
 
 def _instant(zone: tzinfo) -> datetime:
-    """Return the instant to decide for, and say on standard error, which Pulumi shows, where it is not now."""
+    """Return the time to decide for; if it is not now, say so on standard error, which Pulumi shows."""
     text = os.environ.get(AT_VARIABLE)
     at = instant(text, zone)
     if text:

@@ -1,7 +1,7 @@
-"""Processes of our own: each is given one message on standard input and answers in JSON lines on standard output.
+"""Child processes: each reads one message from standard input and answers in JSON lines on standard output.
 
-A line is ``{"progress": text}`` or, at the end, ``{"outcome": data}``. One that dies without an outcome is one line in
-a report; it never takes the others with it.
+A line is ``{"progress": text}`` or, at the end, ``{"outcome": data}``. A process that dies without an outcome becomes
+an error in the report; the others go on.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Errand:
-    """A module to run with a message, and whoever wants to hear of its progress."""
+    """A module to run, its message, and a callback for its progress."""
 
     module: str
     message: BaseModel
@@ -40,13 +40,13 @@ class Errand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a process said last: None where it ended without a word, with the code that it ended with."""
+    """A process's outcome, None if it ended without one, and its exit code."""
 
     outcome: dict[str, Any] | None
     code: int
 
     def read(self, kind: type[M], **identity: str) -> M:
-        """Return the outcome; of a process that ended without one, its ``identity`` with that as its error."""
+        """Return the outcome; if there is none, one with the fields ``identity`` and an error that says so."""
         if self.outcome is not None:
             return kind.model_validate(self.outcome)
         error = f"its process ended with code {self.code} and no answer; rerun the same command"
@@ -54,9 +54,9 @@ class Answer:
 
 
 def run_all(errands: Sequence[Errand], *, at_once: int | None = None) -> list[Answer]:
-    """Run all errands side by side and return their answers in order. Interrupting it interrupts all of them.
+    """Run all errands in parallel and return their answers in order. An interrupt is passed on to all of them.
 
-    ``at_once`` bounds how many have a process at the same time; without it all have.
+    ``at_once`` limits how many processes run at the same time; by default all do.
     """
     running: set[subprocess.Popen[str]] = set()
     stopped = Event()
@@ -73,9 +73,9 @@ def run_all(errands: Sequence[Errand], *, at_once: int | None = None) -> list[An
             running.discard(process)
 
     with ThreadPoolExecutor(max_workers=max(1, at_once or len(errands))) as pool:
-        waiting = [pool.submit(run, errand) for errand in errands]
+        futures = [pool.submit(run, errand) for errand in errands]
         try:
-            return [one.result() for one in waiting]
+            return [future.result() for future in futures]
         except KeyboardInterrupt:
             stopped.set()
             for process in tuple(running):
@@ -85,14 +85,14 @@ def run_all(errands: Sequence[Errand], *, at_once: int | None = None) -> list[An
 
 
 def say(kind: str, value: object) -> None:
-    """Write one line of an answer. Where nobody reads any more, the work is finished all the same."""
+    """Write one line of an answer. If the reader is gone, the work goes on all the same."""
     with contextlib.suppress(BrokenPipeError):
         sys.stdout.write(json.dumps({kind: value}) + "\n")
         sys.stdout.flush()
 
 
 def tell(line: str) -> None:
-    """Tell the parent what is going on."""
+    """Report progress to the parent."""
     say("progress", line)
 
 
@@ -100,7 +100,7 @@ _PARENT = os.getppid()
 
 
 def listen() -> str:
-    """Return the message; from here on SIGTERM is an interrupt, which lets Pulumi save its state before we go."""
+    """Return the message. From here on SIGTERM acts as an interrupt, so that Pulumi saves its state before we exit."""
     collect_rarely()
     log.configure_as_parent()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -108,7 +108,7 @@ def listen() -> str:
 
 
 def answer(work: Callable[[], BaseModel], failed: Callable[[str], BaseModel]) -> None:
-    """Do the work and say what became of it. The exit code says nothing: whatever goes wrong is in the outcome."""
+    """Do the work and write its outcome. Errors are part of the outcome, not of the exit code."""
     try:
         outcome = work()
     except GpuprovError as error:
@@ -121,7 +121,7 @@ def answer(work: Callable[[], BaseModel], failed: Callable[[str], BaseModel]) ->
 
 
 def require_live_parent() -> None:
-    """Raise GpuprovError where the process that sent us was killed: what it decided may not be wanted any more."""
+    """Raise GpuprovError if the process that started us was killed: its decision may be out of date."""
     if os.getppid() != _PARENT:
         raise GpuprovError("the command that started this was killed; rerun it")
 
@@ -143,9 +143,9 @@ def _follow(errand: Errand, process: subprocess.Popen[str]) -> Answer:
         pipe.write(errand.message.model_dump_json(by_alias=True))
     outcome = None
     for line in process.stdout:
-        said = json.loads(line)
-        if "progress" in said:
-            errand.progress(said["progress"])
-        if "outcome" in said:
-            outcome = said["outcome"]
+        message = json.loads(line)
+        if "progress" in message:
+            errand.progress(message["progress"])
+        if "outcome" in message:
+            outcome = message["outcome"]
     return Answer(outcome=outcome, code=process.wait())

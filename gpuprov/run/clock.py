@@ -1,4 +1,4 @@
-"""The only clock: which instant a command decides for. Everything below is given that instant."""
+"""The only clock: the time that a command decides for. All other code gets it as an argument."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from datetime import datetime, tzinfo
 from gpuprov.errors import InputError, Problem
 
 AT_VARIABLE = "GPUPROV_AT"
-"""Environment variable with the instant to decide for; unset means now. The command line's --at reads it too, but for
-an event that is written to the ledger."""
+"""Environment variable with the timestamp to decide for; unset means now. The command line's --at defaults to it,
+except for an event that is written to the ledger."""
 
 
 def instant(text: str | None, zone: tzinfo) -> datetime:
-    """Read an instant; one without an offset is in ``zone``, the programme's; none at all is now. Raises InputError."""
+    """Parse a timestamp; without an offset it is in ``zone``, the programme's, and none at all means now.
+
+    Raises InputError.
+    """
     if not text:
         return now(zone)
     return in_zone(as_written(text), zone)
@@ -33,17 +36,17 @@ def as_written(text: str) -> datetime:
 
 
 def in_zone(at: datetime, zone: tzinfo) -> datetime:
-    """Return the instant that was meant: one without an offset is in ``zone``, the programme's."""
+    """Return the time that was meant: without an offset it is in ``zone``, the programme's."""
     return at if at.tzinfo else at.replace(tzinfo=zone)
 
 
 def now(zone: tzinfo) -> datetime:
-    """Return the present instant in a time zone, the programme's."""
+    """Return the current time, in the programme's time zone."""
     return datetime.now(zone)
 
 
 def not_now(at: datetime, source: str, zone: tzinfo) -> str:
-    """Return the line that says which instant is decided for, and what set it (an option or a variable)."""
+    """Return the line that says which time is decided for, and what set it (an option or a variable)."""
     local = at.astimezone(zone)
     exact = "auto" if local.second or local.microsecond else "minutes"
     return f"deciding for {local.isoformat(timespec=exact)} ({source}), not for now"

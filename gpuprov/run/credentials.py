@@ -1,4 +1,4 @@
-"""Who gets a credential, and until when: decided from the award list and the ledger, at an instant."""
+"""Who gets a credential, and until when: decided from the award list and the ledger, for a given time."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from gpuprov.run.clock import now
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Life:
-    """How many seconds a token may live, and the instant of the server's clock that it may not outlive.
+    """A token's lifetime in seconds, and the time by the API server's clock at which it must have expired.
 
-    ``until`` is None in a rehearsal: the award's end has passed, and an earlier instant was asked for.
+    ``until`` is None in a rehearsal: the award has ended, and an earlier time was asked for.
     """
 
     seconds: int
@@ -38,25 +38,24 @@ class Life:
 
 
 def tenant_of(desired: Desired, award_id: str) -> Tenant:
-    """Return the award's tenant. Raises InputError with the reason where it has none at that instant."""
+    """Return the award's tenant. Raises InputError with the reason if it has none at that time."""
     for tenant in desired.tenants:
         if tenant.award_id == award_id:
             return tenant
-    why = next((one.reason for one in desired.absences if one.award_id == award_id), "in no award list")
-    raise _refusal(award_id, f"has no GPUs ({why})", "check the award, or --at")
+    reason = next((absence.reason for absence in desired.absences if absence.award_id == award_id), "in no award list")
+    raise _refusal(award_id, f"has no GPUs ({reason})", "check the award, or --at")
 
 
 def issue(project: Project, history: History, at: datetime | None, hours: int | None) -> tuple[Tenant, Token]:
-    """Return a token for the award, which lives no longer than the award holds GPUs, and ``hours`` at most.
+    """Return a token for the award; it expires when the award's allocations end, or after ``hours`` if that is earlier.
 
-    ``at`` is the instant to decide for, None the present one by the API server's clock. What other awards hold does not
-    count. Raises InputError where the award is to have no credential or has no namespace, and ClusterError.
+    ``at`` is the time to decide for; None means now by the API server's clock. What other awards hold does not matter.
+    Raises InputError if the award may have no credential or has no namespace, and ClusterError.
     """
     award_id = history.award.id
     if at is not None or not history.allocations:
-        tenant_of(
-            desired_state([history], project.clusters, at or now(project.programme.zone)), award_id
-        )  # asks no cluster
+        present = at or now(project.programme.zone)
+        tenant_of(desired_state([history], project.clusters, present), award_id)  # refuse without any request
     cluster = project.by_provider[history.award.provider]
     place = tokens.look(cluster, award_id)
     tenant = tenant_of(desired_state([history], project.clusters, at or place.clock), award_id)
@@ -70,11 +69,11 @@ def issue(project: Project, history: History, at: datetime | None, hours: int | 
 
 
 def lifetime(history: History, at: datetime | None, hours: int | None, clock: datetime) -> Life:
-    """Return how long a token may live: to the end of what the award holds, or ``hours`` if that is less.
+    """Return how long a token may live: until the award's allocations end, or ``hours`` if that is less.
 
-    Tokens end by the API server's ``clock``. So while that end is still to come, no ``at`` before it makes a token live
-    beyond it; where it has passed and another instant was asked for, the whole story is tried out at another time.
-    Raises InputError where less is left than Kubernetes can give.
+    Tokens expire by the API server's ``clock``. So while the award's end is still ahead, no ``at`` before it makes a
+    token outlive it; if the end has passed and ``at`` is given, the command is a rehearsal at another time.
+    Raises InputError if less time is left than Kubernetes' minimum.
     """
     end = max(part.end for part in history.allocations)
     rehearsal = at is not None and end <= clock
@@ -93,17 +92,17 @@ def _refusal(award_id: str, message: str, remedy: str) -> InputError:
 
 
 def revoke(clusters: Sequence[ProviderCluster], award_id: str) -> tuple[list[Revoked], dict[str, ClusterError]]:
-    """Void the award's tokens on every cluster that has its namespace; it may have moved, or be in no list any more.
+    """Revoke the award's tokens on every cluster that has its namespace; it may have moved, or have left all lists.
 
-    Return where that was done, and the error of each cluster where it is not known to be.
+    Return where they were revoked, and the error of each cluster where this is not certain.
     """
     done: list[Revoked] = []
     failed: dict[str, ClusterError] = {}
     with ThreadPoolExecutor(max_workers=max(1, len(clusters))) as pool:
-        asked = [(one.provider, pool.submit(tokens.revoke, one, award_id)) for one in clusters]
-    for provider, answer in asked:
+        futures = [(cluster.provider, pool.submit(tokens.revoke, cluster, award_id)) for cluster in clusters]
+    for provider, future in futures:
         try:
-            revoked = answer.result()
+            revoked = future.result()
         except ClusterError as error:
             failed[provider] = error
             continue
@@ -113,7 +112,7 @@ def revoke(clusters: Sequence[ProviderCluster], award_id: str) -> tuple[list[Rev
 
 
 def kubeconfig(tenant: Tenant, token: Token) -> str:
-    """Return the file that an awardee's kubectl needs, with the namespace as its default."""
+    """Return an awardee's kubeconfig, with the award's namespace as its default."""
     name = tenant.namespace
     document: dict[str, Any] = {
         "apiVersion": "v1",
@@ -135,12 +134,12 @@ def kubeconfig(tenant: Tenant, token: Token) -> str:
 
 
 def default_path(namespace: str) -> Path:
-    """Return where a credential goes that is given no other place: out of every project, in a folder of its own."""
+    """Return the default path of a credential: outside of every project, in a folder of its own."""
     return Path.home() / ".kube" / "gpuprov" / f"{namespace}.kubeconfig"
 
 
 def make_folder(path: Path) -> None:
-    """Make the folder of credentials, which only its owner can open. Raises InputError where that cannot be done."""
+    """Create the folder for credentials, accessible to its owner only. Raises InputError if that fails."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.chmod(0o700)
@@ -150,9 +149,9 @@ def make_folder(path: Path) -> None:
 
 
 def check_path(path: Path, *, force: bool) -> None:
-    """Raise InputError, before a token is made, where a credential cannot or should not be written there.
+    """Raise InputError, before a token is requested, if a credential cannot or should not be written to this path.
 
-    ``force`` allows a file that is there to be replaced, and a place from which git would add the file.
+    ``force`` allows to replace an existing file, and to write where `git add` would include the file.
     """
     problems = []
     if not path.parent.is_dir():
@@ -160,7 +159,7 @@ def check_path(path: Path, *, force: bool) -> None:
             Problem(file=str(path.parent), message="is not a folder", remedy="make it, or choose another --out")
         )
     if path.exists() and not force:
-        problems.append(Problem(file=str(path), message="is there already", remedy="pass --force, or another --out"))
+        problems.append(Problem(file=str(path), message="already exists", remedy="pass --force, or another --out"))
     if not force and _git_would_add(path):
         problems.append(
             Problem(
@@ -174,12 +173,12 @@ def check_path(path: Path, *, force: bool) -> None:
 
 
 def _git_would_add(path: Path) -> bool:
-    """Return whether `git add` would take the file. Without git, or outside of its work trees, it would not."""
+    """Return whether `git add` would include the file. Without git, or outside of a work tree, it would not."""
     git = shutil.which("git")
     folder = path.parent.resolve()
     if git is None or not folder.is_dir():
         return False
-    # A hook's variables would speak of the repository that runs it.
+    # In a git hook, these variables point to the hook's own repository.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
 
     def ask(*question: str) -> subprocess.CompletedProcess[str]:
@@ -193,7 +192,7 @@ def _git_would_add(path: Path) -> bool:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all. Raises InputError where that cannot be done."""
+    """Write a file that only its owner can read, atomically. Raises InputError if that fails."""
     scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with os.fdopen(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:

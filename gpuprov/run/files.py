@@ -1,4 +1,4 @@
-"""Digests of the files that a decision rests on: whoever has waited compares them before acting."""
+"""Digests of the files that a decision is based on; they are compared after every wait, before acting."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 
 def digests(files: Collection[Path]) -> dict[str, str]:
-    """Return the SHA-256 of each file; empty for one that cannot be read."""
-    found = {}
+    """Return the SHA-256 of each file, by path; an empty text for a file that cannot be read."""
+    hashes = {}
     for path in files:
         try:
-            found[str(path)] = sha256(path.read_bytes()).hexdigest()
+            hashes[str(path)] = sha256(path.read_bytes()).hexdigest()
         except OSError:
-            found[str(path)] = ""
-    return found
+            hashes[str(path)] = ""
+    return hashes

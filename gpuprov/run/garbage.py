@@ -1,14 +1,14 @@
-"""Python's own garbage collector, made rare: by default it looks through all objects again and again as they come."""
+"""Makes Python's garbage collector run rarely: by default it scans new objects again and again."""
 
 from __future__ import annotations
 
 import gc
 
 _ALLOCATIONS = 200_000
-"""How many more objects there are before it looks again; by default 700, for which reading 1000 tenants takes twice
-the time. What is freed by counting references, which is almost all, does not wait for it."""
+"""How many new objects trigger a collection; with the default of 700, reading 1000 tenants takes twice the time.
+Reference counting frees almost everything without it."""
 
 
 def collect_rarely() -> None:
-    """Set that for this process: a command, or a child that it starts, which ends in seconds or minutes."""
+    """Set the threshold for this process: a command or one of its children, which ends in seconds or minutes."""
     gc.set_threshold(_ALLOCATIONS)

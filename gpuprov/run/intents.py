@@ -1,7 +1,7 @@
-"""What each command is about to do: load, decide, observe and plan. In this alone the commands differ.
+"""What each command is about to do: load, decide, observe and plan. The commands differ in nothing else.
 
-An intent is made again whenever it may not hold any more, so each of these functions reads everything anew and changes
-nothing.
+An intent is computed again whenever it may be out of date, so each of these functions reads everything afresh and
+changes nothing.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from gpuprov.run.pipeline import PlanContext, living, observe_and_plan
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
-    """What a command is about to do: the plan with its context, the events to write first, and to which awards alone
-    it applies (None: all). ``known`` is how many events the ledger had, ``notes`` are worth telling.
+    """What a command is about to do: a plan, and the events to write first.
+
+    ``only`` are the awards that it applies to; None means all. ``known`` is how many events the ledger had, ``notes``
+    are lines for the operator.
     """
 
     planned: PlanContext
@@ -34,24 +36,27 @@ class Intent:
 
 
 def bring_to_list(loaded: Loaded, at: datetime, providers: Collection[str]) -> Intent:
-    """Return what the list and the ledger ask for (`up`). Raises PlanRefused where a pool is exceeded then or later."""
+    """Return the intent of `up`: what the list and the ledger ask for.
+
+    Raises PlanRefused if a pool's capacity is exceeded at that time or later.
+    """
     planned = observe_and_plan(loaded, loaded.desired(at), providers)
     return Intent(planned=planned, known=len(loaded.events), notes=_warnings(loaded))
 
 
 def end_terms(loaded: Loaded, at: datetime, providers: Collection[str]) -> Intent:
-    """Return what the end of terms, and forfeitures, ask for (`expire`): what is explained comes back, nothing is
-    granted. A pool that is exceeded does not hold that up.
+    """Return the intent of `expire`: tenants whose teardown the list or the ledger explains are reclaimed, nothing is
+    granted. An exceeded pool does not hold this up.
     """
     desired = desired_state(loaded.histories, loaded.project.clusters, at, loaded.unlisted)
-    whole = observe_and_plan(loaded, desired, providers)
-    plan = whole.plan.where(lambda change: change.op is Op.RECLAIM and change.expected)
-    recorded = {award_id for outputs in whole.outputs.values() for award_id in outputs.tenants}
+    full = observe_and_plan(loaded, desired, providers)
+    plan = full.plan.where(lambda change: change.op is Op.RECLAIM and change.expected)
+    recorded = {award_id for outputs in full.outputs.values() for award_id in outputs.tenants}
     absent = {absence.award_id for absence in desired.absences} & recorded
     ending = {change.award_id for change in plan.changes}
-    others = {change.award_id for change in whole.plan.changes} - ending
+    others = {change.award_id for change in full.plan.changes} - ending
     return Intent(
-        planned=replace(whole, plan=plan),
+        planned=replace(full, plan=plan),
         known=len(loaded.events),
         notes=_warnings(loaded),
         only=frozenset((ending | absent) - others),
@@ -59,8 +64,8 @@ def end_terms(loaded: Loaded, at: datetime, providers: Collection[str]) -> Inten
 
 
 def record_and_apply(loaded: Loaded, decision: Decision, at: datetime) -> Intent:
-    """Return what a decision on some awards means (`forfeit`, `reduce`): for these alone, on the clusters where the
-    list has them and where they live on. The events are recorded even where a cluster cannot be reached.
+    """Return the intent of `forfeit` and `reduce`: a decision's effect on its own awards only, on the clusters where
+    the list has them and where they still exist. The events are recorded even if a cluster cannot be reached.
     """
     award_ids = frozenset(decision.award_ids)
     events = [*loaded.events, *decision.events]
@@ -70,11 +75,11 @@ def record_and_apply(loaded: Loaded, decision: Decision, at: datetime) -> Intent
     desired = desired_state(after, loaded.project.clusters, at, gone)
     homes = {history.award.provider for history in after if history.award.id in award_ids}
     elsewhere, failed = living(loaded.project.clusters, homes, award_ids)
-    whole = observe_and_plan(loaded, desired, homes | elsewhere)
+    full = observe_and_plan(loaded, desired, homes | elsewhere)
     planned = replace(
-        whole,
-        plan=whole.plan.where(lambda change: change.award_id in award_ids),
-        failed={**whole.failed, **failed},
+        full,
+        plan=full.plan.where(lambda change: change.award_id in award_ids),
+        failed={**full.failed, **failed},
     )
     return Intent(
         planned=planned,
@@ -88,9 +93,9 @@ def record_and_apply(loaded: Loaded, decision: Decision, at: datetime) -> Intent
 def record_for_later(
     loaded: Loaded, decision: Decision, tell: Callable[[str], None], confirm: Callable[[Sequence[Event]], None]
 ) -> None:
-    """Write events whose time is still to come; no cluster is read or changed.
+    """Write events that take effect in the future; no cluster is read or changed.
 
-    ``confirm`` ends the command on "no". Raises Stale where the ledger has grown since, and InputError.
+    ``confirm`` ends the command on "no". Raises Stale if the ledger has grown since, and InputError.
     """
     for note in (*_warnings(loaded), *decision.notes):
         tell(note)
@@ -102,7 +107,7 @@ def record_for_later(
 
 
 def recorded(project: Project, event: Event) -> str:
-    """Return the line that says that an event was written."""
+    """Return the line that tells the operator that an event was written."""
     return f"recorded in {project.ledger.name}: {event.event} {event.award}"
 
 

@@ -1,4 +1,4 @@
-"""What one provider's process is told to do, and what it answers: plain data that crosses a process boundary."""
+"""What one provider's process has to do, and what it answers: plain data that crosses a process boundary."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from gpuprov.core.tenant import Tenant
 
 
 class Message(BaseModel):
-    """Something that one process tells another."""
+    """A message from one process to another."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Reclaim(Message):
-    """A tenant to take back, with the GPUs that its quota grants now."""
+    """A tenant to reclaim, with the GPUs that its quota grants now."""
 
     award_id: str
     namespace: str
@@ -28,19 +28,19 @@ class Reclaim(Message):
 
 
 class Job(Message):
-    """One provider's part of a plan. The process decides nothing: the tenants were decided and guarded before.
+    """One provider's part of a plan. The process decides nothing: the tenants are already decided and guarded.
 
-    ``at`` is the instant for which it was decided. ``changed`` are the awards that differ and may be changed;
-    ``growing`` those among them that get GPUs which others may have to give back first; ``shrinking`` those that get
-    fewer. ``recorded`` is what the outputs of all the provider's stacks said of its tenants after their last runs,
-    ``stacks`` the ones that exist. ``reshard`` is set where awards are in another stack than they belong to.
-    ``reconnect`` is set where the context's name was changed: a run with targets would go on with the old one, so all
-    awards are declared once. ``timeout`` in seconds bounds the waiting for pods, and again for the namespaces.
+    ``at`` is the time that it was decided for. ``changed`` are the awards that differ and may be changed; ``growing``
+    those among them that get GPUs, which others may have to give back first; ``shrinking`` those that get fewer.
+    ``recorded`` is what the outputs of all the provider's stacks said of its tenants after their last runs, ``stacks``
+    the stacks that exist. ``reshard`` is set if awards are in another stack than they belong to. ``reconnect`` is set
+    if the context's name has changed: a run with targets would go on with the old name, so all awards are declared
+    once. ``timeout`` is how many seconds to wait for pods, and again for namespaces.
 
-    What the decision rests on comes along, to be compared before anything is done: ``turn`` is how many runs had ended
-    on the cluster, ``files`` are the digests of the files. ``over`` are GPUs by model that tenants hold beyond what
-    ``tenants`` says, apart from the shrinking ones; they are counted where anybody grows. ``unread`` is why the state
-    could not be read: then the job only takes back. ``purpose`` tells others what we are doing.
+    What the decision is based on is included, to be compared before anything is done: ``turn`` is how many turns had
+    ended on the cluster, ``files`` are the digests of the files. ``over`` are GPUs by model that tenants other than the
+    shrinking ones hold beyond ``tenants``; they are only counted if an award grows. ``unread`` is why the state could
+    not be read: then the job only reclaims. ``purpose`` tells other users what the command is.
     """
 
     root: Path
@@ -68,12 +68,12 @@ class Job(Message):
 
     @property
     def empty(self) -> bool:
-        """True where nothing differs: then no process is started at all."""
+        """True if nothing differs: then no process is started."""
         return not (self.changed or self.reclaim or self.reshard or self.reconnect)
 
 
 class StackDone(Message):
-    """What became of a StackRun: objects by Pulumi's operation, or the error."""
+    """The outcome of a StackRun: the number of objects by Pulumi operation, or the error."""
 
     stack: str
     operations: dict[str, int] = {}
@@ -81,7 +81,7 @@ class StackDone(Message):
 
 
 class Freed(Message):
-    """A tenant that is gone: ``pods_seconds`` until its GPUs were proven free, ``seconds`` until its namespace was."""
+    """A tenant that is gone: its GPUs were proven free after ``pods_seconds``, its namespace gone after ``seconds``."""
 
     award_id: str
     namespace: str
@@ -92,13 +92,12 @@ class Freed(Message):
 
 
 class Outcome(Message):
-    """What one provider's process did. ``error`` is None where all of it succeeded.
+    """What one provider's process did. ``error`` is None if everything succeeded.
 
-    ``lowered`` are the awards whose quotas were lowered first, before Pulumi, which then finds them as they should be.
-    ``applied`` are the awards that Pulumi brought to what they should be, as read back from the cluster; ``operations``
-    the Kubernetes objects that it wrote or deleted on the way; ``stuck`` are awards that could not be reclaimed,
-    ``postponed`` those that wait for their GPUs. ``stale`` is what has changed since the decision was made: what was
-    not done by then has to be decided again.
+    ``lowered`` are the awards whose quotas were lowered before Pulumi ran; Pulumi then finds them correct. ``applied``
+    are the awards that Pulumi applied, as read back from the cluster; ``operations`` counts the Kubernetes objects by
+    Pulumi operation; ``stuck`` are awards that could not be reclaimed, by the reason; ``postponed`` those that wait for
+    their GPUs. ``stale`` is what has changed since the decision: what was not done by then has to be decided again.
     """
 
     provider: str
@@ -114,11 +113,11 @@ class Outcome(Message):
 
     @property
     def did_something(self) -> bool:
-        """True where the cluster, or the state of its stacks, may not be any more as it was."""
+        """True if the cluster, or the state of its stacks, may have changed."""
         return bool(self.lowered or self.applied or self.operations or self.freed or self.stuck or self.error)
 
     def then(self, later: Outcome) -> Outcome:
-        """Return what both rounds did together; what went wrong in the first and not in the second is over."""
+        """Return what both rounds did together; only problems of the later round remain."""
         operations = {
             name: self.operations.get(name, 0) + later.operations.get(name, 0)
             for name in {**self.operations, **later.operations}

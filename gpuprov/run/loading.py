@@ -1,4 +1,4 @@
-"""Loads what a command decides from: the award lists with the ledger's events applied, and the digests of the files."""
+"""Loads the input of a decision: the award lists with the ledger's events applied, and the digests of the files."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from gpuprov.run.files import digests
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """The award lists with the ledger's events applied. ``warnings`` are worth a look and stop nothing.
+    """The award lists with the ledger's events applied. ``warnings`` do not stop the command.
 
-    ``files`` are the digests of the files that it was read from, taken before they were read. ``unlisted`` are awards
-    of the ledger that no list has.
+    ``files`` are the digests of the files, taken before they were read. ``unlisted`` are awards in the ledger that are
+    in no list.
     """
 
     project: Project
@@ -37,18 +37,18 @@ class Loaded:
 
     @property
     def origin(self) -> Origin:
-        """What a run that rests on this leaves in its stacks' outputs."""
+        """What a run that is based on this writes to its stacks' outputs."""
         return Origin(
             providers=tuple(cluster.provider for cluster in self.project.clusters), ledger=mark(self.events).to_json()
         )
 
     @property
     def allocations(self) -> list[Allocation]:
-        """Who holds how many GPUs when, over all awards."""
+        """Who holds how many GPUs when, of all awards."""
         return _allocations(self.histories)
 
     def desired(self, at: datetime) -> Desired:
-        """Return what should exist at an instant. Raises PlanRefused where a pool is exceeded then or later."""
+        """Return the desired state at a time. Raises PlanRefused if a pool's capacity is exceeded then or later."""
         if exceeded := not_over(self.excesses, at):
             raise PlanRefused(lines(exceeded))
         return desired_state(self.histories, self.project.clusters, at, self.unlisted)
@@ -108,12 +108,12 @@ def _lists_of_calls(project: Project) -> list[str]:
     ]
 
 
-def _allocations(every: Iterable[History]) -> list[Allocation]:
-    return [allocation for history in every for allocation in history.allocations]
+def _allocations(award_histories: Iterable[History]) -> list[Allocation]:
+    return [allocation for history in award_histories for allocation in history.allocations]
 
 
 def loader(project: Project) -> Callable[[], Loaded]:
-    """Return what loads the project, and from the second time on reads its settings again too."""
+    """Return a function that loads the project; from its second call on it reads the settings again too."""
     opened = [project]
 
     def fresh() -> Loaded:

@@ -1,7 +1,7 @@
-"""The log: what was decided and every request that changes something, for whoever asks later what happened.
+"""The log: every decision and every request that changes something, for later audits.
 
 Modules log with the standard library, ``logging.getLogger(__name__)``, and name the ``provider`` and the ``award`` in
-``extra``. Nothing of a request's body or answer is logged, so no credential is. Everything goes to standard error.
+``extra``. Bodies of requests and responses are never logged, so no credential is. Everything goes to standard error.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from enum import StrEnum
 
 LEVEL_VARIABLE = "GPUPROV_LOG_LEVEL"
 FORMAT_VARIABLE = "GPUPROV_LOG_FORMAT"
-"""Environment variables that hand the settings on to the processes that a command starts."""
+"""Environment variables that pass the settings on to the processes that a command starts."""
 
 
 SILENT = logging.CRITICAL + 1
@@ -24,14 +24,14 @@ SILENT = logging.CRITICAL + 1
 
 
 class Format(StrEnum):
-    """How a line of the log is written."""
+    """The format of the log's lines."""
 
     TEXT = "text"
     JSON = "json"
 
 
 def configure(level: int, form: Format) -> None:
-    """Log from ``level`` on to standard error, here and in all processes that are started from here."""
+    """Log to standard error from ``level`` on, in this process and in all its children."""
     os.environ[LEVEL_VARIABLE], os.environ[FORMAT_VARIABLE] = str(level), str(form)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if form is Format.JSON else _Text())
@@ -42,14 +42,14 @@ def configure(level: int, form: Format) -> None:
 
 
 def configure_as_parent() -> None:
-    """Log as the command does that started this process; nothing where it said nothing."""
+    """Log as the parent process does; log nothing if it has no settings."""
     level = os.environ.get(LEVEL_VARIABLE, "")
     if level.isdecimal():
         configure(int(level), Format(os.environ.get(FORMAT_VARIABLE, Format.TEXT)))
 
 
 def name_awards(awards: Mapping[str, str]) -> None:
-    """Let each line that names a ``namespace`` name its award too, from the awards by namespace."""
+    """Add the award to each line that names a ``namespace``. ``awards`` has award ids by namespace."""
 
     def name(record: logging.LogRecord) -> bool:
         if not hasattr(record, "award") and (award := awards.get(getattr(record, "namespace", ""))):
@@ -61,7 +61,7 @@ def name_awards(awards: Mapping[str, str]) -> None:
 
 
 _FIELDS = ("provider", "award", "namespace", "stack")
-"""What a line may say beside its message."""
+"""The fields that a line may have beside its message."""
 
 
 def _timestamp(record: logging.LogRecord) -> str:

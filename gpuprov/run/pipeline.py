@@ -26,15 +26,15 @@ from gpuprov.run.aside import read_all
 from gpuprov.run.loading import Loaded
 
 Progress = Callable[[str, str], None]
-"""Called with a provider's name (or an empty text) and a line about what is going on."""
+"""Called with a provider's name (or an empty text) and a line of progress."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanContext:
-    """What should be, what is, and the plan between them. ``failed`` has the providers that did not answer.
+    """The desired state, the observed state and the plan. ``failed`` are the providers that could not be read.
 
-    ``unread`` are those whose cluster answered and whose state could not be read: there the plan only takes back what
-    is explained. ``files`` and ``origin`` are what it was decided from.
+    ``unread`` are those whose cluster answered but whose Pulumi state could not be read: there the plan only contains
+    explained reclaims. ``files`` and ``origin`` are what the plan is based on.
     """
 
     project: Project
@@ -49,12 +49,12 @@ class PlanContext:
     unread: Mapping[str, EngineError] = field(default_factory=dict)
 
     def origin_with(self, events: Sequence[Event]) -> Origin:
-        """Return what a run leaves in its stacks' outputs that rests on these events too."""
+        """Return what a run that is based on these events too writes to its stacks' outputs."""
         return self.origin.model_copy(update={"ledger": mark([*self.events, *events]).to_json()})
 
 
 def observe_and_plan(loaded: Loaded, desired: Desired, providers: Collection[str]) -> PlanContext:
-    """Observe the providers' clusters and stacks side by side, and plan. A provider that fails is set aside."""
+    """Observe the providers' clusters and stacks in parallel, and plan. A provider that fails is set aside."""
     project = loaded.project
     seen = _read(project, [cluster for cluster in project.clusters if cluster.provider in providers])
     plan = make_plan(desired, tuple(seen.observed.values()), project.by_provider)
@@ -87,25 +87,25 @@ class _Seen:
 
 
 def _read(project: Project, clusters: Sequence[ProviderCluster]) -> _Seen:
-    """Read clusters and stacks side by side. Where only the state cannot be read, a pinned UID tells the cluster."""
+    """Read clusters and stacks in parallel. If only the state cannot be read, a pinned UID identifies the cluster."""
     seen = _Seen()
     with (
         ThreadPoolExecutor(max_workers=max(1, len(clusters))) as observers,
         ThreadPoolExecutor(max_workers=_PULUMI_AT_ONCE) as readers,
     ):
-        reading = {one.provider: observers.submit(observe, one) for one in clusters}
-        stacks = {one.provider: _read_stacks(project, one.stacks, readers) for one in clusters}
+        observations = {cluster.provider: observers.submit(observe, cluster) for cluster in clusters}
+        stacks = {cluster.provider: _read_stacks(project, cluster.stacks, readers) for cluster in clusters}
         for cluster in clusters:
             name = cluster.provider
             try:
-                found = reading[name].result()
+                observed = observations[name].result()
                 try:
                     outputs = _outputs(project, cluster, stacks[name], readers)
                 except EngineError as error:
                     if cluster.uid is None:
                         raise
                     seen.unread[name], outputs = error, StackOutputs()
-                seen.observed[name] = _with_unlabelled(found, cluster, outputs)
+                seen.observed[name] = _with_unlabelled(observed, cluster, outputs)
                 seen.outputs[name] = outputs
             except GpuprovError as error:
                 seen.failed[name] = error
@@ -115,42 +115,42 @@ def _read(project: Project, clusters: Sequence[ProviderCluster]) -> _Seen:
 def living(
     clusters: Sequence[ProviderCluster], besides: Collection[str], award_ids: Collection[str]
 ) -> tuple[set[str], dict[str, GpuprovError]]:
-    """Return the providers besides some on whose clusters any of the awards has a namespace: a list may have moved it.
-
-    With the error of each cluster that cannot tell.
+    """Return the providers, except ``besides``, on whose clusters any of the awards has a namespace: a list may have
+    moved the award. Also return the error of each cluster that could not be read.
     """
     names = [naming.namespace(award_id) for award_id in award_ids]
     others = [cluster for cluster in clusters if cluster.provider not in besides]
-    tenants, errors = read_all({one.provider: partial(read_back, one, names) for one in others}, ClusterError)
-    unknown = "whether the awards have something here too is not known"
+    reads = {cluster.provider: partial(read_back, cluster, names) for cluster in others}
+    tenants_by_provider, errors = read_all(reads, ClusterError)
+    unknown = "it is not known whether the awards have namespaces here too"
     failed: dict[str, GpuprovError] = {
         provider: ClusterError(provider, f"{unknown}: {error.message}") for provider, error in errors.items()
     }
-    return {provider for provider, found in tenants.items() if found}, failed
+    return {provider for provider, tenants in tenants_by_provider.items() if tenants}, failed
 
 
 def _with_pods(
-    there: Mapping[str, ObservedCluster],
+    observed: Mapping[str, ObservedCluster],
     plan: Plan,
     clusters: Mapping[str, ProviderCluster],
     failed: dict[str, GpuprovError],
 ) -> tuple[ObservedCluster, ...]:
-    """Add what pods hold, where anything is to be granted: a quota does not charge all of it.
+    """Add the GPUs that pods hold, on clusters where anything is granted: a quota does not count all of them.
 
-    A cluster that fails meanwhile is set aside.
+    A cluster that fails here is set aside.
     """
-    granting = [name for name in there if any(change.grows for change in plan.on(name))]
+    granting = [name for name in observed if any(change.grows for change in plan.on(name))]
     pods, errors = read_all({name: partial(pods_on, clusters[name], None) for name in granting}, GpuprovError)
     failed.update(errors)
     return tuple(
-        observed.with_pods(pods[name]) if name in pods else observed
-        for name, observed in there.items()
+        cluster.with_pods(pods[name]) if name in pods else cluster
+        for name, cluster in observed.items()
         if name not in errors
     )
 
 
 _PULUMI_AT_ONCE = 3
-"""Processes of Pulumi that read at once: each holds a stack's whole state in memory."""
+"""How many Pulumi processes read at once: each holds a stack's whole state in memory."""
 
 _Reading = Future[dict[str, Any] | None]
 
@@ -162,65 +162,68 @@ def _read_stacks(project: Project, stacks: Collection[str], readers: ThreadPoolE
 def _outputs(
     project: Project, cluster: ProviderCluster, reading: Mapping[str, _Reading], readers: ThreadPoolExecutor
 ) -> StackOutputs:
-    """Return what all stacks of a provider say, also those that it has no more since it has fewer shards."""
-    printed = {stack: one.result() for stack, one in reading.items()}
-    said = outputs.read(cluster, printed)
-    more = [stack for stack in stack_names(cluster.provider, said.shards) if stack not in printed]
+    """Return the combined outputs of a provider's stacks, including stacks left over from a larger shard count."""
+    printed = {stack: future.result() for stack, future in reading.items()}
+    combined = outputs.read(cluster, printed)
+    more = [stack for stack in stack_names(cluster.provider, combined.shards) if stack not in printed]
     if not more:
-        return said
-    also = _read_stacks(project, more, readers)
-    return outputs.read(cluster, printed | {stack: one.result() for stack, one in also.items()})
+        return combined
+    added = _read_stacks(project, more, readers)
+    return outputs.read(cluster, printed | {stack: future.result() for stack, future in added.items()})
 
 
-def _with_unlabelled(there: ObservedCluster, cluster: ProviderCluster, said: StackOutputs) -> ObservedCluster:
-    """Add tenants that a stack knows and that the cluster does not list: they may have lost their labels, and hold
-    GPUs all the same. One that should stay gets its labels back with the rest.
+def _with_unlabelled(
+    observed: ObservedCluster, cluster: ProviderCluster, stack_outputs: StackOutputs
+) -> ObservedCluster:
+    """Add tenants that are in a stack's outputs and not in the cluster's list: they may have lost their labels, and
+    still hold GPUs. Those that should stay get their labels back like any other field.
     """
-    names = {naming.namespace(award_id) for award_id in said.tenants} - {tenant.namespace for tenant in there.tenants}
-    return replace(there, tenants=(*there.tenants, *find(cluster, sorted(names)))) if names else there
+    listed = {tenant.namespace for tenant in observed.tenants}
+    names = {naming.namespace(award_id) for award_id in stack_outputs.tenants} - listed
+    return replace(observed, tenants=(*observed.tenants, *find(cluster, sorted(names)))) if names else observed
 
 
 def check(planned: PlanContext, confirmed: Confirmed) -> None:
-    """Let the guard look at the plan. Raises PlanRefused with all that it refuses; nothing was changed then."""
-    found = refusals(planned, confirmed)
-    if found:
-        raise PlanRefused(found)
+    """Check the plan with the guard. Raises PlanRefused with all its reasons, before anything is changed."""
+    reasons = refusals(planned, confirmed)
+    if reasons:
+        raise PlanRefused(reasons)
 
 
 def refusals(planned: PlanContext, confirmed: Confirmed) -> list[str]:
-    """Return what the guard refuses of the plan.
+    """Return the guard's reasons to refuse the plan.
 
-    A plan that only takes back is not held up by a supplier that is gone, nor by a ledger that is shorter than it was.
+    A plan that only reclaims is not held up by a supplier that is gone, nor by a ledger that has lost events.
     """
     project, known = planned.project, planned.outputs
-    found = guard.reasons(
+    reasons = guard.reasons(
         planned.plan,
         planned.desired,
         planned.observed,
         project.by_provider,
-        {name: one.cluster_uid for name, one in known.items() if one.cluster_uid is not None},
+        {name: recorded.cluster_uid for name, recorded in known.items() if recorded.cluster_uid is not None},
         confirmed,
         project.programme.end,
     )
     uids = {cluster.provider: cluster.uid for cluster in project.clusters if cluster.uid}
-    found += shared_clusters(uids | {there.provider: there.uid for there in planned.observed})
+    reasons += shared_clusters(uids | {observed.provider: observed.uid for observed in planned.observed})
     if all(change.op is Op.RECLAIM for change in planned.plan.changes):
-        return found
-    providers = {name for one in known.values() for name in one.providers}
-    found += departed(providers, project.by_provider.keys(), project.retired)
-    return found + ([] if confirmed.ledger else lost_events(planned))
+        return reasons
+    providers = {name for recorded in known.values() for name in recorded.providers}
+    reasons += departed(providers, project.by_provider.keys(), project.retired)
+    return reasons + ([] if confirmed.ledger else lost_events(planned))
 
 
 def lost_events(planned: PlanContext) -> list[str]:
-    """Return why the ledger cannot be the one that was applied: it has lost events, or has others in their place."""
-    marks = [LedgerMark.from_json(one.ledger) for one in planned.outputs.values() if one.ledger]
+    """Return why the ledger is not the one that was applied: it has lost events, or has other events in their place."""
+    marks = [LedgerMark.from_json(recorded.ledger) for recorded in planned.outputs.values() if recorded.ledger]
     longest = max(marks, key=lambda mark: mark.count, default=None)
     reason = None if longest is None else lost(planned.events, longest)
     return [] if reason is None else [f"{planned.project.ledger.name}: {reason}"]
 
 
 def select(clusters: Sequence[ProviderCluster], providers: Sequence[str]) -> list[str]:
-    """Return the names of the providers asked for; all where none is named. Raises InputError for an unknown one."""
+    """Return the names of the providers asked for; all if none is named. Raises InputError for an unknown provider."""
     known = [cluster.provider for cluster in clusters]
     problems = [
         Problem(

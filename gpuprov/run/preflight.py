@@ -1,4 +1,4 @@
-"""Reads the providers' clusters side by side and checks each before awards are put on it."""
+"""Reads the providers' clusters in parallel and checks each before awards are placed on it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from gpuprov.run.loading import Loaded
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What was found on one provider's cluster."""
+    """The findings on one provider's cluster."""
 
     provider: str
     findings: tuple[Finding, ...]
@@ -33,10 +33,9 @@ class Report:
 def run_preflight(
     loaded: Loaded, providers: Collection[str], at: datetime, *, pulumi: str = ""
 ) -> tuple[list[Report], dict[str, ClusterError]]:
-    """Check the providers' clusters; return what was found, and the error of each that could not be reached.
+    """Check the providers' clusters; return the findings, and the error of each cluster that could not be reached.
 
-    ``at`` is the instant whose capacity counts. ``pulumi`` says why the stacks' outputs cannot be read; empty where
-    they can.
+    ``at`` is the time whose capacity counts. ``pulumi`` says why the stacks' outputs cannot be read; empty if they can.
     """
     clusters = [cluster for cluster in loaded.project.clusters if cluster.provider in providers]
     at = at.astimezone(loaded.project.programme.zone)  # findings name it
@@ -44,7 +43,7 @@ def run_preflight(
 
     def report(cluster: ProviderCluster) -> Report:
         known = Unread(pulumi) if pulumi else _known(loaded.project, cluster)
-        # What was held before is over, and what a later step of the capacity is for has later nodes.
+        # Only the current step of the capacity counts: earlier allocations are over, and later steps have other nodes.
         peaks: dict[str, int] = {
             pool.model: pool_peak(loaded.allocations, cluster, pool, at, pool.span_at(at)[1]) for pool in cluster.pools
         }
@@ -56,7 +55,7 @@ def run_preflight(
 
 
 def _known(project: Project, cluster: ProviderCluster) -> str | Unread | None:
-    """Return the cluster's UID as the stack's last run said it. The first stack tells for all shards."""
+    """Return the cluster's UID from the outputs of the last run; those of the first stack count for all shards."""
     try:
         printed = stacks.read_outputs(project.root, cluster.provider)
     except EngineError as error:
@@ -65,7 +64,7 @@ def _known(project: Project, cluster: ProviderCluster) -> str | Unread | None:
 
 
 def _chart_version(project: Project) -> str | None:
-    """Return the version of the chart that lies in the project; None where there is none."""
+    """Return the version of the project's chart; None if there is none."""
     path = project.root / CHART / "Chart.yaml"
     try:
         chart = yaml.safe_load(path.read_text(encoding="utf-8"))

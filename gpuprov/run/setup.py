@@ -1,4 +1,4 @@
-"""Installs charts/gpu-cluster on the providers' clusters: one process each, side by side."""
+"""Installs charts/gpu-cluster on the providers' clusters: one process each, in parallel."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from gpuprov.run.slots import slot
 
 
 def set_up(project: Project, providers: Collection[str], progress: Progress) -> dict[str, StackDone]:
-    """Bring the clusters to what the chart says; return what became of each provider.
+    """Bring the clusters to what the chart declares; return the outcome of each provider.
 
-    Raises InputError where the project has no such chart.
+    Raises InputError if the project has no such chart.
     """
     chart = chart_of(project.root)
     clusters = [cluster for cluster in project.clusters if cluster.provider in providers]
@@ -33,42 +33,42 @@ def set_up(project: Project, providers: Collection[str], progress: Progress) -> 
         for cluster in clusters
     ]
     return {
-        cluster.provider: answered.read(StackDone, stack=cluster.setup_stack)
-        for cluster, answered in zip(clusters, run_all(errands), strict=True)
+        cluster.provider: reply.read(StackDone, stack=cluster.setup_stack)
+        for cluster, reply in zip(clusters, run_all(errands), strict=True)
     }
 
 
 def chart_of(root: Path) -> Path:
-    """Return the project's chart. Raises InputError where it is not there."""
+    """Return the project's chart. Raises InputError if it does not exist."""
     chart = root / CHART
     if not (chart / "Chart.yaml").is_file():
         problem = Problem(
             file=str(chart),
-            message="there is no such chart",
+            message="the chart does not exist",
             remedy="copy charts/gpu-cluster from gpuprov's repository",
         )
         raise InputError([problem])
     return chart
 
 
-def install(what: SetUp) -> StackDone:
-    """Install the chart on one cluster, in this process. Raises GpuprovError; nothing was changed then."""
-    administered = what.cluster.administered
+def install(setup: SetUp) -> StackDone:
+    """Install the chart on one cluster, in this process. Raises GpuprovError, before anything is changed."""
+    administered = setup.cluster.administered
     uid = cluster_uid(administered)
     if reason := administered.not_as_pinned(uid):
         raise PlanRefused([reason])
-    from gpuprov.engine import automation  # loads Pulumi's SDK, which the command that starts this process does without
+    from gpuprov.engine import automation  # loads Pulumi's SDK, which the parent process does not need
 
     require_live_parent()
     with slot():
-        operations = automation.set_up(what, uid, tell)
-    return StackDone(stack=what.cluster.setup_stack, operations=dict(operations))
+        operations = automation.set_up(setup, uid, tell)
+    return StackDone(stack=setup.cluster.setup_stack, operations=dict(operations))
 
 
 def main() -> None:
-    """Read what to set up, do it, answer."""
-    what = SetUp.model_validate_json(listen())
-    answer(lambda: install(what), lambda error: StackDone(stack=what.cluster.setup_stack, error=error))
+    """Read the message, install the chart, answer."""
+    setup = SetUp.model_validate_json(listen())
+    answer(lambda: install(setup), lambda error: StackDone(stack=setup.cluster.setup_stack, error=error))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""How many Pulumi engines run on this machine at once, over all of the user's commands and providers.
+"""Limits how many Pulumi engines run on this machine at once, over all of the user's commands and providers.
 
-An engine with its plugin and its program takes a core and some hundred MiB, so more of them than cores only fill the
-memory. Each takes one of a few lock files; the kernel drops the lock of a process that dies.
+An engine with its plugin and its program takes a core and several hundred MiB, so more engines than cores only fill the
+memory. Each holds one of a few lock files; the kernel releases the lock of a process that dies.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from filelock import FileLock, Timeout
 from platformdirs import user_state_path
 
 ENGINES_VARIABLE = "GPUPROV_ENGINES"
-"""Environment variable: how many engines at once; unset is one for each core, as far as there is memory."""
+"""Environment variable: how many engines at once; by default one per core, as far as there is memory."""
 
 _ENGINE_BYTES = 700 * 2**20
-"""What an engine with its plugin and program takes on a stack of some hundred awards (docs/performance.md)."""
+"""Memory of an engine with its plugin and program on a stack of several hundred awards (docs/performance.md)."""
 
 _POLL_SECONDS = 0.05
 
 
 def engines() -> int:
-    """Return how many engines may run at once: never more than fit into the memory that is free now."""
+    """Return how many engines may run at once: GPUPROV_ENGINES, else one per core as far as free memory allows."""
     text = os.environ.get(ENGINES_VARIABLE, "")
     if text.isdecimal():
         return max(1, int(text))

@@ -1,4 +1,4 @@
-"""One stack's process: takes a StackRun on standard input, runs Pulumi, answers with a StackDone."""
+"""One stack's process: reads a StackRun from standard input, runs Pulumi, answers with a StackDone."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from gpuprov.run.job import StackDone
 from gpuprov.run.slots import slot
 
 
-def run(what: StackRun, progress: Callable[[str], None]) -> StackDone:
-    """Run Pulumi when a slot is free; an error of its is in the answer."""
+def run(stack_run: StackRun, progress: Callable[[str], None]) -> StackDone:
+    """Run Pulumi when a slot is free; its errors become part of the answer."""
     try:
         with slot():
             require_live_parent()
-            operations = automation.up(what, progress)
+            operations = automation.up(stack_run, progress)
     except GpuprovError as error:
-        return StackDone(stack=what.stack, error=str(error))
-    return StackDone(stack=what.stack, operations=dict(operations))
+        return StackDone(stack=stack_run.stack, error=str(error))
+    return StackDone(stack=stack_run.stack, operations=dict(operations))
 
 
 def main() -> None:
-    """Read the run, do it, answer."""
-    what = StackRun.model_validate_json(listen())
-    answer(lambda: run(what, tell), lambda error: StackDone(stack=what.stack, error=error))
+    """Read the message, run Pulumi, answer."""
+    stack_run = StackRun.model_validate_json(listen())
+    answer(lambda: run(stack_run, tell), lambda error: StackDone(stack=stack_run.stack, error=error))
 
 
 if __name__ == "__main__":

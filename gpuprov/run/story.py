@@ -1,8 +1,8 @@
-"""The story of every command that changes clusters: load, decide, observe, plan (`intents`), show, guard, confirm, look
+"""The steps of every command that changes clusters: load, decide, observe, plan (`intents`), show, guard, confirm, look
 again, record, then on each cluster release, apply, prove (`worker`), and report.
 
-A decision is bound to what it was made on. Whoever has waited, for a person or for a turn on a cluster, looks again:
-where files, stacks or tenants are not any more what they were, everything is decided, guarded and asked anew.
+A decision only holds for the input that it is based on. After every wait, for a person or for a turn on a cluster, the
+input is read again: if files, stacks or tenants have changed, everything is decided, guarded and confirmed again.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from gpuprov.run.job import Job, Outcome
 from gpuprov.run.pipeline import PlanContext, Progress, check
 
 MOST_ROUNDS = 6
-"""How often a command decides anew before it gives up on a project where others are at work all the time."""
+"""How often a command decides before it gives up on a project where others act all the time."""
 
 
 class Operator(Protocol):
-    """Whoever gave the command: is shown plans, told what happens, and asked."""
+    """The person who gave the command: sees plans and progress, and confirms."""
 
     def show(self, planned: PlanContext, jobs: Sequence[Job]) -> None:
         """Show what would change, on the clusters and in Pulumi's state."""
 
     def tell(self, line: str) -> None:
-        """Say what happens."""
+        """Print a line of progress."""
 
     def confirm(self, intent: Intent, busy: Sequence[Job]) -> bool:
-        """Ask whether to go on; return whether anybody was asked, who may have taken time. Ends the command on "no"."""
+        """Ask whether to go on; return True if a person was asked, and so time has passed. Ends the command on "no"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What was done on each provider, and which could not be reached or read."""
+    """What was done on each provider, and which providers could not be reached or read."""
 
     outcomes: tuple[Outcome, ...]
     failed: Mapping[str, GpuprovError] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Round:
-    """One decision that was carried out, as far as nobody had overtaken it."""
+    """One decision that was carried out, up to the point where others overtook it, if any did."""
 
     planned: PlanContext
     outcomes: Mapping[str, Outcome]
@@ -57,9 +57,9 @@ class _Round:
 
 @dataclass(kw_only=True)
 class Story:
-    """One command. ``decide`` says what it is about to do, and is called again whenever that may not hold any more.
+    """One command. ``decide`` returns its intent, and is called again whenever the last one may be out of date.
 
-    ``timeout`` in seconds bounds the waiting for pods and for a turn; ``purpose`` tells others what we are doing.
+    ``timeout`` is how many seconds to wait for pods and for a turn; ``purpose`` tells other users what the command is.
     """
 
     decide: Callable[[], Intent]
@@ -71,16 +71,15 @@ class Story:
     _rounds: list[_Round] = field(default_factory=list, init=False)
 
     def run(self) -> Report:
-        """Carry out what is decided.
+        """Decide, carry it out and return the report.
 
-        Raises PlanRefused, InputError, Stale and whatever ``decide`` raises, as long as nothing was changed. What ends
-        the command after that is the error of each cluster on which it left something undone: what was done is
-        reported.
+        Raises PlanRefused, InputError, Stale and whatever ``decide`` raises, if nothing was changed. Later errors are
+        reported as errors of each cluster on which something was left undone, beside what was done.
         """
         try:
             self._run_rounds()
         except GpuprovError as error:
-            if not any(outcome.did_something for one in self._rounds for outcome in one.outcomes.values()):
+            if not any(outcome.did_something for completed in self._rounds for outcome in completed.outcomes.values()):
                 raise
             unfinished = {"error": f"not finished: {error}"}
             outcomes = [
@@ -92,10 +91,10 @@ class Story:
         return Report(outcomes=tuple(outcomes), failed={**last.failed, **last.unread})
 
     def _outcomes(self) -> list[Outcome]:
-        return merged([one.outcomes for one in self._rounds])
+        return merged([completed.outcomes for completed in self._rounds])
 
     def _run_rounds(self) -> None:
-        """Decide and carry out until a round was not overtaken."""
+        """Decide and carry out, until no round is overtaken by others."""
         intent, changed = self.decide(), True
         for note in intent.notes:
             self.operator.tell(note)
@@ -119,7 +118,7 @@ class Story:
         )
 
     def _guard(self, intent: Intent) -> None:
-        """Let the guard look at the plan. Raises PlanRefused; nothing was changed then."""
+        """Check the plan with the guard, and log a refusal. Raises PlanRefused, before anything is changed."""
         try:
             check(intent.planned, self.confirmed)
         except PlanRefused as refused:
@@ -136,19 +135,19 @@ class Story:
         )
 
     def _asked(self, intent: Intent) -> bool:
-        """Ask where there is anything to do; return whether anybody was asked."""
+        """Ask if there is anything to do; return whether a person was asked."""
         busy = [job for job in self._jobs(intent) if not job.empty]
         return bool(intent.events or busy) and self.operator.confirm(intent, busy)
 
     def _decide_again(self, before: Intent) -> tuple[Intent, bool]:
-        """Decide again, and tell whether anything else is to be done now."""
+        """Decide again; return the new intent, and whether it differs."""
         intent = self.decide()
         return intent, _tell_differences(before, intent, self.operator)
 
     def _record_and_carry_out(self, intent: Intent) -> list[str]:
-        """Write the events, then let each cluster's process do its job; return who or what has overtaken the decision.
+        """Write the events, then run each cluster's job; return who or what has overtaken the decision.
 
-        Nothing is recorded, nor done, where the ledger has grown meanwhile.
+        If the ledger has grown meanwhile, nothing is recorded or done.
         """
         try:
             jobs = self._record(intent)
@@ -166,7 +165,7 @@ class Story:
         ]
 
     def _record(self, intent: Intent) -> list[Job]:
-        """Write the events, and let the jobs know the ledger as it is then. Raises Stale where it has grown."""
+        """Write the events, and return jobs that expect the ledger with them. Raises Stale if it has grown."""
         jobs = self._jobs(intent)
         if not intent.events:
             return jobs
@@ -181,12 +180,12 @@ class Story:
 
 
 def _tell_differences(before: Intent, now: Intent, operator: Operator) -> bool:
-    """Tell what a second look found otherwise; False where what is to be done is the same."""
+    """Tell the operator what differs from the first decision; return False if nothing does."""
     old, new = _what(before.planned.plan.changes), _what(now.planned.plan.changes)
     lines = [f"no longer: {line}" for line in old if line not in new]
     lines += [f"now also: {line}" for line in new if line not in old]
     if not lines and not _same(before, now):
-        lines.append("what the stacks remember is not any more what this was decided on")
+        lines.append("the stacks' outputs have changed since this was decided")
     files = now.planned.files
     changed = [path for path, digest in before.planned.files.items() if files.get(path) != digest]
     if lines and changed:
@@ -213,7 +212,7 @@ def _what(changes: Collection[Change]) -> list[str]:
 
 
 def _same(before: Intent, now: Intent) -> bool:
-    """True where the same would be done. How often others acted, and what they wrote to the ledger, shows in that."""
+    """True if both would do the same. Others' turns and ledger events only matter by their effect on the jobs."""
 
     def bare(intent: Intent) -> list[dict[str, Any]]:
         jobs = make_jobs(intent.planned, timeout=1.0, only=intent.only)

@@ -151,7 +151,7 @@ def test_the_credential_goes_to_a_folder_of_its_own_outside_of_the_project(world
     assert (stat.S_IMODE(path.stat().st_mode), stat.S_IMODE(path.parent.stat().st_mode)) == (0o600, 0o700)
     assert list(world.root.rglob("*.kubeconfig")) == []
     again = world.run("kubeconfig", STUDIO)
-    assert (again.code, "is there already" in again.err) == (1, True)
+    assert (again.code, "already exists" in again.err) == (1, True)
     assert len(clusters.asked) == 1
 
 

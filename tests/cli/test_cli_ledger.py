@@ -30,7 +30,7 @@ def test_forfeiting_is_recorded_once_though_the_cluster_does_not_answer(closed: 
     command = ("forfeit", "HPC-2026-1-002", "--reason", "과제 중단", "--by", "kim", "--yes", "--json")
     ran = closed.run(*command)
     assert (ran.code, ran.data["failed"].keys()) == (5, set(PROVIDERS))
-    assert "whether the awards have something here too is not known" in ran.data["failed"]["samsung-sds"]
+    assert "it is not known whether the awards have namespaces here too" in ran.data["failed"]["samsung-sds"]
     assert "recorded in ledger.jsonl: forfeited HPC-2026-1-002" in ran.err
     written = closed.ledger.read_bytes()
     (line,) = written.splitlines()

@@ -21,7 +21,7 @@ def test_setup_without_yes_and_terminal_changes_nothing(world: World) -> None:
 def test_setup_without_the_chart_says_what_is_missing(world: World) -> None:
     shutil.rmtree(world.root / "charts")
     ran = world.run("setup", "--yes")
-    assert (ran.code, "gpu-cluster there is no such chart; copy" in ran.err) == (1, True)
+    assert (ran.code, "gpu-cluster the chart does not exist; copy" in ran.err) == (1, True)
 
 
 def test_nothing_is_granted_where_the_chart_is_missing(world: World, api: Api) -> None:

@@ -82,7 +82,7 @@ def test_the_token_lives_as_long_as_the_award_and_not_longer(story: Story, tmp_p
     ran = story.run("kubeconfig", STUDIO, "--out", str(path), "--force", at="2026-06-30T23:55:00+09:00")
     assert (ran.code, "no token can live less than 600 s" in ran.err) == (1, True)
     ran = story.run("kubeconfig", STUDIO, "--out", str(path))
-    assert (ran.code, "is there already" in ran.err) == (1, True)
+    assert (ran.code, "already exists" in ran.err) == (1, True)
 
 
 def decoded(path: Path) -> bytes:
@@ -150,7 +150,7 @@ def test_forfeiting_voids_the_credential_at_once(story: Story, tmp_path: Path) -
 
 
 def test_the_set_up_stack_is_in_step_and_takes_over_what_is_there(story: Story) -> None:
-    """Another state than the one that installed the chart: all of it is there already, and nothing conflicts."""
+    """Another state than the one that installed the chart: all of it already exists, and nothing conflicts."""
     ran = story.ok("setup", "--yes", "--json", "--provider", "samsung-sds").data
     assert ran["failed"] == {}
     again = story.ok("setup", "--yes", "--json", "--provider", "samsung-sds").data["providers"][0]

@@ -17,10 +17,8 @@ def test_a_namespace_without_one_of_its_objects_is_incomplete(kind):
 
 def test_objects_without_their_namespace_are_told():
     found = broken(lambda one: one["all"].remove(one["Namespace"]))
-    assert (
-        Rule.COMPLETE,
-        "Namespace gpu-hpc-1: it is not in the program, and what lies in it is; declare the namespace too",
-    ) in found
+    message = "the program declares objects in it, but not the namespace itself"
+    assert (Rule.COMPLETE, f"Namespace gpu-hpc-1: {message}; declare the namespace too") in found
 
 
 def labelled(label, value):

@@ -138,7 +138,7 @@ def test_a_file_that_git_has_already_is_not_ignored_by_it(tmp_path):
     with pytest.raises(InputError) as caught:
         credentials.check_path(project / "a.kubeconfig", force=False)
     assert [problem.message.split(":")[0] for problem in caught.value.problems] == [
-        "is there already",
+        "already exists",
         "is in a git work tree that does not ignore it",
     ]
 

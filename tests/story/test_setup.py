@@ -24,7 +24,7 @@ def chart(root):
 
 
 def test_the_chart_is_the_projects_own(tmp_path):
-    with pytest.raises(InputError, match="there is no such chart; copy charts/gpu-cluster"):
+    with pytest.raises(InputError, match="the chart does not exist; copy charts/gpu-cluster"):
         setup.chart_of(tmp_path)
     made = chart(tmp_path)
     assert setup.chart_of(tmp_path) == made

@@ -1,7 +1,7 @@
-"""The rules on all that a program puts on a provider's cluster, as plain functions over plain manifests.
+"""The rules on everything that a program creates on a provider's cluster, as pure functions of manifests.
 
-The policy pack in ``policies`` enforces them in ``pulumi preview`` and ``pulumi up``, whatever program runs;
-``gpuprov up`` checks them before anything is created. Neither Pulumi nor a cluster is needed.
+The policy pack in ``policies`` enforces them in ``pulumi preview`` and ``pulumi up``, whatever the program;
+``gpuprov up`` checks them before it creates anything. They need neither Pulumi nor a cluster.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ STACK_RULES: Mapping[Rule, StackRule] = {
 
 
 def violations(objects: Iterable[Manifest], bounds: Bounds) -> list[Violation]:
-    """Return every rule that the objects break, each with every object that breaks it."""
-    everything = list(objects)
-    found = [one for rule in STACK_RULES.values() for one in rule(everything, bounds)]
-    return found + [one for rule in OBJECT_RULES.values() for each in everything for one in rule(each, bounds)]
+    """Return all violations of all rules."""
+    manifests = list(objects)
+    of_stack = [violation for rule in STACK_RULES.values() for violation in rule(manifests, bounds)]
+    of_objects = [
+        violation for rule in OBJECT_RULES.values() for manifest in manifests for violation in rule(manifest, bounds)
+    ]
+    return of_stack + of_objects

@@ -1,4 +1,4 @@
-"""What the rules share: their names, what they are checked against, and what they say."""
+"""What the rules share: their names, the bounds that they check against, and the violations that they return."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gpuprov.core.tenant import Tenant
 
 
 class Rule(StrEnum):
-    """The rules by the names under which the policy pack enforces them; docs/policies.md says where each comes from."""
+    """The rules, by their names in the policy pack; docs/policies.md gives the source of each."""
 
     CAPACITY = "gpu-quotas-within-capacity"
     COMPLETE = "award-namespace-complete"
@@ -26,11 +26,11 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """What was given, and no program may exceed.
+    """What no program may exceed.
 
-    ``at`` is the instant for which the tenants were decided; the pools' capacity of that instant counts. ``awards`` are
-    the tenants of the provider's cluster by their namespaces. ``gpu_keys`` are the keys of a quota that
-    lead to a GPU there. ``programme_end`` is the first instant that no term may reach into.
+    ``at`` is the time for which the tenants were decided; the pools' capacity at that time counts. ``awards`` are the
+    tenants of the provider's cluster by namespace. ``gpu_keys`` are the keys of a ResourceQuota that give GPUs on that
+    cluster. ``programme_end`` is exclusive: no term may end after it.
     """
 
     cluster: ProviderCluster
@@ -41,15 +41,15 @@ class Bounds:
 
     @classmethod
     def of(cls, cluster: ProviderCluster, tenants: Iterable[Tenant], at: datetime, programme_end: datetime) -> Bounds:
-        """Return the bounds of one provider's cluster. ``tenants`` may be those of all clusters."""
-        here = {one.namespace: one for one in tenants if one.provider == cluster.provider}
+        """Return the bounds of one provider's cluster. ``tenants`` may include those of other clusters."""
+        awards = {tenant.namespace: tenant for tenant in tenants if tenant.provider == cluster.provider}
         keys = sorted(set(gpu_keys(cluster)))
-        return cls(cluster=cluster, at=at, awards=here, gpu_keys=keys, programme_end=programme_end)
+        return cls(cluster=cluster, at=at, awards=awards, gpu_keys=keys, programme_end=programme_end)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:
-    """One rule that is broken: by which object, how, and what to do."""
+    """A broken rule: the object that breaks it, how, and the remedy."""
 
     rule: Rule
     where: str
@@ -58,7 +58,7 @@ class Violation:
 
     @property
     def text(self) -> str:
-        """What is wrong and what to do, without the rule's name."""
+        """The message with its remedy, without the rule's name."""
         return f"{self.where}: {self.message}; {self.remedy}"
 
     def __str__(self) -> str:
@@ -66,44 +66,44 @@ class Violation:
 
 
 ObjectRule = Callable[[Manifest, Bounds], Iterator[Violation]]
-"""Looks at one object, and so before it is created."""
+"""Checks one object on its own, and so before it is created."""
 
 StackRule = Callable[[Sequence[Manifest], Bounds], Iterator[Violation]]
-"""Looks at all objects together."""
+"""Checks all objects together."""
 
 
-def metadata(one: Manifest) -> Mapping[str, Any]:
-    """Return an object's metadata; empty where it has none."""
-    return mapping(one.get("metadata"))
+def metadata(manifest: Manifest) -> Mapping[str, Any]:
+    """Return an object's metadata; empty if it has none."""
+    return mapping(manifest.get("metadata"))
 
 
-def labels_of(one: Manifest) -> Mapping[str, Any]:
+def labels_of(manifest: Manifest) -> Mapping[str, Any]:
     """Return an object's labels."""
-    return mapping(metadata(one).get("labels"))
+    return mapping(metadata(manifest).get("labels"))
 
 
-def annotations_of(one: Manifest) -> Mapping[str, Any]:
+def annotations_of(manifest: Manifest) -> Mapping[str, Any]:
     """Return an object's annotations."""
-    return mapping(metadata(one).get("annotations"))
+    return mapping(metadata(manifest).get("annotations"))
 
 
 def mapping(value: object) -> Mapping[str, Any]:
-    """Return the value where it is a mapping, else an empty one: a program may write anything."""
-    return value if isinstance(value, (dict, Mapping)) else {}  # dict first: it is the fast answer
+    """Return the value if it is a mapping, else an empty one: a program may write anything."""
+    return value if isinstance(value, (dict, Mapping)) else {}  # dict first: it is the fast check
 
 
 def sequence(value: object) -> Sequence[Any]:
-    """Return the value where it is a list, else an empty one."""
+    """Return the value if it is a list, else an empty one."""
     return value if isinstance(value, Sequence) and not isinstance(value, str) else ()
 
 
-def home(one: Manifest) -> str:
-    """Return the namespace that an object makes or lies in; empty for any other object without a namespace."""
-    about = metadata(one)
-    return str((about.get("name") if one.get("kind") == "Namespace" else about.get("namespace")) or "")
+def home(manifest: Manifest) -> str:
+    """Return an object's namespace, or the name of a Namespace itself; empty for other cluster-scoped objects."""
+    meta = metadata(manifest)
+    return str((meta.get("name") if manifest.get("kind") == "Namespace" else meta.get("namespace")) or "")
 
 
-def place(one: Manifest) -> str:
-    """Return how messages name an object: its namespace, kind and name."""
-    kind, name, namespace = one.get("kind"), metadata(one).get("name"), metadata(one).get("namespace")
+def place(manifest: Manifest) -> str:
+    """Return how messages name an object: by its kind, name and namespace."""
+    kind, name, namespace = manifest.get("kind"), metadata(manifest).get("name"), metadata(manifest).get("namespace")
     return f"{kind} {name} in {namespace}" if namespace else f"{kind} {name}"

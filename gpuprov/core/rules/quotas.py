@@ -1,4 +1,4 @@
-"""Rules on GPU quotas: within the capacity, within the award, and no other way to a GPU."""
+"""Rules on GPU quotas: within the capacity, within the award, and GPUs under no other resource name."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from gpuprov.core.tenant import Tenant
 def within_capacity(objects: Sequence[Manifest], bounds: Bounds) -> Iterator[Violation]:
     """The quotas of a model add up to no more GPUs than the provider's pool has.
 
-    A quota is blind to the model; the namespace's node selector decides. Without a selector of ours the quota's GPUs
-    may be of any pool with that resource name, and count against each.
+    A quota says nothing about the model; the namespace's node selector decides it. Without a pool's node selector the
+    quota's GPUs may come from any pool with that resource name, and count against each.
     """
-    namespaces = {home(one): one for one in objects if one.get("kind") == "Namespace"}
+    namespaces = {home(manifest): manifest for manifest in objects if manifest.get("kind") == "Namespace"}
     granted = {pool.model: 0 for pool in bounds.cluster.pools}
-    for one in objects:
-        if one.get("kind") == "ResourceQuota":
-            hard = hard_of(one)
-            for pool in _pools(namespaces.get(home(one), {}), bounds.cluster):
+    for manifest in objects:
+        if manifest.get("kind") == "ResourceQuota":
+            hard = hard_of(manifest)
+            for pool in _pools(namespaces.get(home(manifest), {}), bounds.cluster):
                 granted[pool.model] += gpus_of(hard, pool.resource) or 0
     for pool in bounds.cluster.pools:
         capacity = pool.capacity_at(bounds.at)
@@ -43,30 +43,32 @@ def _pools(namespace: Manifest, cluster: ProviderCluster) -> Sequence[GpuPool]:
 
 
 def selected(namespace: Manifest) -> Mapping[str, str]:
-    """Return the node labels that the namespace forces on its pods."""
+    """Return the node labels that the namespace's node selector requires."""
     text = str(annotations_of(namespace).get(NODE_SELECTOR, ""))
     pairs = (part.partition("=") for part in text.split(",") if part)
     return {label.strip(): value.strip() for label, _, value in pairs}
 
 
-def within_award(one: Manifest, bounds: Bounds) -> Iterator[Violation]:
-    """No quota is above its award, and every other name under which a GPU could be had is at 0.
+def within_award(manifest: Manifest, bounds: Bounds) -> Iterator[Violation]:
+    """No quota exceeds its award, and every other resource name for a GPU has the limit 0.
 
-    A namespace without an award has 0 GPUs. A quota with scopes counts only some pods, so it bounds nothing.
+    A namespace without an award has 0 GPUs. A quota with scopes counts only some pods, so it limits nothing.
     """
-    kind = one.get("kind")
-    award = bounds.awards.get(home(one))
+    kind = manifest.get("kind")
+    award = bounds.awards.get(home(manifest))
     if kind == "Namespace":
-        said, gpus = annotations_of(one).get(GPUS, "0"), 0 if award is None else award.gpus
-        if (parse(str(said)) or 0) > gpus:
-            yield _over(one, f"its annotation {GPUS} says {said}, and the award has {gpus} GPUs")
+        annotated, gpus = annotations_of(manifest).get(GPUS, "0"), 0 if award is None else award.gpus
+        if (parse(str(annotated)) or 0) > gpus:
+            yield _over(manifest, f"its annotation {GPUS} says {annotated}, and the award has {gpus} GPUs")
     elif kind == "ResourceQuota":
-        spec = mapping(one.get("spec"))
+        spec = mapping(manifest.get("spec"))
         if spec.get("scopes") or spec.get("scopeSelector"):
-            yield _over(one, "it has scopes, so pods outside them have no quota", "remove scopes and scopeSelector")
+            yield _over(
+                manifest, "it has scopes, so pods outside them have no quota", "remove scopes and scopeSelector"
+            )
         if award is not None:
-            yield from _granted(one, award)
-        yield from _others(one, None if award is None else f"requests.{award.pool.resource}", bounds.gpu_keys)
+            yield from _granted(manifest, award)
+        yield from _others(manifest, None if award is None else f"requests.{award.pool.resource}", bounds.gpu_keys)
 
 
 def _granted(quota: Manifest, award: Tenant) -> Iterator[Violation]:
@@ -79,7 +81,7 @@ def _granted(quota: Manifest, award: Tenant) -> Iterator[Violation]:
 
 
 def _others(quota: Manifest, awarded: str | None, gpu_keys: Sequence[str]) -> Iterator[Violation]:
-    """Look at every key but the awarded one. Extended resources have a ``/`` in their name; GPUs are all we award."""
+    """Check every key but the awarded one. Extended resources have a ``/`` in their name; only GPUs are awarded."""
     hard = hard_of(quota)
     for key in gpu_keys:
         if key not in hard and key != awarded:
@@ -90,19 +92,22 @@ def _others(quota: Manifest, awarded: str | None, gpu_keys: Sequence[str]) -> It
 
 
 def as_annotated(objects: Sequence[Manifest], bounds: Bounds) -> Iterator[Violation]:
-    """A quota grants no more GPUs than its namespace's annotation says: people and exports read that one."""
-    told = {home(one): annotations_of(one).get(GPUS) for one in objects if one.get("kind") == "Namespace"}
+    """A quota grants no more GPUs than its namespace's annotation says: people and reports read the annotation."""
+    namespaces = [manifest for manifest in objects if manifest.get("kind") == "Namespace"]
+    annotations = {home(namespace): annotations_of(namespace).get(GPUS) for namespace in namespaces}
     resources = {pool.resource for pool in bounds.cluster.pools}
-    for one in objects:
-        if one.get("kind") != "ResourceQuota" or home(one) not in told:  # without a namespace: another rule's matter
+    for manifest in objects:
+        namespace = home(manifest)
+        if manifest.get("kind") != "ResourceQuota" or namespace not in annotations:  # without one: COMPLETE's matter
             continue
-        said = parse(str(told[home(one)]))
-        granted = sum(gpus_of(hard_of(one), resource) or 0 for resource in resources)
-        if said is None or granted > said:
+        annotation = annotations[namespace]
+        annotated = parse(str(annotation))
+        granted = sum(gpus_of(hard_of(manifest), resource) or 0 for resource in resources)
+        if annotated is None or granted > annotated:
             yield Violation(
                 rule=Rule.ANNOTATED,
-                where=place(one),
-                message=f"it grants {granted} GPUs, and the namespace's annotation {GPUS} says {told[home(one)]}",
+                where=place(manifest),
+                message=f"it grants {granted} GPUs, and the namespace's annotation {GPUS} says {annotation}",
                 remedy="write both from the award",
             )
 
@@ -113,10 +118,12 @@ def hard_of(quota: Manifest) -> Mapping[str, Any]:
 
 
 def gpus_of(hard: Mapping[str, Any], resource: str) -> int | None:
-    """Return how many of an extended resource a quota grants; None where it says nothing that can be read."""
+    """Return how many of an extended resource a quota grants; None if it has no valid quantity."""
     number = parse(str(hard.get(f"requests.{resource}")))
     return None if number is None or number < 0 else number
 
 
-def _over(one: Manifest, message: str, remedy: str = "write the award's quantity, or correct the list") -> Violation:
-    return Violation(rule=Rule.AWARD, where=place(one), message=message, remedy=remedy)
+def _over(
+    manifest: Manifest, message: str, remedy: str = "write the award's quantity, or correct the list"
+) -> Violation:
+    return Violation(rule=Rule.AWARD, where=place(manifest), message=message, remedy=remedy)
