@@ -21,7 +21,8 @@ PACK = ("--policy-pack", "policies")
 
 BROKEN = """
 from copy import deepcopy
-from gpuprov import component, manifests
+from gpuprov.core import manifests
+from gpuprov.engine import component
 
 faults = {faults!r}
 
