@@ -31,9 +31,9 @@ from gpuprov.run.status import PoolStatus, read_status
 @provider_option
 @json_option
 def command(project: Project, at: datetime | None, providers: tuple[str, ...], *, as_json: bool) -> None:
-    """Show what each pool has, what quotas grant of it, what pods hold, and what is free.
+    """Show each pool's capacity, the GPUs that quotas grant and that pods hold, and the free ones.
 
-    In GPUs of the model and in H100-equivalents; spare A100 that make no whole H100 count as none.
+    In GPUs of the model and in whole H100-equivalents: left-over A100 that do not add up to an H100 are not counted.
     """
     pools, failed = read_status(project, select(project.clusters, providers), at or now())
     if as_json:
