@@ -11,19 +11,19 @@ from gpuprov.run.garbage import collect_rarely
 
 COMMANDS = {
     "setup": "Prepare the clusters for awards, once, as their administrator.",
-    "validate": "Check award lists and the ledger; touch no cluster.",
+    "validate": "Check award lists and the ledger; access no cluster.",
     "plan": "Show what would change, and why.",
-    "up": "Bring the clusters to what the list and the ledger say.",
+    "up": "Bring the clusters in line with the list and the ledger.",
     "forfeit": "Record that awards are forfeited, and reclaim their GPUs.",
     "reduce": "Record that an award is reduced, and lower its quota.",
-    "expire": "Tear down what has ended or was forfeited.",
+    "expire": "Tear down awards that have ended or were forfeited.",
     "kubeconfig": "Write a kubeconfig for an awardee, which ends with the award.",
     "preflight": "Check that providers' clusters are fit for awards.",
     "status": "Show capacity, allocated, in use and free GPUs.",
     "sandbox": "Run three real clusters on this machine.",
     "toolchain": "Provide the pinned tools.",
 }
-"""Each command with its line in the help; ``gpuprov.cli.<name>`` has it as ``command``."""
+"""Each command with its line in the help; its module is ``gpuprov.cli.<name>``, with the attribute ``command``."""
 
 _INTERRUPTED = 130
 
@@ -31,11 +31,11 @@ _INTERRUPTED = 130
 class LazyGroup(click.Group):
     """A group that imports a command's module only when that command runs.
 
-    The Kubernetes and Pulumi packages take over a second to import: `gpuprov --help` must not pay it.
+    The Kubernetes and Pulumi packages take over a second to import, which `gpuprov --help` must not cost.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name the commands in the order in which an operator meets them."""
+        """Return the commands in the order in which an operator needs them."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -52,7 +52,7 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 (click's own signature)
-        """Run the command; Ctrl-C ends it with 130, as shells expect."""
+        """Run the command; Ctrl-C ends it with exit code 130, as shells expect."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -63,5 +63,5 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup)
 @click.version_option(package_name="gpuprov")
 def main() -> None:
-    """Turn a GPU award list into quotas on the providers' clusters, and take them back in time."""
+    """Turn a GPU award list into quotas on the providers' clusters, and reclaim the GPUs when awards end."""
     collect_rarely()

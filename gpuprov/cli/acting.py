@@ -1,4 +1,4 @@
-"""How the commands that change clusters talk to whoever gave them: show, ask, tell, report, exit code."""
+"""How the commands that change clusters talk to the operator: show, ask, tell, report, exit code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gpuprov.run.story import Report, Story
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terminal:
-    """The operator at a terminal, or, with ``yes``, nobody who could be asked."""
+    """The operator at a terminal; with ``yes`` nobody is asked."""
 
     yes: bool
 
@@ -33,14 +33,14 @@ class Terminal:
         click.echo(line, err=True)
 
     def confirm(self, intent: Intent, busy: Sequence[Job]) -> bool:
-        """Ask, with what "yes" means for whom; ends the command on "no"."""
+        """Ask for confirmation, with the consequences of a "yes"; ends the command on "no"."""
         names = sorted(intent.only) if intent.events and intent.only else [job.cluster.provider for job in busy]
-        what = "Record this and apply it" if intent.events else "Apply this"
+        action = "Record this and apply it" if intent.events else "Apply this"
         if not self.yes:
             changes = [change for change in intent.planned.plan.changes if _concerns(change, intent.only)]
             for line in consequences(changes):
                 click.echo(line, err=True)
-        return confirm(f"{what} to {', '.join(names)}?", yes=self.yes)
+        return confirm(f"{action} to {', '.join(names)}?", yes=self.yes)
 
 
 def _concerns(change: Change, only: Collection[str] | None) -> bool:
@@ -51,12 +51,12 @@ _MOST_NAMES = 6
 
 
 def consequences(changes: Sequence[Change]) -> list[str]:
-    """Return what a plan means for people: who loses how many GPUs, of which some are in use now, and who gets some."""
+    """Return who loses how many GPUs, how many of these pods use now, and who gets GPUs; by provider and model."""
     lines = []
     for provider, model in sorted({(change.provider, change.model) for change in changes}):
-        here = [change for change in changes if (change.provider, change.model) == (provider, model)]
-        losing = [change for change in here if change.op is Op.RECLAIM or change.after < change.before]
-        getting = [change for change in here if change.grows]
+        of_pool = [change for change in changes if (change.provider, change.model) == (provider, model)]
+        losing = [change for change in of_pool if change.op is Op.RECLAIM or change.after < change.before]
+        getting = [change for change in of_pool if change.grows]
         if losing:
             gpus = sum(change.before - change.after for change in losing)
             used = sum(change.used for change in losing)
@@ -77,7 +77,7 @@ def _who(changes: Sequence[Change]) -> str:
 def act(
     decide: Callable[[], Intent], *, confirmed: Confirmed, purpose: str, yes: bool, as_json: bool, timeout: float
 ) -> None:
-    """Carry out what is decided, print what was done, and end the command with the right exit code.
+    """Carry out the decision, print what was done, and end the command with its exit code.
 
     Raises PlanRefused, InputError and Stale.
     """
@@ -93,21 +93,21 @@ def act(
 
 
 def report(done: Report, *, as_json: bool) -> None:
-    """Print what was done. Ends the command where a cluster failed."""
-    failed = {one.provider: one.error for one in done.outcomes if one.error}
+    """Print what was done. Ends the command with an exit code if a cluster failed."""
+    failed = {outcome.provider: outcome.error for outcome in done.outcomes if outcome.error}
     failed |= {provider: str(error) for provider, error in done.failed.items() if provider not in failed}
     if as_json:
-        providers = [one.model_dump(mode="json", exclude={"stale"}) for one in done.outcomes]
+        providers = [outcome.model_dump(mode="json", exclude={"stale"}) for outcome in done.outcomes]
         print_json({"providers": providers, "failed": failed})
     else:
         print_outcomes(done.outcomes)
     for provider, message in failed.items():
         click.echo(f"\n{provider} failed: {message.removeprefix(f'{provider}: ')}", err=True)
     if failed:
-        finished = [one.provider for one in done.outcomes if one.provider not in failed]
+        finished = [outcome.provider for outcome in done.outcomes if outcome.provider not in failed]
         others = f"; {', '.join(finished)} done" if finished else ""
         click.echo(
-            f"\nfailed on {', '.join(failed)}{others}. When the cause is gone, rerun the same command: "
+            f"\nfailed on {', '.join(failed)}{others}. When the cause is fixed, rerun the same command: "
             "it does only what is left.",
             err=True,
         )

@@ -1,4 +1,4 @@
-"""What the commands share: options, exit codes, and the one place where errors become messages and codes."""
+"""What the commands share: options, exit codes, and the one place that turns errors into messages and exit codes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Exit(IntEnum):
-    """Exit codes; docs/cli.md lists them, and a test holds the two together."""
+    """Exit codes; docs/cli.md lists them, and a test compares the two."""
 
     OK = 0
     FAILURE = 1
@@ -38,12 +38,12 @@ class Exit(IntEnum):
 
 
 class Instant(click.ParamType[datetime]):
-    """An ISO 8601 instant; without an offset it is in the programme's time zone, which the project tells later."""
+    """An ISO 8601 timestamp; without an offset it is in the programme's time zone, which the project tells later."""
 
-    name = "instant"
+    name = "timestamp"
 
     def convert(self, value: str | datetime, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Return the instant as it was written, or fail as a usage error."""
+        """Return the timestamp as it was written, or fail as a usage error."""
         if isinstance(value, datetime):
             return value
         try:
@@ -69,7 +69,7 @@ def project_option(command: F) -> F:
         "--project",
         "directory",
         type=click.Path(path_type=Path, exists=True, file_okay=False),
-        help="The project's folder; the nearest one upwards with a Pulumi.yaml if not given.",
+        help="The project's folder; by default the current one or its nearest parent with a Pulumi.yaml.",
     )
     return option(opened)  # type: ignore[return-value]
 
@@ -97,30 +97,30 @@ at_option = click.option(
     type=Instant(),
     envvar=AT_VARIABLE,
     callback=_decides,
-    help=f"Decide for this instant instead of now (also {AT_VARIABLE}).",
+    help=f"Decide for this timestamp instead of now (also {AT_VARIABLE}).",
 )
 effect_option = click.option(
-    "--at", type=Instant(), help="When the event takes effect, instead of now; one to come is recorded only."
+    "--at", type=Instant(), help="When the event takes effect, instead of now; a future event is only recorded."
 )
 provider_option = click.option("--provider", "providers", multiple=True, help="Only this provider; repeatable.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Data as JSON on standard output.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print data as JSON on standard output.")
 yes_option = click.option("--yes", is_flag=True, help="Do not ask before changing anything.")
 timeout_option = click.option(
     "--timeout",
     type=click.FloatRange(min=1),
     default=120.0,
     show_default=True,
-    help="Seconds to wait for pods to end, and again for the next namespace to go.",
+    help="Seconds to wait for pods to end, and again for the next namespace to be gone.",
 )
 
 
 def acting_options(command: F) -> F:
-    """Add what every command that changes clusters takes: ``-C``, ``--at``, ``--json``, ``--yes``, ``--timeout``."""
+    """Add the options of commands that change clusters: ``-C``, ``--at``, ``--json``, ``--yes``, ``--timeout``."""
     return _acting(at_option(command))
 
 
 def event_options(command: F) -> F:
-    """Add the same for a command that writes an event: there ``--at`` is when the event takes effect."""
+    """Add the same options to a command that writes an event, where ``--at`` is the time when it takes effect."""
     return _acting(effect_option(command))
 
 
@@ -153,21 +153,21 @@ def event_instants(typed: datetime | None, zone: tzinfo) -> tuple[datetime, date
 
 
 def use_toolchain() -> None:
-    """Let the engine find Pulumi: the installed toolchain goes to the front of PATH. Raises ToolchainError.
+    """Put the installed toolchain at the front of PATH, so that the engine finds Pulumi. Raises ToolchainError.
 
-    Installs nothing: what takes many minutes is for the operator to start.
+    Installs nothing: that can take many minutes, so the operator has to start it.
     """
     path = toolchain.require().path_for_cli()
     os.environ["PATH"] = os.pathsep.join([path, os.environ.get("PATH", os.defpath)])
 
 
 def fail(code: Exit) -> NoReturn:
-    """End the command with an exit code; the message was printed before."""
+    """End the command with an exit code, after its message was printed."""
     raise SystemExit(int(code))
 
 
 def reports_errors(command: F) -> F:
-    """Turn gpuprov's errors into a message on standard error, JSON where it was asked for, and an exit code."""
+    """Turn gpuprov's errors into a message on standard error, JSON with ``--json``, and an exit code."""
 
     @functools.wraps(command)
     def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (click's own signature)
@@ -184,13 +184,13 @@ def reports_errors(command: F) -> F:
 
 def _log_options(command: F) -> F:
     """Add ``-v`` and ``--log-format``."""
-    verbose = click.option("-v", "--verbose", count=True, help="Log to standard error what is done; -vv all requests.")
+    verbose = click.option("-v", "--verbose", count=True, help="Log actions to standard error; -vv logs all requests.")
     form = click.option(
         "--log-format",
         type=click.Choice([form.value for form in log.Format]),
         default=log.Format.TEXT.value,
         envvar=log.FORMAT_VARIABLE,
-        help="How the log is written.",
+        help="Format of the log.",
     )
 
     @functools.wraps(command)
@@ -202,7 +202,7 @@ def _log_options(command: F) -> F:
 
 
 def _level(verbose: int) -> int:
-    """Return from which level on to log. Whoever sits at a terminal reads the same there; nobody does at midnight."""
+    """Return the lowest level to log. At a terminal the output says the same; unattended runs log by default."""
     if verbose:
         return logging.DEBUG if verbose > 1 else logging.INFO
     return log.SILENT if sys.stderr.isatty() else logging.INFO
@@ -248,12 +248,12 @@ def print_json(data: Any) -> None:  # noqa: ANN401 (JSON)
 
 
 def progress(provider: str, line: str) -> None:
-    """Print a line about what is going on, on standard error."""
+    """Print a line of progress on standard error."""
     click.echo(f"  {provider + ': ' if provider else ''}{line}", err=True)
 
 
 def confirm(question: str, *, yes: bool) -> bool:
-    """Ask on a terminal and return whether anybody was asked; without one, refuse to guess."""
+    """Ask on a terminal; return False if ``yes`` answers already. Raises click.UsageError without a terminal."""
     if yes:
         return False
     if not sys.stdin.isatty():

@@ -1,4 +1,4 @@
-"""What `forfeit` and `reduce` share: find the awards, write the events, apply them to these awards alone."""
+"""What `forfeit` and `reduce` share: find the awards, write the events, apply them to these awards only."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _not_empty(ctx: click.Context, param: click.Parameter, value: str) -> str:
 
 
 reason_option = click.option(
-    "--reason", required=True, callback=_not_empty, help="Why, in words that an auditor understands."
+    "--reason", required=True, callback=_not_empty, help="The reason, in words that an auditor understands."
 )
 
 
@@ -36,7 +36,7 @@ by_option = click.option(
 
 
 Decide = Callable[[Loaded, datetime], Decision]
-"""Returns the events that a command records, with the instant at which they take effect."""
+"""Returns the events that a command records, given the time when they take effect."""
 
 
 def record_and_apply(
@@ -50,10 +50,10 @@ def record_and_apply(
     as_json: bool,
     timeout: float,
 ) -> None:
-    """Guard and ask, write the events, then apply what they mean for these awards alone.
+    """Guard and ask, write the events, then apply them to these awards only.
 
-    Events that take effect at an ``at`` still to come are only written; ``carried_out_by`` names the commands that do
-    the rest then. Raises PlanRefused, InputError and Stale.
+    If ``at`` is in the future, the events are only written; ``carried_out_by`` names the commands that carry them out
+    later. Raises PlanRefused, InputError and Stale.
     """
     effect, present = event_instants(at, project.programme.zone)
     if effect > present:
@@ -81,4 +81,4 @@ def _record_for_later(project: Project, decide: Decide, effect: datetime, carrie
     decision = decide(loaded, effect)
     intents.record_for_later(loaded, decision, lambda line: click.echo(line, err=True), ask)
     then = f"{carried_out_by} carries it out from then on" if decision.events else "there was nothing to record"
-    click.echo(f"{effect.isoformat()} is still to come: no cluster was changed; {then}", err=True)
+    click.echo(f"{effect.isoformat()} is in the future: no cluster was changed; {then}", err=True)

@@ -1,4 +1,4 @@
-"""`gpuprov expire`: what the end of terms asks for, and nothing else."""
+"""`gpuprov expire`: tear down awards that have ended, and nothing else."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def command(
 ) -> None:
     """Tear down the awards whose term has ended or that were forfeited. Grants nothing.
 
-    Meant to run unattended (with --yes), as often as wanted: late, or twice, it does only what is left.
+    Meant to run unattended, with --yes. It is idempotent: if it runs late or twice, it does only what is left.
     """
     use_toolchain()
     chosen = select(project.clusters, providers)

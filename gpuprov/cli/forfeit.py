@@ -1,4 +1,4 @@
-"""`gpuprov forfeit`: an awardee gives up; record it, then take the GPUs back and prove it."""
+"""`gpuprov forfeit`: an awardee gives up; record it, then reclaim the GPUs and prove that they are free."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def command(
 ) -> None:
     """Record that awards are forfeited, and reclaim their GPUs.
 
-    The event is written to the ledger first: where a cluster fails, the same command, or `gpuprov expire`, finishes
-    the teardown. An award that is forfeited already gets no second event. With an --at that is still to come the event
-    is recorded only, and `gpuprov up` or `expire` carries it out from then on.
+    The event is written to the ledger first: if a cluster fails, the same command, or `gpuprov expire`, finishes the
+    teardown. An award that is already forfeited gets no second event. With an --at in the future the event is only
+    recorded, and `gpuprov up` or `expire` carries it out from then on.
     """
 
     def decide(loaded: Loaded, effect: datetime) -> Decision:

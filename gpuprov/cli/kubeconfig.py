@@ -1,4 +1,4 @@
-"""`gpuprov kubeconfig`: a credential for one awardee, which ends with the award."""
+"""`gpuprov kubeconfig`: a credential for one awardee, which expires with the award."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from gpuprov.run.loading import load
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The file; ~/.kube/gpuprov/NAMESPACE.kubeconfig if not given.",
+    help="The file to write; by default ~/.kube/gpuprov/NAMESPACE.kubeconfig.",
 )
-@click.option("--hours", type=click.IntRange(min=1), help="How long the token lives; to the award's end if not given.")
-@click.option("--force", is_flag=True, help="Replace a file that is there; write where git would add the file.")
-@click.option("--revoke", is_flag=True, help="Void every token of the award instead.")
+@click.option("--hours", type=click.IntRange(min=1), help="Lifetime of the token; by default until the award ends.")
+@click.option("--force", is_flag=True, help="Replace an existing file; write even where git would add the file.")
+@click.option("--revoke", is_flag=True, help="Revoke every token of the award instead.")
 def command(
     project: Project,
     award: str,
@@ -45,9 +45,9 @@ def command(
     force: bool,
     revoke: bool,
 ) -> None:
-    """Write a kubeconfig for an awardee, with a token that ends no later than the award.
+    """Write a kubeconfig for an awardee, with a token that expires no later than the award.
 
-    Forfeiting the award takes the token's rights at once.
+    Forfeiting the award removes the token's permissions at once.
     """
     if revoke:
         if out is not None or hours is not None:
@@ -66,11 +66,11 @@ def command(
         print_json({"award": award, "namespace": tenant.namespace, "file": str(path), "expires": until})
     else:
         click.echo(str(path))
-    click.echo(f"{path} is good for {tenant.namespace} at {tenant.provider} until {until}", err=True)
+    click.echo(f"{path} is valid for {tenant.namespace} at {tenant.provider} until {until}", err=True)
 
 
 def _revoke(project: Project, award: str, *, as_json: bool) -> None:
-    """Void the award's tokens wherever it has a namespace, whatever the award lists say. Raises InputError."""
+    """Revoke the award's tokens wherever it has a namespace, whatever the award lists say. Raises InputError."""
     done, failed = credentials.revoke(project.clusters, award)
     stranger = None if done else _stranger(project, award)
     if stranger is not None and not failed:
@@ -79,24 +79,24 @@ def _revoke(project: Project, award: str, *, as_json: bool) -> None:
         print_json(
             {
                 "award": award,
-                "revoked": [{"provider": one.provider, "namespace": one.namespace} for one in done],
+                "revoked": [{"provider": revoked.provider, "namespace": revoked.namespace} for revoked in done],
                 "ends_within_seconds": REMEMBERED_SECONDS,
                 "failed": {provider: str(error) for provider, error in failed.items()},
             }
         )
     elif done:
-        gone = {True: "deleted, and read back as gone", False: "there was none"}
-        rows = [(one.provider, one.namespace, gone[one.account]) for one in done]
+        accounts = {True: "deleted, and read back as gone", False: "there was none"}
+        rows = [(revoked.provider, revoked.namespace, accounts[revoked.account]) for revoked in done]
         table(["provider", "namespace", "service account"], rows)
     if done:
         click.echo(
-            f"every token of {award} ends within about {REMEMBERED_SECONDS} s: so long an API server remembers a token "
-            "that it has checked. What a token has opened by then (a watch, a shell) is not cut off.",
+            f"every token of {award} ends within about {REMEMBERED_SECONDS} s: that is how long an API server caches a "
+            "token that it has checked. Connections that are already open (a watch, a shell) are not closed.",
             err=True,
         )
     else:
         click.echo(
-            f"no cluster that answered has a namespace of {award}, and so no token of it is good there", err=True
+            f"no cluster that answered has a namespace of {award}, so none of its tokens is valid there", err=True
         )
     if failed:
         if stranger is not None:
@@ -107,12 +107,12 @@ def _revoke(project: Project, award: str, *, as_json: bool) -> None:
 
 
 def _stranger(project: Project, award: str) -> Problem | None:
-    """Return what to say of an award that neither a list nor a cluster has; None where a list has it."""
+    """Return the problem of an award that is in no list and on no cluster; None if a list has it."""
     nowhere = f"no cluster that answered has its namespace {naming.namespace(award)}"
     try:
-        known = [one.award.id for one in load(project).histories]
+        known = [history.award.id for history in load(project).histories]
     except InputError:
-        message, remedy = f"{nowhere}, and the award lists cannot be read", "check the id; `gpuprov validate` says more"
+        message, remedy = f"{nowhere}, and the award lists cannot be read", "check the id; run `gpuprov validate`"
     else:
         if award in known:
             return None
@@ -121,6 +121,6 @@ def _stranger(project: Project, award: str) -> Problem | None:
 
 
 def _did_you_mean(award: str, known: Collection[str]) -> str:
-    by_capitals = {one.upper(): one for one in known}
-    close = [by_capitals[one] for one in get_close_matches(award.upper(), by_capitals)]
+    by_capitals = {award_id.upper(): award_id for award_id in known}
+    close = [by_capitals[award_id] for award_id in get_close_matches(award.upper(), by_capitals)]
     return f"; did you mean {', '.join(close)}?" if close else ""

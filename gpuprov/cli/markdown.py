@@ -10,7 +10,7 @@ from gpuprov.core.plan import Plan
 
 
 def plan_markdown(plan: Plan, failed: Mapping[str, str], refused: Sequence[str]) -> str:
-    """Return the plan as a Markdown table, with the providers that failed and what the guard refused."""
+    """Return the plan as a Markdown table, with the errors by provider and the guard's reasons to refuse it."""
     templates = Environment(
         loader=PackageLoader("gpuprov"),
         undefined=StrictUndefined,

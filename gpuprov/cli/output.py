@@ -16,13 +16,13 @@ _PIPE_COLUMNS = 160
 
 
 def _console(*, err: bool) -> Console:
-    """Return a console that does not fold tables to 80 columns when the output goes to a file."""
+    """Return a console that does not wrap tables at 80 columns if the output is not a terminal."""
     stream = sys.stderr if err else sys.stdout
     return Console(file=stream, width=None if stream.isatty() else _PIPE_COLUMNS, highlight=False)
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[object]], *, err: bool = False) -> None:
-    """Print rows under headers; columns whose every cell is a number are set to the right."""
+    """Print rows under headers; columns that only have numbers are right-aligned."""
     grid = Table(box=None, pad_edge=False, header_style="bold")
     for index, header in enumerate(headers):
         numeric = bool(rows) and all(isinstance(row[index], int) for row in rows)
@@ -35,10 +35,10 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]], *, err: bool
 def print_plan(
     plan: Plan, *, unread: Collection[str] = (), restored: int = 0, err: bool = False, full: bool = False
 ) -> None:
-    """Print a plan: every change that needs a look, and of creations and expected reclaims as many as fit.
+    """Print a plan: every change that needs attention, and as many creations and expected reclaims as fit.
 
-    ``unread`` are the providers that should have a part in it and did not answer; ``restored`` is how many awards only
-    Pulumi's state has otherwise.
+    ``unread`` are the chosen providers that did not answer; ``restored`` is how many awards differ in Pulumi's state
+    only.
     """
     shown = plan.changes if full else _worth_showing(plan)
     rows = [(c.op, c.provider, c.award_id, c.model, f"{c.before} → {c.after}", "; ".join(c.reasons)) for c in shown]
@@ -48,12 +48,12 @@ def print_plan(
     if len(shown) < len(plan.changes):
         print(f"… and {len(plan.changes) - len(shown)} more (`gpuprov plan --full` shows all)", file=stream)
     counts = {op: sum(change.op is op for change in plan.changes) for op in Op}
-    said = ", ".join(f"{count} to {op}" for op, count in counts.items() if count) or "nothing to change"
-    said += f"; {restored} to write into Pulumi's state" if restored else ""
-    said += f", {plan.unchanged} unchanged" + (f"; not read: {', '.join(unread)}" if unread else "")
+    summary = ", ".join(f"{count} to {op}" for op, count in counts.items() if count) or "nothing to change"
+    summary += f"; {restored} to write into Pulumi's state" if restored else ""
+    summary += f", {plan.unchanged} unchanged" + (f"; not read: {', '.join(unread)}" if unread else "")
     if not plan.providers:
-        said = "no cluster could be read, so nothing is known of what would change"
-    print(f"at {plan.at.isoformat(timespec='seconds')}: {said}", file=stream)
+        summary = "no cluster could be read, so nothing is known of what would change"
+    print(f"at {plan.at.isoformat(timespec='seconds')}: {summary}", file=stream)
 
 
 def _worth_showing(plan: Plan) -> list[Change]:
@@ -68,16 +68,23 @@ def print_outcomes(outcomes: Sequence[Outcome]) -> None:
     if not outcomes:
         return
     rows = []
-    for one in outcomes:
-        objects = ", ".join(_objects(one)) or "no change"
-        gpus = ", ".join(f"{freed} {model}" for model, freed in sorted(_freed(one).items())) or "-"
+    for outcome in outcomes:
+        objects = ", ".join(_objects(outcome)) or "no change"
+        gpus = ", ".join(f"{freed} {model}" for model, freed in sorted(_freed(outcome).items())) or "-"
         rows.append(
-            (one.provider, "failed" if one.error else "ok", len(one.applied), objects, gpus, f"{one.seconds:.1f} s")
+            (
+                outcome.provider,
+                "failed" if outcome.error else "ok",
+                len(outcome.applied),
+                objects,
+                gpus,
+                f"{outcome.seconds:.1f} s",
+            )
         )
     table(["provider", "result", "awards applied", "Kubernetes objects", "GPUs freed", "time"], rows)
-    for one in outcomes:
-        if len(one.freed) <= _MOST_ROWS:
-            for freed in one.freed:
+    for outcome in outcomes:
+        if len(outcome.freed) <= _MOST_ROWS:
+            for freed in outcome.freed:
                 print(  # noqa: T201
                     f"{freed.award_id}: {freed.gpus} {freed.model} proven free after {freed.pods_seconds:.1f} s, "
                     f"namespace {freed.namespace} gone after {freed.seconds:.1f} s"
@@ -85,7 +92,7 @@ def print_outcomes(outcomes: Sequence[Outcome]) -> None:
 
 
 def _objects(outcome: Outcome) -> Iterator[str]:
-    """Yield what was done to Kubernetes objects: a quota that was lowered first is one that Pulumi finds in order."""
+    """Yield what was done to Kubernetes objects. Pulumi does not count quotas that were lowered before it ran."""
     if outcome.lowered:
         yield f"{len(outcome.lowered)} {'quota' if len(outcome.lowered) == 1 else 'quotas'} lowered"
     yield from (f"{number} {op}" for op, number in sorted(outcome.operations.items()) if op != "same")

@@ -36,8 +36,8 @@ from gpuprov.run.pipeline import check, observe_and_plan, select
 @at_option
 @provider_option
 @json_option
-@click.option("--markdown", is_flag=True, help="A Markdown table on standard output, for a pull request.")
-@click.option("--exit-code", "exit_code", is_flag=True, help="Exit with 3 where changes are pending.")
+@click.option("--markdown", is_flag=True, help="Print a Markdown table on standard output, for a pull request.")
+@click.option("--exit-code", "exit_code", is_flag=True, help="Exit with 3 if changes are pending.")
 @click.option("--full", is_flag=True, help="Show every row.")
 def command(
     project: Project,

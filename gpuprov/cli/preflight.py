@@ -36,10 +36,10 @@ from gpuprov.run.preflight import run_preflight
 @provider_option
 @json_option
 def command(project: Project, at: datetime | None, providers: tuple[str, ...], *, as_json: bool) -> None:
-    """Check providers' clusters before awards are put on them; say what to do about each failing line.
+    """Check providers' clusters before awards are placed on them; give a remedy for each check that fails.
 
-    Changes nothing: what it asks a server to write is a dry run. Ends with 1 where a check failed, warnings do not
-    count; with 5 where a cluster could not be reached.
+    Changes nothing: all writes are dry runs. Exits with 1 if a check failed (not for warnings), with 5 if a cluster
+    could not be reached.
     """
     chosen = select(project.clusters, providers)
     loaded = load(project)
@@ -50,7 +50,7 @@ def command(project: Project, at: datetime | None, providers: tuple[str, ...], *
         findings = [{"provider": provider} | asdict(finding) for provider, finding in lines]
         print_json({"findings": findings, "failed": {name: str(error) for name, error in unreached.items()}})
     elif lines:
-        rows = [(provider, one.check, one.result, one.seen, one.remedy) for provider, one in lines]
+        rows = [(provider, finding.check, finding.result, finding.seen, finding.remedy) for provider, finding in lines]
         table(["provider", "check", "result", "seen", "what to do"], rows)
     for error in unreached.values():
         click.echo(f"not checked: {error}", err=True)
@@ -61,7 +61,7 @@ def command(project: Project, at: datetime | None, providers: tuple[str, ...], *
 
 
 def _no_pulumi() -> str:
-    """Return why the stacks' outputs cannot be read: they are one comparison of many, and nobody is made to wait."""
+    """Return why the stacks' outputs cannot be read, or an empty text; only one check of many needs them."""
     try:
         use_toolchain()
     except ToolchainError as error:

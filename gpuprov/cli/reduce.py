@@ -36,9 +36,9 @@ def command(
 ) -> None:
     """Record that an award is reduced, and lower its quota.
 
-    No running pod is ended: `gpuprov status` shows GPUs that pods still hold beyond the quota, and nobody else is
-    granted them until they are free. With an --at that is still to come the event is recorded only, and `gpuprov up`
-    carries it out from then on.
+    Running pods are not ended: `gpuprov status` shows GPUs that pods still hold beyond the quota, and these are not
+    granted to anybody else until they are free. With an --at in the future the event is only recorded, and
+    `gpuprov up` carries it out from then on.
     """
 
     def decide(loaded: Loaded, effect: datetime) -> Decision:

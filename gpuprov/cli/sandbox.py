@@ -1,4 +1,4 @@
-"""``gpuprov sandbox``: real clusters on this machine to try things on."""
+"""``gpuprov sandbox``: real clusters on this machine, for tests and rehearsals."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def _with_programs(sandbox: Sandbox) -> Sandbox:
     type=click.Path(file_okay=False, path_type=Path),
     default=_default_folder,
     show_default="gpuprov/sandbox in the user's state folder",
-    help="Folder of the sandbox; each folder holds a sandbox of its own.",
+    help="Folder of the sandbox; each folder holds its own sandbox.",
 )
 @click.pass_context
 def command(context: click.Context, folder: Path) -> None:
     """Run real Kubernetes clusters with simulated GPU nodes on this machine.
 
-    The clusters are the programme's three suppliers: samsung-sds, elice-cloud and kt-cloud. Everything is real but
-    the nodes: pods are scheduled and counted, and no container runs.
+    The clusters are those of the programme's three suppliers: samsung-sds, elice-cloud and kt-cloud. Everything but
+    the nodes is real: pods are scheduled and counted, but no container runs.
     """
     context.obj = Sandbox(folder, {})
 
@@ -65,7 +65,7 @@ def command(context: click.Context, folder: Path) -> None:
 @click.pass_obj
 @reports_errors
 def up(sandbox: Sandbox) -> None:
-    """Start the clusters, or what of them is not running."""
+    """Start the clusters, or those of their components that are not running."""
     _with_programs(sandbox).up(_say)
     _say(f"kubeconfig: {sandbox.kubeconfig}")
 
@@ -74,7 +74,7 @@ def up(sandbox: Sandbox) -> None:
 @click.pass_obj
 @reports_errors
 def down(sandbox: Sandbox) -> None:
-    """Stop the clusters and delete all their data, the Pulumi state in the sandbox too."""
+    """Stop the clusters and delete all their data, including the Pulumi state in the sandbox."""
     sandbox.down()
 
 
@@ -92,7 +92,7 @@ def stop(sandbox: Sandbox, cluster: str) -> None:
 @click.pass_obj
 @reports_errors
 def start(sandbox: Sandbox, cluster: str) -> None:
-    """Bring one CLUSTER back with its data, at its old address."""
+    """Start one stopped CLUSTER again, with its data and at its old address."""
     _with_programs(sandbox).start(cluster, _say)
 
 
@@ -101,7 +101,7 @@ def start(sandbox: Sandbox, cluster: str) -> None:
 @click.pass_obj
 @reports_errors
 def status(sandbox: Sandbox, *, as_json: bool) -> None:
-    """Show how the clusters are. Exit code 0 if all are ready, 1 otherwise."""
+    """Show the state of the clusters. Exit code 0 if all are ready, 1 otherwise."""
     clusters = sandbox.status()
     ready = bool(clusters) and all(cluster.ready for cluster in clusters)
     if as_json:
@@ -128,7 +128,7 @@ def kubeconfig(sandbox: Sandbox) -> None:
 def env(sandbox: Sandbox) -> None:
     """Print shell commands that point kubectl and Pulumi here: eval "$(gpuprov sandbox env)"."""
     variables = _present(sandbox).environment()
-    # The virtual environment comes first: the Python language host takes the interpreter that it finds on PATH.
+    # The virtual environment comes first: the Python language host runs the first interpreter on PATH.
     variables["PATH"] = _path([str(Path(sys.prefix) / "bin"), *_tool_folders()], os.environ)
     for name, value in variables.items():
         click.echo(f"export {name}={shlex.quote(value)}")
@@ -145,7 +145,7 @@ def _tool_folders() -> list[str]:
     try:
         return toolchain.require().path_for_hand().split(os.pathsep)
     except ToolchainError as error:
-        _say(f"{error}, then take this environment again")
+        _say(f"{error}, then run `gpuprov sandbox env` again")
         return []
 
 

@@ -30,24 +30,26 @@ from gpuprov.run.setup import set_up
 @json_option
 @yes_option
 def command(project: Project, providers: tuple[str, ...], *, as_json: bool, yes: bool) -> None:
-    """Install charts/gpu-cluster on the providers' clusters, or bring it up to date.
+    """Install charts/gpu-cluster on the providers' clusters, or update it.
 
-    It takes a cluster administrator: the context `adminContext` of each stack's configuration is used, else `context`.
+    Needs a cluster administrator: uses the context `adminContext` of each stack's configuration, else `context`.
     """
     use_toolchain()
-    wanted = select(project.clusters, providers)
-    confirm(f"Install charts/gpu-cluster on {', '.join(wanted)}?", yes=yes)
-    done = set_up(project, wanted, progress)
-    failed = {provider: one.error for provider, one in done.items() if one.error}
+    chosen = select(project.clusters, providers)
+    confirm(f"Install charts/gpu-cluster on {', '.join(chosen)}?", yes=yes)
+    done = set_up(project, chosen, progress)
+    failed = {provider: outcome.error for provider, outcome in done.items() if outcome.error}
     if as_json:
         ready = [
-            {"provider": provider, "operations": one.operations} for provider, one in done.items() if not one.error
+            {"provider": provider, "operations": outcome.operations}
+            for provider, outcome in done.items()
+            if not outcome.error
         ]
         print_json({"providers": ready, "failed": failed})
     else:
         table(
             ["provider", "objects of the chart"],
-            [(provider, _counts(one.operations)) for provider, one in done.items() if not one.error],
+            [(provider, _counts(outcome.operations)) for provider, outcome in done.items() if not outcome.error],
         )
     for provider, message in failed.items():
         click.echo(f"\n{provider} failed: {message.removeprefix(f'{provider}: ')}", err=True)

@@ -32,7 +32,7 @@ from gpuprov.run.status import PoolStatus, read_status
 @provider_option
 @json_option
 def command(project: Project, at: datetime | None, providers: tuple[str, ...], *, as_json: bool) -> None:
-    """Show what each pool has, what quotas grant of it, what pods hold, and what is free.
+    """Show each pool's capacity, the GPUs that quotas grant and that pods hold, and the free ones.
 
     In GPUs of the model and in equivalents of the programme's reference; spare ones that make no whole one count as
     none.

@@ -15,7 +15,7 @@ from gpuprov.toolchain import TOOL_NAMES, Event, Found, Settings, ensure, locate
 from gpuprov.toolchain.pins import unit_of
 
 BEAT_SECONDS = 15.0
-"""Seconds between two signs of life where standard error is not a terminal."""
+"""Seconds between two lines of progress if standard error is not a terminal."""
 
 
 @click.group()
@@ -42,26 +42,26 @@ def list_tools(as_json: bool) -> None:
 @command.command()
 @reports_errors
 @click.argument("tools", nargs=-1, type=click.Choice(TOOL_NAMES), metavar="[TOOL]...")
-@click.option("--json", "as_json", is_flag=True, help="Print what there is as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the installed tools as JSON.")
 def install(tools: tuple[str, ...], as_json: bool) -> None:
-    """Provide the TOOLs, all if none is named: from PATH, the cache, the vendor's release, or Go modules.
+    """Provide the TOOLs, or all if none is named: from PATH, the cache, the vendor's release, or Go modules.
 
-    GPUPROV_TOOLCHAIN_SOURCES (path,cache,download,build) chooses among them, GPUPROV_TOOLCHAIN_MIRROR is the base
+    GPUPROV_TOOLCHAIN_SOURCES (path,cache,download,build) selects among these, GPUPROV_TOOLCHAIN_MIRROR is the base
     URL of a mirror of the vendors' releases.
     """
     settings = Settings.load()
     printer = _Printer()
-    # As Ctrl-C: a build that is under way must end with us.
+    # Like Ctrl-C: a running build must end with this process.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         installed = ensure(tools or None, printer.show, settings)
     finally:
         printer.clear()
     if as_json:
-        click.echo(json.dumps([_row(found.tool, found) for found in installed], indent=2))
+        click.echo(json.dumps([_row(tool.tool, tool) for tool in installed], indent=2))
     else:
-        for found in installed:
-            click.echo(f"{found.tool}\t{found.version}\t{found.path}")
+        for tool in installed:
+            click.echo(f"{tool.tool}\t{tool.version}\t{tool.path}")
 
 
 @command.command("path")
@@ -78,17 +78,17 @@ def path_prefix(hand: bool, as_json: bool) -> None:
     click.echo(json.dumps(prefix.split(os.pathsep)) if as_json else prefix)
 
 
-def _row(name: str, found: Found | None) -> dict[str, str | None]:
+def _row(name: str, tool: Found | None) -> dict[str, str | None]:
     return {
         "tool": name,
-        "version": found.version if found else unit_of(name).version,
-        "found": {"path": "PATH", "cache": "cache"}[found.source] if found else "missing",
-        "path": str(found.path) if found else None,
+        "version": tool.version if tool else unit_of(name).version,
+        "found": {"path": "PATH", "cache": "cache"}[tool.source] if tool else "missing",
+        "path": str(tool.path) if tool else None,
     }
 
 
 class _Printer:
-    """Shows events on standard error: a line that changes on a terminal, a line now and then elsewhere."""
+    """Shows events on standard error: on a terminal as one updated line, elsewhere as a line now and then."""
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
@@ -110,7 +110,7 @@ class _Printer:
             click.echo(event.text, err=True)
 
     def clear(self) -> None:
-        """End the changing line, if there is one."""
+        """Clear the updated line, if there is one."""
         if self._dirty:
             click.echo("\r\x1b[K", nl=False, err=True)
             self._dirty = False

@@ -1,4 +1,4 @@
-"""`gpuprov up`: bring all providers' clusters to what the award list says."""
+"""`gpuprov up`: bring all providers' clusters in line with the award list."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def command(
     accept_ledger: bool,
     accept_cluster: tuple[str, ...],
 ) -> None:
-    """Bring the providers' clusters, side by side, to what the award list and the ledger say.
+    """Bring the providers' clusters, in parallel, in line with the award list and the ledger.
 
-    What is given back is proven free before anything is granted.
+    GPUs that are given back are proven free before any are granted.
     """
     use_toolchain()
     accepted = frozenset(select(project.clusters, accept_cluster)) if accept_cluster else frozenset()

@@ -53,10 +53,10 @@ def _print_schema(ctx: click.Context, param: click.Parameter, value: bool) -> No
     help="Print the JSON schema of an award list and stop.",
 )
 def command(project: Project, at: datetime | None, files: tuple[Path, ...], *, as_json: bool) -> None:
-    """Check award lists (those of the project, or FILES instead) with the ledger. Touches no cluster.
+    """Check award lists (those of the project, or FILES instead) with the ledger. Accesses no cluster.
 
-    Every problem is reported at once, with file, row, column, value and remedy. Exits with 4 where a provider's
-    capacity is exceeded now or later; what is over is a warning.
+    All problems are reported at once, with file, row, column, value and remedy. Exits with 4 if a provider's capacity
+    is exceeded now or later; an excess in the past is a warning.
     """
     at = at or now(project.programme.zone)
     loaded = load(replace(project, awards=files) if files else project)
@@ -65,8 +65,8 @@ def command(project: Project, at: datetime | None, files: tuple[Path, ...], *, a
     if exceeded:
         _refuse(exceeded, as_json=as_json)
     peaks = _peaks(loaded, at)
-    selected = sum(one.award.status is Status.SELECTED for one in loaded.histories)
-    forfeited = sum(one.forfeited is not None for one in loaded.histories)
+    selected = sum(history.award.status is Status.SELECTED for history in loaded.histories)
+    forfeited = sum(history.forfeited is not None for history in loaded.histories)
     if as_json:
         data: dict[str, Any] = {"valid": True, "awards": len(loaded.histories), "selected": selected}
         print_json(data | {"forfeited": forfeited, "pools": peaks})
@@ -76,13 +76,13 @@ def command(project: Project, at: datetime | None, files: tuple[Path, ...], *, a
 
 
 def _past(over: Sequence[Excess]) -> list[str]:
-    remedy = "it is over and stops nothing; if the pool had more GPUs then, write its capacity as steps"
+    remedy = "it is in the past and stops nothing; if the pool had more GPUs then, write its capacity as steps"
     shown = [f"{excess.fact}; {remedy}" for excess in over[:MOST_LINES]]
-    return [*shown, f"and {len(over) - MOST_LINES} more that are over"] if len(over) > MOST_LINES else shown
+    return [*shown, f"and {len(over) - MOST_LINES} more in the past"] if len(over) > MOST_LINES else shown
 
 
 def _refuse(exceeded: Sequence[Excess], *, as_json: bool) -> NoReturn:
-    """End as PlanRefused does, with every interval in the document and with as many as one can read in the text."""
+    """End like PlanRefused, with every interval in the JSON document and a readable number of them in the text."""
     if as_json:
         print_json(error_json(PlanRefused([str(excess) for excess in exceeded])))
     click.echo(error_text(PlanRefused(lines(exceeded))), err=True)
@@ -90,7 +90,7 @@ def _refuse(exceeded: Sequence[Excess], *, as_json: bool) -> NoReturn:
 
 
 def _peaks(loaded: Loaded, at: datetime) -> list[dict[str, Any]]:
-    """Each pool's capacity at the instant, and its highest allocation while that capacity holds."""
+    """Return each pool's capacity at that time, and its highest allocation while that capacity applies."""
     return [
         {
             "provider": cluster.provider,

@@ -281,7 +281,7 @@ def test_a_revocation_does_not_need_a_list_that_can_be_read(world: World, cluste
     ran = world.run("kubeconfig", STUDIO, "--revoke", "--json")
     assert (ran.code, clusters.have_accounts()) == (0, set()), ran
     ran = world.run("kubeconfig", OTHER, "--revoke")
-    assert (ran.code, "the award lists cannot be read; check the id; `gpuprov validate`" in ran.err) == (1, True)
+    assert (ran.code, "the award lists cannot be read; check the id; run `gpuprov validate`" in ran.err) == (1, True)
 
 
 def test_an_award_that_moved_or_left_the_list_is_revoked_wherever_it_is(world: World, clusters: Clusters) -> None:

@@ -162,12 +162,12 @@ def test_an_event_to_come_is_recorded_and_touches_no_cluster(closed: World, comm
     (line,) = lines(closed)
     assert line["at"] == MAY
     assert f"recorded in ledger.jsonl: {line['event']} {line['award']}" in ran.err
-    assert f"{MAY} is still to come: no cluster was changed; `gpuprov up`" in ran.err
+    assert f"{MAY} is in the future: no cluster was changed; `gpuprov up`" in ran.err
 
     again = closed.run(*command, "--at", MAY)
     assert (again.code, again.out, len(lines(closed))) == (0, "", 1)
     assert "already" in again.err
-    assert again.err.endswith(f"{MAY} is still to come: no cluster was changed; there was nothing to record\n")
+    assert again.err.endswith(f"{MAY} is in the future: no cluster was changed; there was nothing to record\n")
 
 
 @BOTH

@@ -116,8 +116,8 @@ def test_what_is_over_is_a_warning_and_what_is_not_refuses(root: Path, at: str, 
     assert result.stderr.count("too many") == 2
     if code == 0:
         first, second = said_besides(result.stderr).splitlines()
-        assert first.startswith(f"warning: {EXCESSES[0].partition(';')[0]}; it is over and stops nothing")
-        assert second.startswith(f"warning: {EXCESSES[1].partition(';')[0]}; it is over and stops nothing")
+        assert first.startswith(f"warning: {EXCESSES[0].partition(';')[0]}; it is in the past and stops nothing")
+        assert second.startswith(f"warning: {EXCESSES[1].partition(';')[0]}; it is in the past and stops nothing")
 
 
 @pytest.mark.parametrize("at", ["2026-01-01T00:00+09:00", "2026-06-30T23:59:59+09:00"])
@@ -157,7 +157,7 @@ def test_a_long_list_of_excesses_is_cut_for_people_and_whole_in_json(root: Path)
     assert (text.exit_code, data.exit_code, data.stderr) == (4, 4, text.stderr)
     warnings, _, refused = said_besides(text.stderr).partition("refused, nothing was changed:\n")
     assert len(warnings.splitlines()) == 10 + 1
-    assert warnings.splitlines()[-1] == "warning: and 3 more that are over"
+    assert warnings.splitlines()[-1] == "warning: and 3 more in the past"
     assert len(refused.splitlines()) == 10 + 1
     more = "and 7 more intervals, of samsung-sds H100 (`gpuprov validate --json` has all)"
     assert refused.splitlines()[-1] == f"  - {more}"

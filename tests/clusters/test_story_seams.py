@@ -302,7 +302,7 @@ def test_the_ledgers_word_counts_whatever_the_list_says_since(word: str | None, 
 def test_a_forfeiture_to_come_touches_nothing_until_its_time(story: Story) -> None:
     may = "2026-05-01T00:00:00+09:00"
     ran = story.ok("forfeit", FIVE[0], "--reason", "leaves in May", "--yes", "--at", may)
-    assert "is still to come: no cluster was changed" in ran.err
+    assert "is in the future: no cluster was changed" in ran.err
     story.ok("up", "--yes", "--provider", KT)
     assert live(story) == expected()
     story.ok("expire", "--yes", "--provider", KT, at=may)
