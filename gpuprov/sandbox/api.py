@@ -1,4 +1,4 @@
-"""A small client of one API server: JSON over mutual TLS, with the sandbox's own authority as the only trust."""
+"""A small client of one API server: JSON over mutual TLS, which trusts the sandbox's own authority only."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ TIMEOUT_SECONDS = 5.0
 Json = dict[str, Any]
 
 NOT_ANSWERING = (urllib3.exceptions.HTTPError, OSError)
-"""What a request raises while the server is not there, not yet ready, or somebody else's."""
+"""What a request raises if the server is down, not yet ready, or not ours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer: HTTP status and the parsed body (empty where it is no JSON object)."""
+    """A response: HTTP status and the parsed body (empty if it is not a JSON object)."""
 
     status: int
     body: Json
@@ -34,7 +34,7 @@ class Reply:
 
 
 class Api:
-    """Requests as the sandbox's administrator. Close it, or use it in ``with``."""
+    """Sends requests as the sandbox's administrator. Use it as a context manager, which closes its connections."""
 
     def __init__(self, layout: Layout, port: int | None = None, *, connections: int = 4) -> None:
         """Connect lazily to the cluster's API server, or to another of its components on ``port``."""
@@ -58,7 +58,7 @@ class Api:
         self._pool.close()
 
     def request(self, method: str, path: str, body: Json | None = None) -> Reply:
-        """Send one request; raise one of `NOT_ANSWERING` where no answer comes within `TIMEOUT_SECONDS`."""
+        """Send one request; raise one of `NOT_ANSWERING` if there is no response within `TIMEOUT_SECONDS`."""
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         content = None if body is None else json.dumps(body)
         answer = self._pool.request(method, path, body=content, headers=headers)
@@ -69,7 +69,7 @@ class Api:
         return Reply(answer.status, parsed if isinstance(parsed, dict) else {})
 
     def get(self, path: str) -> Json | None:
-        """Return the object at ``path``, or None where the server says no or does not answer."""
+        """Return the object at ``path``, or None if the server refuses or does not answer."""
         try:
             reply = self.request("GET", path)
         except NOT_ANSWERING:

@@ -1,4 +1,4 @@
-"""One cluster: starting what is dead, waiting until it works, stopping it, and saying how it is."""
+"""One cluster: start the components that are not running, wait until it is ready, stop it, report its status."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _AFTER_API = ("kube-controller-manager", "kube-scheduler", "kwok")
 
 
 class PortTaken(Exception):
-    """A component found its port in use: not an error yet, the caller tries again."""
+    """A component's port is in use: not an error yet, the caller retries."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterStatus:
-    """How one cluster is. ``problem`` is empty when it is ready; ``gpus`` counts those of ready nodes."""
+    """The status of one cluster. ``problem`` is empty if it is ready; ``gpus`` counts those of ready nodes."""
 
     name: str
     ready: bool
@@ -50,7 +50,7 @@ class ClusterStatus:
 
 @dataclass(slots=True, kw_only=True)
 class Cluster:
-    """The processes of one cluster. Callers that start or stop hold the sandbox's lock."""
+    """The processes of one cluster. Callers that start or stop it must hold the sandbox's lock."""
 
     sandbox_id: str
     spec: ClusterSpec
@@ -60,17 +60,17 @@ class Cluster:
     _log_starts: dict[str, int] = field(default_factory=dict)
 
     def prepare(self) -> None:
-        """Write keys, certificates and the components' kubeconfigs; keys that are there stay."""
+        """Write keys, certificates and the components' kubeconfigs; existing keys are kept."""
         private_folder(self.layout.folder)
         make_pki(self.layout.pki, self.spec.name)
         for identity in _OWN_KUBECONFIG:
             write_private(self.layout.kubeconfig(identity), kubeconfig.render([self.layout], {identity: ""}))
 
     def start(self, timeout: float, progress: Progress) -> None:
-        """Start what is not running and wait until all of it works.
+        """Start the components that are not running and wait until the cluster is ready.
 
-        Raises `SandboxError` after ``timeout`` seconds or when a component dies, with what it said last;
-        `PortTaken` when it died because its port was in use.
+        Raises `SandboxError` after ``timeout`` seconds, or with the end of its log if a component dies; `PortTaken` if
+        it died because its port was in use.
         """
         began = time.monotonic()
         deadline = began + timeout
@@ -92,18 +92,19 @@ class Cluster:
         )
 
     def stop(self) -> None:
-        """End all processes of the cluster and keep its data. etcd goes last, so that the others end cleanly."""
-        others = [found for name, found in self.processes().items() if name != "etcd"]
-        process.end(others, grace=STOP_GRACE_SECONDS)
+        """End all processes of the cluster and keep its data. etcd ends last, so that the others end cleanly."""
+        running = self.processes()
+        running.pop("etcd", None)
+        process.end(running.values(), grace=STOP_GRACE_SECONDS)
         process.end_all(self.sandbox_id, clusters=[self.spec.name], grace=STOP_GRACE_SECONDS)
 
     def processes(self) -> dict[str, psutil.Process]:
-        """Return the living processes by component."""
+        """Return the running processes by component."""
         parts = process.find(self.sandbox_id)
         return {part.component: part.process for part in parts if part.cluster == self.spec.name}
 
     def status(self) -> ClusterStatus:
-        """Ask everything anew; changes nothing."""
+        """Read and return the cluster's current status; changes nothing."""
         running = self.processes()
         count = nodes.NodeCount(total=0, ready=0, gpus=0)
         uid = None
@@ -129,7 +130,7 @@ class Cluster:
     def _launch(self, components: Iterable[str], running: dict[str, psutil.Process]) -> None:
         for component in components:
             if component not in running:
-                # The component would find out too, but meanwhile we would ask a stranger whether it is ready.
+                # The component would fail anyway, but until then we would send requests to another program.
                 if not all(map(is_free, self.layout.ports.of(component))):
                     raise PortTaken(component)
                 plan = launch(self.layout, component, self.binaries)
@@ -138,8 +139,8 @@ class Cluster:
 
     def _wait(self, problem: Callable[[], str], running: Mapping[str, psutil.Process], deadline: float) -> None:
         while True:
-            for component, found in running.items():
-                if not process.alive(found):
+            for component, component_process in running.items():
+                if not process.alive(component_process):
                     raise self._death(component)
             if not (reason := problem()):
                 return
@@ -155,14 +156,14 @@ class Cluster:
         start = self._log_starts.get(component, 0)
         if ADDRESS_IN_USE in process.tail(log, lines=200, start=start):
             return PortTaken(component)
-        said = process.tail(log, start=start) or "(nothing)"
-        return SandboxError(f"{self.spec.name}: {component} ended by itself; {log} ends with:\n{said}")
+        last_lines = process.tail(log, start=start) or "(nothing)"
+        return SandboxError(f"{self.spec.name}: {component} ended by itself; {log} ends with:\n{last_lines}")
 
     def _api_problem(self, api: Api) -> str:
-        return "" if api.healthy("/readyz") else "the API server does not say that it is ready"
+        return "" if api.healthy("/readyz") else "the API server does not report that it is ready"
 
     def _problem(self, api: Api) -> str:
-        """Say what is still missing for the cluster to be of use, or nothing."""
+        """Return why the cluster is not ready yet; empty if it is."""
         if problem := self._api_problem(api):
             return problem
         ports = self.layout.ports
@@ -172,9 +173,9 @@ class Cluster:
         ):
             with Api(self.layout, port) as health:
                 if not health.healthy("/healthz"):
-                    return f"the {component} does not say that it is healthy"
+                    return f"the {component} does not report that it is healthy"
         if api.get("/api/v1/namespaces/default/serviceaccounts/default") is None:
-            return "the controller-manager has not made the default service account"
+            return "the controller-manager has not created the default service account"
         count = nodes.count_nodes(api)
         if count.ready < self.spec.nodes:
             return f"{count.ready} of {self.spec.nodes} nodes are ready"
@@ -187,8 +188,8 @@ def _missing(running: Mapping[str, psutil.Process]) -> str:
     return f"not running: {', '.join(missing)}" if missing else ""
 
 
-def _uptime(found: psutil.Process | None) -> float | None:
+def _uptime(api_server: psutil.Process | None) -> float | None:
     try:
-        return None if found is None else max(0.0, time.time() - found.create_time())
+        return None if api_server is None else max(0.0, time.time() - api_server.create_time())
     except psutil.Error:
         return None

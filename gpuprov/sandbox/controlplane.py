@@ -25,7 +25,7 @@ class Ports:
 
     @classmethod
     def count(cls) -> int:
-        """Number of ports that a cluster needs."""
+        """Return the number of ports that a cluster needs."""
         return len(fields(cls))
 
     def of(self, component: str) -> tuple[int, ...]:
@@ -48,25 +48,25 @@ class Layout:
 
     @property
     def pki(self) -> Path:
-        """Folder of keys and certificates."""
+        """The folder of keys and certificates."""
         return self.folder / "pki"
 
     @property
     def url(self) -> str:
-        """Address of the API server."""
+        """The address of the API server."""
         return f"https://{LOOPBACK}:{self.ports.api}"
 
     def kubeconfig(self, identity: str) -> Path:
-        """Kubeconfig of one component."""
+        """Return the path of one component's kubeconfig."""
         return self.folder / f"{identity}.kubeconfig"
 
     def key_pair(self, name: str) -> tuple[str, str]:
-        """Paths of a certificate and of its key."""
+        """Return the paths of a certificate and of its key."""
         return str(self.pki / f"{name}.crt"), str(self.pki / f"{name}.key")
 
 
 def launch(layout: Layout, component: str, binaries: Mapping[str, Path]) -> Launch:
-    """Build what starts ``component``."""
+    """Return the command that starts ``component``."""
     arguments = {
         "etcd": etcd,
         "kube-apiserver": api_server,
@@ -83,7 +83,7 @@ def launch(layout: Layout, component: str, binaries: Mapping[str, Path]) -> Laun
 
 
 def etcd(layout: Layout) -> list[str]:
-    """Arguments of etcd: one member, mutual TLS on both ports, and no wait for the disk (a sandbox may lose data)."""
+    """Return the arguments of etcd: one member, mutual TLS on both ports, and no fsync (a sandbox may lose data)."""
     client = f"https://{LOOPBACK}:{layout.ports.etcd}"
     peer = f"https://{LOOPBACK}:{layout.ports.etcd_peer}"
     certificate, key = layout.key_pair("etcd-server")
@@ -110,14 +110,14 @@ def etcd(layout: Layout) -> list[str]:
 
 
 def api_server(layout: Layout) -> list[str]:
-    """Arguments of the API server: loopback only, known clients only, RBAC, GPU model forced by namespace."""
+    """Return the arguments of the API server: loopback, no anonymous clients, RBAC, node selectors by namespace."""
     certificate, key = layout.key_pair("kube-apiserver-server")
     etcd_certificate, etcd_key = layout.key_pair("etcd-client")
     return [
         f"--bind-address={LOOPBACK}",
         f"--advertise-address={LOOPBACK}",
         f"--secure-port={layout.ports.api}",
-        # Endpoints of the service "kubernetes" may not be loopback addresses; no pod here would ever use them.
+        # Endpoints of the service "kubernetes" must not be loopback addresses; no pod here ever uses them.
         "--endpoint-reconciler-type=none",
         f"--etcd-servers=https://{LOOPBACK}:{layout.ports.etcd}",
         f"--etcd-cafile={layout.pki / 'etcd-ca.crt'}",
@@ -133,14 +133,14 @@ def api_server(layout: Layout) -> list[str]:
         f"--service-account-signing-key-file={layout.pki / 'service-accounts.key'}",
         f"--service-account-key-file={layout.pki / 'service-accounts.pub'}",
         f"--service-cluster-ip-range={SERVICE_RANGE}",
-        # As clusters that run a network plugin have it: it is for Pod Security, and not for this, to keep tenants off.
+        # As in clusters with a network plugin: Pod Security, and not this flag, has to stop tenants.
         "--allow-privileged=true",
         "--profiling=false",
     ]
 
 
 def controller_manager(layout: Layout) -> list[str]:
-    """Arguments of the controller manager: with its defaults it is what a teardown of many namespaces waits for."""
+    """Return the arguments of the controller manager; with its defaults it would slow down large teardowns."""
     return [
         *_control_loop(layout, "kube-controller-manager", layout.ports.controller_manager),
         f"--root-ca-file={layout.pki / 'ca.crt'}",
@@ -155,7 +155,7 @@ def controller_manager(layout: Layout) -> list[str]:
 
 
 def scheduler(layout: Layout) -> list[str]:
-    """Arguments of the scheduler."""
+    """Return the arguments of the scheduler."""
     return [
         *_control_loop(layout, "kube-scheduler", layout.ports.scheduler),
         "--kube-api-qps=1000",
@@ -164,7 +164,7 @@ def scheduler(layout: Layout) -> list[str]:
 
 
 def kwok(layout: Layout) -> list[str]:
-    """Arguments of kwok, which plays the kubelets of all nodes. It listens on no port."""
+    """Return the arguments of kwok, which simulates the kubelets of all nodes. It listens on no port."""
     return [
         f"--kubeconfig={layout.kubeconfig('kwok')}",
         "--manage-all-nodes=true",
@@ -180,14 +180,14 @@ def _control_loop(layout: Layout, component: str, port: int) -> list[str]:
         f"--kubeconfig={kubeconfig}",
         f"--authentication-kubeconfig={kubeconfig}",
         f"--authorization-kubeconfig={kubeconfig}",
-        # The client authority is given below; the cluster publishes none for a front proxy, as there is none.
+        # The client authority is set below; the cluster has no front proxy, and so publishes no authority for one.
         "--authentication-skip-lookup",
         f"--bind-address={LOOPBACK}",
         f"--secure-port={port}",
         f"--tls-cert-file={certificate}",
         f"--tls-private-key-file={key}",
         f"--client-ca-file={layout.pki / 'ca.crt'}",
-        # One of each: an election would only add the wait for the dead predecessor's lease.
+        # There is one of each: an election would only wait for the lease of the dead predecessor.
         "--leader-elect=false",
         "--profiling=false",
     ]

@@ -1,7 +1,7 @@
-"""Private files: whole or absent, and readable by nobody else.
+"""Private files: written atomically, and readable by nobody else.
 
-Keys and kubeconfigs must never stand on disk half written (a killed `up` would leave them so) or readable by
-others, not even for the moment between creating and narrowing them: the mode is given at creation.
+Keys and kubeconfigs must never be on disk half written, not even after a killed `up`, nor readable by others, not even
+for a moment: the mode is set when the file is created.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LOCK_POLL_SECONDS = 0.2
 
 
 def private_folder(path: Path) -> Path:
-    """Create ``path`` (and its parents) as a folder of ours alone; refuse one that somebody else owns."""
+    """Create ``path`` (and its parents), accessible to its owner only. Raises `SandboxError` if it is not our own."""
     path.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
     info = path.lstat()
     if info.st_uid != os.geteuid() or not path.is_dir() or path.is_symlink():
@@ -33,7 +33,7 @@ def private_folder(path: Path) -> Path:
 
 
 def write_private(path: Path, content: str | bytes) -> None:
-    """Replace ``path`` in one step. Callers hold the sandbox's lock, so one scratch name is enough."""
+    """Write ``path`` atomically. Callers must hold the sandbox's lock, so one scratch name is enough."""
     scratch = path.with_name(path.name + ".new")
     scratch.unlink(missing_ok=True)
     handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
@@ -43,25 +43,25 @@ def write_private(path: Path, content: str | bytes) -> None:
 
 
 def remove_tree(path: Path) -> None:
-    """Delete a folder and all in it; a missing one is fine."""
+    """Delete a folder and everything in it; it may be missing."""
     if path.exists():
         shutil.rmtree(path)
 
 
 @contextlib.contextmanager
 def exclusive(root: Path, timeout: float) -> Iterator[None]:
-    """Hold the sandbox in ``root`` alone, waiting up to ``timeout`` seconds for another command to end.
+    """Lock the sandbox in ``root``, waiting up to ``timeout`` seconds for another command to end.
 
-    The lock is `flock` on a file in ``root``: the kernel drops it when the holder dies, however it dies. `down`
-    deletes that file while it holds the lock, so whoever waited for it finds out by the inode and begins anew
-    (the reason why this is not `filelock`, which would go on with a file that nobody else can see).
+    The lock is `flock` on a file in ``root``: the kernel releases it when the holder dies. `down` deletes that file
+    while it holds the lock, so a waiting command compares the inode and starts again. (`filelock` does not, and would
+    hold a lock on a deleted file.) Raises `SandboxError` after the timeout.
     """
     deadline = time.monotonic() + timeout
     while True:
         path = private_folder(root) / LOCK_NAME
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, FILE_MODE)
-        except FileNotFoundError:  # `down` of another command removed the folder just now
+        except FileNotFoundError:  # another command's `down` has just removed the folder
             continue
         try:
             if _locked(handle, path):

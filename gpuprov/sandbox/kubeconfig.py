@@ -1,4 +1,4 @@
-"""Kubeconfigs with the certificates inside, so that one file is all that a client needs."""
+"""Kubeconfigs with embedded certificates, so that a client needs one file only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gpuprov.sandbox.controlplane import Layout
 def render(layouts: Iterable[Layout], identities: Mapping[str, str]) -> str:
     """Return a kubeconfig with a context for each cluster and identity; the first is the current one.
 
-    ``identities`` maps an identity to what follows the cluster's name in the names of its contexts.
+    ``identities`` maps an identity to the suffix of its contexts' names, after the cluster's name.
     """
     layouts = list(layouts)
     pairs = [(layout, identity) for layout in layouts for identity in identities]

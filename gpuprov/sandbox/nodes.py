@@ -1,4 +1,4 @@
-"""The GPU servers of a cluster: Node objects as NVIDIA's operator labels them, and the rights of kwok."""
+"""The GPU servers of a cluster: Node objects as NVIDIA's operator labels them, and kwok's permissions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _RESOURCES = {"cpu": "208", "memory": "2Ti", "pods": "110", "ephemeral-storage":
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeCount:
-    """What a cluster offers at one moment: GPUs are the devices of ready nodes, whatever their resource's name is."""
+    """The nodes and devices of a cluster at one moment; ``gpus`` counts those of ready nodes, under whatever name."""
 
     total: int
     ready: int
@@ -31,7 +31,7 @@ class NodeCount:
 
 
 def node_objects(spec: ClusterSpec) -> Iterator[Json]:
-    """Make the Node objects of a cluster, with names such as ``samsung-sds-h100-07``."""
+    """Yield the Node objects of a cluster, with names such as ``samsung-sds-h100-07``."""
     for pool in spec.pools:
         model = _NO_NAME.sub("-", pool.product.removeprefix("NVIDIA-").split("-")[0].lower())
         for index in range(pool.count):
@@ -39,7 +39,7 @@ def node_objects(spec: ClusterSpec) -> Iterator[Json]:
 
 
 def create_nodes(api: Api, spec: ClusterSpec) -> None:
-    """Create the nodes that are not there yet. Nodes that are there keep their state and UID."""
+    """Create the missing nodes. Existing nodes keep their state and UID. Raises `SandboxError`."""
     existing = {node["metadata"]["name"] for node in _items(api, NODES)}
     missing = [node for node in node_objects(spec) if node["metadata"]["name"] not in existing]
 
@@ -54,7 +54,7 @@ def create_nodes(api: Api, spec: ClusterSpec) -> None:
 
 
 def count_nodes(api: Api) -> NodeCount:
-    """Count the nodes that can take pods: ready, and no longer tainted as new."""
+    """Count the nodes that can run pods: ready, and no longer tainted as new."""
     nodes = _items(api, NODES)
     usable = [node for node in nodes if _usable(node)]
     gpus = sum(_devices(node["status"].get("allocatable", {})) for node in usable)
@@ -62,28 +62,28 @@ def count_nodes(api: Api) -> NodeCount:
 
 
 def leased(api: Api) -> int:
-    """Count the nodes that a kwok holds."""
+    """Count the nodes whose leases kwok holds."""
     return len(_items(api, LEASES))
 
 
 def release_leases(api: Api) -> None:
-    """Drop the leases of a kwok that is dead.
+    """Delete the node leases of a dead kwok. Call this only while no kwok runs. Raises `SandboxError`.
 
-    Each kwok takes a new random identity and waits until its predecessor's leases expire: for 40 s after a restart
-    pods would be scheduled and never run. Call only while none runs.
+    Each kwok process has a new random identity and waits until its predecessor's leases expire: for 40 s after a
+    restart pods would be scheduled but not run.
     """
     reply = api.request("DELETE", LEASES)
     if not reply.ok:
-        raise SandboxError(f"cannot drop the leases of the previous kwok: HTTP {reply.status}")
+        raise SandboxError(f"cannot delete the leases of the previous kwok: HTTP {reply.status}")
 
 
 def grant_kwok(api: Api) -> None:
-    """Give kwok's own identity the rights that it needs, and no more; rights that are there stay."""
+    """Give kwok's own identity exactly the permissions that it needs; existing objects stay. Raises `SandboxError`."""
     path = "/apis/rbac.authorization.k8s.io/v1"
     for kind, body in (("clusterroles", _KWOK_ROLE), ("clusterrolebindings", _KWOK_BINDING)):
         reply = api.request("POST", f"{path}/{kind}", body)
         if not reply.ok and reply.status != CONFLICT:
-            raise SandboxError(f"cannot grant kwok its rights: {reply.body.get('message', reply.status)}")
+            raise SandboxError(f"cannot grant kwok its permissions: {reply.body.get('message', reply.status)}")
 
 
 def _devices(allocatable: Json) -> int:

@@ -1,8 +1,8 @@
-"""Certificates of one cluster: who may speak with whom, and who is who.
+"""The certificates of one cluster: they identify its servers and clients.
 
-Two authorities for each cluster. The cluster's own signs the API server and its clients, so that a supplier's
-credentials are worth nothing on another supplier's cluster. A second one is for etcd alone: etcd knows no rights,
-it lets in whoever shows a certificate of its authority, and that must not be every client of the cluster.
+Each cluster has two authorities. The cluster's own signs the API server and its clients, so that a supplier's
+credentials are worthless on another supplier's cluster. The other is for etcd only: etcd has no permissions and admits
+everybody with a certificate of its authority, which must not be every client of the cluster.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ IDENTITIES = {
     "kube-scheduler": ("system:kube-scheduler", None),
     "kwok": ("system:kwok-controller", None),
 }
-"""Client certificates: the user (common name) and group (organisation) that each stands for."""
+"""Client certificates: the user (common name) and group (organisation) that each identifies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Pair:
 
 
 class Authority:
-    """A certificate authority that lives as long as this object: its key is never written to disk."""
+    """A certificate authority that exists as long as this object: its key is never written to disk."""
 
     def __init__(self, name: str) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
@@ -69,7 +69,7 @@ class Authority:
         return self._issue(_subject(name, None), usages, x509.SubjectAlternativeName([*names, *addresses]))
 
     def client(self, user: str, group: str | None = None) -> Pair:
-        """Issue a certificate that stands for ``user``, in ``group`` where given."""
+        """Issue a client certificate for ``user``, in ``group`` if given."""
         return self._issue(_subject(user, group), [ExtendedKeyUsageOID.CLIENT_AUTH], None)
 
     def _subject_id(self) -> x509.SubjectKeyIdentifier:
@@ -94,9 +94,9 @@ class Authority:
 
 
 def make_pki(folder: Path, cluster: str) -> None:
-    """Write all keys and certificates of one cluster into ``folder``, or leave them as they are.
+    """Write all keys and certificates of one cluster to ``folder``, unless it exists.
 
-    They are made in a scratch folder that takes its name last: where ``folder`` stands, it is complete.
+    They are written to a scratch folder, which is renamed at the end: if ``folder`` exists, it is complete.
     """
     if folder.is_dir():
         return
@@ -107,7 +107,7 @@ def make_pki(folder: Path, cluster: str) -> None:
     etcd_ca = Authority(f"gpuprov sandbox {cluster} etcd")
     pairs = {name: ca.client(*identity) for name, identity in IDENTITIES.items()}
     pairs |= {f"{name}-server": ca.server(name) for name in ("kube-apiserver", *_HEALTH_SERVERS)}
-    pairs |= {"etcd-server": etcd_ca.server("etcd", also_client=True)}  # to its own peer port it is a client
+    pairs |= {"etcd-server": etcd_ca.server("etcd", also_client=True)}  # it is a client of its own peer port
     pairs |= {"etcd-client": etcd_ca.client("kube-apiserver")}
     for name, pair in pairs.items():
         write_private(scratch / f"{name}.crt", pair.certificate)
@@ -124,7 +124,7 @@ _HEALTH_SERVERS = ("kube-controller-manager", "kube-scheduler")
 
 
 def private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    """Encode a private key as Kubernetes and etcd read it."""
+    """Encode a private key in the format that Kubernetes and etcd read."""
     return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.TraditionalOpenSSL,

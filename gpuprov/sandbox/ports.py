@@ -18,9 +18,9 @@ _TRIES = 2_000
 def port_range() -> tuple[int, int]:
     """Return the lowest and highest port to choose from, both included.
 
-    Not the ports that the kernel hands out for port 0: those are also the source ports of outgoing connections,
-    of which a starting control plane opens hundreds, so one of them would sooner or later sit on a port that was
-    free a second ago, or on the port of a cluster that is stopped and comes back.
+    The kernel's ephemeral ports are excluded: they are also the source ports of outgoing connections, of which a
+    starting control plane opens hundreds, so that sooner or later one would take a port that was free a second ago, or
+    the port of a stopped cluster that is started again.
     """
     try:
         lowest_outgoing = int(_RANGE_FILE.read_text(encoding="ascii").split()[0])
@@ -31,9 +31,9 @@ def port_range() -> tuple[int, int]:
 
 
 def is_free(port: int) -> bool:
-    """Tell whether nobody listens on ``port`` of the loopback interface at this moment."""
+    """Tell whether ``port`` of the loopback interface is free at this moment."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # Servers in Go set it too: without it, the closing connections of a stopped server look like a conflict.
+        # Go servers set this too: without it, closing connections of a stopped server look like a conflict.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
@@ -43,9 +43,9 @@ def is_free(port: int) -> bool:
 
 
 def free_ports(count: int, taken: frozenset[int] = frozenset()) -> tuple[int, ...]:
-    """Choose ``count`` distinct ports that are free now and not in ``taken``.
+    """Choose ``count`` distinct ports that are free now and not in ``taken``. Raises `SandboxError`.
 
-    Between choosing and listening another program may take one: who starts the server has to try again then.
+    Another program may take a port before the server listens; the caller has to retry then.
     """
     first, last = port_range()
     chosen: list[int] = []

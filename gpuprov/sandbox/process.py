@@ -1,10 +1,10 @@
-"""Starting, finding and ending the sandbox's processes, and none but those.
+"""Start, find and end the sandbox's processes, and no others.
 
-A process is ours when its environment holds the sandbox's random id (128 bits, known only to the private state file
-and to what we started). The id is written to the state file before the first process starts, and the process has it
-from its first instruction on. No file of pids is kept, on purpose: a `up` that is killed between starting a process
-and noting its pid would lose the process, and a noted pid may be a stranger's by the time it is read. What is found is
-held as pid and start time together (psutil's identity), and a signal is sent only while both still agree.
+A process is ours if its environment has the sandbox's random id (128 bits, known only to the private state file and to
+the processes that we started). The id is written to the state file before the first process starts, and a process has
+it from its first instruction on. There is no pid file on purpose: an `up` that is killed between starting a process and
+writing its pid would lose the process, and by the time a pid is read it may belong to another process. Processes are
+identified by pid and start time (as psutil does), and get a signal only while both still match.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ ID_VARIABLE = "GPUPROV_SANDBOX_ID"
 PART_VARIABLE = "GPUPROV_SANDBOX_PART"
 POLL_SECONDS = 0.02
 YOUNG_SECONDS = 2.0
-"""A process of this age or less may still be between its fork and its program."""
+"""A process up to this age may still be between fork and exec."""
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
-"""Processes that this very interpreter started: a parent has to collect the dead, or they stay as zombies."""
+"""Processes that this interpreter started: it has to reap them, or they become zombies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +53,12 @@ class Launch:
 
     @property
     def log(self) -> Path:
-        """File of all that the component prints; kept over restarts."""
+        """The file with the component's output; kept over restarts."""
         return self.folder / "logs" / f"{self.component}.log"
 
 
 def environment(sandbox_id: str, launch: Launch) -> dict[str, str]:
-    """Build the whole environment of a component: nothing of the caller's (proxies, home, credentials) leaks in."""
+    """Return the whole environment of a component, with nothing of the caller's (proxies, home, credentials)."""
     return {
         "PATH": os.defpath,
         "HOME": str(launch.folder),
@@ -90,17 +90,17 @@ def spawn(sandbox_id: str, launch: Launch) -> psutil.Process:
 
 
 def find(sandbox_id: str) -> list[Part]:
-    """Find every living process of the sandbox, recorded or not. A process that cannot be read is not ours."""
-    found = []
+    """Return every running process of the sandbox. A process whose environment cannot be read is not ours."""
+    parts = []
     for process in psutil.process_iter():
         part = _part_of(process, sandbox_id)
         if part is not None:
-            found.append(part)
-    return found
+            parts.append(part)
+    return parts
 
 
 def alive(process: psutil.Process) -> bool:
-    """Tell whether the very process lives: not its pid in other hands, and not a zombie."""
+    """Tell whether this very process is running: not another process with its pid, and not a zombie."""
     child = _children.get(process.pid)
     if child is not None and child.poll() is not None:
         _children.pop(process.pid, None)
@@ -112,26 +112,26 @@ def alive(process: psutil.Process) -> bool:
 
 
 def end(processes: Iterable[psutil.Process], *, grace: float) -> None:
-    """Ask processes to end, wait up to ``grace`` seconds for all of them together, then kill what is left.
+    """Send SIGTERM, wait up to ``grace`` seconds for all processes together, then kill those that still run.
 
-    psutil compares start times before it sends a signal, so a pid in other hands since is left alone.
+    psutil compares start times before it sends a signal, so another process with a reused pid gets none.
     """
-    left = [process for process in processes if alive(process)]
+    remaining = [process for process in processes if alive(process)]
     if grace > 0:
-        _signal(left, signal.SIGTERM)
-        left = _wait(left, grace)
-    while left:
-        _signal(left, signal.SIGKILL)
-        left = _wait(left, 1.0)
+        _signal(remaining, signal.SIGTERM)
+        remaining = _wait(remaining, grace)
+    while remaining:
+        _signal(remaining, signal.SIGKILL)
+        remaining = _wait(remaining, 1.0)
 
 
 def end_all(sandbox_id: str, *, clusters: Sequence[str] | None = None, grace: float = 0.0) -> None:
-    """End the processes of the sandbox, or of some of its clusters, until a second look finds none.
+    """End the processes of the sandbox, or of some of its clusters, until two searches in a row find none.
 
-    The second look is for a process that a killed `up` had forked but that had not yet become its program.
+    The second search is for a process that a killed `up` had forked and that had not called exec yet.
     """
     quiet = 0
-    while quiet < 2:  # noqa: PLR2004 (a first and a second look)
+    while quiet < 2:  # noqa: PLR2004 (a first and a second search)
         parts = [part for part in find(sandbox_id) if clusters is None or part.cluster in clusters]
         end([part.process for part in parts], grace=grace)
         quiet = 0 if parts else quiet + 1
@@ -139,7 +139,7 @@ def end_all(sandbox_id: str, *, clusters: Sequence[str] | None = None, grace: fl
 
 
 def tail(log: Path, lines: int = 8, start: int = 0) -> str:
-    """Return the last ``lines`` of a log from byte ``start`` on: what a component said before it died."""
+    """Return the last ``lines`` of a log after byte ``start``: a component's output before it died."""
     try:
         with log.open("rb") as file:
             file.seek(start)
@@ -158,10 +158,10 @@ def _part_of(process: psutil.Process, sandbox_id: str) -> Part | None:
 
 
 def _environment_of(process: psutil.Process) -> dict[str, str]:
-    """Read a process's environment; empty for one that is not ours to read.
+    """Return a process's environment; empty if we may not read it.
 
-    In the middle of `execve` it reads as empty for a moment: a young process is asked again. Not so the kernel's
-    own threads, which have no executable and never an environment.
+    During `execve` it is empty for a moment, so a young process is read again. Kernel threads are not: they have no
+    executable and no environment.
     """
     try:
         while not (values := process.environ()):
@@ -181,10 +181,10 @@ def _signal(processes: Iterable[psutil.Process], number: signal.Signals) -> None
 
 
 def _wait(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
-    # psutil's own wait would wait for ever for a zombie whose parent never collects it (pid 1 of many containers).
+    # psutil's own wait never returns for a zombie whose parent does not reap it (pid 1 of many containers).
     deadline = time.monotonic() + seconds
-    left = [process for process in processes if alive(process)]
-    while left and time.monotonic() < deadline:
+    remaining = [process for process in processes if alive(process)]
+    while remaining and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
-        left = [process for process in left if alive(process)]
-    return left
+        remaining = [process for process in remaining if alive(process)]
+    return remaining

@@ -20,9 +20,9 @@ LOCK_TIMEOUT_SECONDS = 600.0
 PORT_TRIES = 5
 PORT_WAIT_SECONDS = 1.0
 CONTEXTS = {"gpuprov": "", "admin": "-admin"}
-"""Who is in the kubeconfig, and what follows the cluster's name in the names of their contexts.
+"""The identities in the kubeconfig, and the suffixes of their contexts' names, after the cluster's name.
 
-gpuprov's identity has the rights that charts/gpu-cluster gives it, and none before that is installed.
+gpuprov's identity has the permissions that charts/gpu-cluster gives it, and none before that is installed.
 """
 
 
@@ -33,9 +33,9 @@ def _silent(line: str) -> None:
 class Sandbox:
     """Real Kubernetes clusters on this machine, all in the folder ``root``.
 
-    ``binaries`` maps the names in `COMPONENTS` to programs; only `up` and `start` need them. A sandbox that is there
-    keeps the clusters that it was made with: ``clusters`` counts when `up` makes a new one. Every method may be
-    called from several processes at once; those that change something wait for each other.
+    ``binaries`` maps the names in `COMPONENTS` to programs; only `up` and `start` need them. An existing sandbox keeps
+    the clusters that it was created with: ``clusters`` is used when `up` creates a new one. Every method may be called
+    from several processes at once; those that change something wait for each other.
     """
 
     def __init__(
@@ -52,16 +52,16 @@ class Sandbox:
 
     @property
     def kubeconfig(self) -> Path:
-        """The file with two contexts for each cluster: gpuprov's own, named like it, and its administrator's."""
+        """The file with two contexts for each cluster: gpuprov's, named like the cluster, and its administrator's."""
         return self.root / state.KUBECONFIG_NAME
 
     @property
     def exists(self) -> bool:
-        """Tell whether an `up` began here and no `down` ended it."""
+        """Tell whether there is a sandbox: an `up` has begun, and no `down` has completed since."""
         return (self.root / state.STATE_NAME).exists()
 
     def environment(self) -> dict[str, str]:
-        """Return the variables that point kubectl and Pulumi at this sandbox, Pulumi's state included."""
+        """Return the variables that point kubectl and Pulumi at this sandbox, including Pulumi's backend."""
         return {
             "KUBECONFIG": str(self.kubeconfig),
             "PULUMI_BACKEND_URL": f"file://{self.root / state.PULUMI_NAME}",
@@ -71,9 +71,9 @@ class Sandbox:
     def up(self, progress: Progress | None = None) -> None:
         """Start what is not running and return when every cluster is ready.
 
-        What runs and its data stay as they are, leftovers of a killed `up` are put to use. Raises `SandboxError`,
-        also when one cluster of several failed (the others are up then), or when the sandbox that is there has
-        other clusters than were asked for.
+        Running processes and data stay as they are, including those that a killed `up` left. Raises `SandboxError`,
+        also if only some clusters failed (the others are then up), or if the existing sandbox has other clusters than
+        those asked for.
         """
         check_binaries(self._binaries)
         tell = progress or _silent
@@ -94,7 +94,7 @@ class Sandbox:
             self._start_all([spec.name for spec in current.clusters], tell)
 
     def down(self) -> None:
-        """End every process and delete the folder. Does nothing where there is no sandbox."""
+        """End every process and delete the folder. Does nothing if there is no sandbox."""
         if not self.root.exists():
             return
         state.refuse_foreign(self.root)
@@ -115,7 +115,7 @@ class Sandbox:
             self._cluster(self._require_state(), name).stop()
 
     def start(self, name: str, progress: Progress | None = None) -> None:
-        """Bring one cluster back with its data, and at its old address. Raises `SandboxError` as `up` does."""
+        """Start one stopped cluster with its data, at its old address. Raises `SandboxError` as `up` does."""
         check_binaries(self._binaries)
         state.refuse_foreign(self.root)
         with exclusive(self.root, LOCK_TIMEOUT_SECONDS):
@@ -123,7 +123,7 @@ class Sandbox:
             self._start_all([name], progress or _silent)
 
     def status(self) -> list[ClusterStatus]:
-        """Ask every cluster how it is; an empty list where there is no sandbox."""
+        """Return the status of every cluster; an empty list if there is no sandbox."""
         current = state.load(self.root)
         if current is None:
             return []
@@ -147,7 +147,7 @@ class Sandbox:
         )
 
     def _start_all(self, names: list[str], tell: Progress) -> None:
-        """Start clusters side by side, and go on with the others where one fails."""
+        """Start clusters in parallel; if one fails, the others go on."""
         self._cancelled.clear()
         self._write_kubeconfig()
         failures: list[str] = []
@@ -162,7 +162,7 @@ class Sandbox:
             try:
                 list(pool.map(start, names))
             except BaseException:
-                self._cancelled.set()  # else leaving the block would wait for clusters that nobody wants any more
+                self._cancelled.set()  # otherwise leaving the block would wait until all clusters are ready
                 raise
         if failures:
             raise SandboxError("\n".join(failures))
@@ -178,7 +178,7 @@ class Sandbox:
                     cluster.start(START_TIMEOUT_SECONDS, tell)
             except PortTaken as taken:
                 cluster.stop()
-                # Clients know the address of a cluster with data: first wait whether its port comes free again.
+                # Clients know the address of a cluster with data: first wait for its port to become free again.
                 if had_data and attempt < PORT_TRIES - 2:
                     self._cancelled.wait(PORT_WAIT_SECONDS)
                     continue
@@ -204,7 +204,7 @@ class Sandbox:
             write_private(self.kubeconfig, kubeconfig.render([cluster.layout for cluster in clusters], CONTEXTS))
 
     def _delete(self, current: state.State) -> None:
-        """End everything, then delete everything; the state file goes last, so that a killed `down` can go on."""
+        """End and delete everything; the state file is deleted last, so that a killed `down` can be finished."""
         state.save(self.root, dataclasses.replace(current, deleting=True))
         process.end_all(current.sandbox_id)
         remove_tree(self.root / state.CLUSTERS_NAME)

@@ -1,4 +1,4 @@
-"""What a sandbox holds: the clusters, their node pools, and the programs that they run on."""
+"""What a sandbox consists of: the clusters, their node pools, and the programs that run them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class NodePool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterSpec:
-    """One cluster. Its name is the kubeconfig's context, a folder, and the start of its nodes' names."""
+    """One cluster. Its name is also that of its kubeconfig context and folder, and the prefix of its nodes' names."""
 
     name: str
     pools: tuple[NodePool, ...]
@@ -68,7 +68,7 @@ DEFAULT_CLUSTERS = (
 
 
 def check_binaries(binaries: Mapping[str, Path]) -> None:
-    """Refuse with `SandboxError` where a program of `COMPONENTS` is missing, naming every missing one."""
+    """Raise `SandboxError` with the names of all missing programs, if any of `COMPONENTS` is missing."""
     missing = [name for name in COMPONENTS if name not in binaries or not binaries[name].is_file()]
     if missing:
         raise SandboxError(f"no program for {', '.join(missing)}; get them with `gpuprov toolchain`")

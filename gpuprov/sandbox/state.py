@@ -1,4 +1,4 @@
-"""What a sandbox must remember: its random id, its clusters and their ports. Written before anything is started."""
+"""The state file of a sandbox: its random id, its clusters and their ports. Written before anything is started."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _OWN_NAMES = frozenset({LOCK_NAME, STATE_NAME, KUBECONFIG_NAME, CLUSTERS_NAME, P
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """The contents of the state file. ``deleting`` says that a `down` began: what is left is not to be used."""
+    """The contents of the state file. ``deleting`` means that a `down` has begun: the rest must not be used."""
 
     sandbox_id: str
     clusters: tuple[ClusterSpec, ...]
@@ -34,20 +34,20 @@ class State:
     deleting: bool = False
 
     def layout(self, root: Path, name: str) -> Layout:
-        """Return where the cluster's files and ports are; `SandboxError` for a name that is not here."""
+        """Return the cluster's folder and ports. Raises `SandboxError` for an unknown name."""
         if name not in self.ports:
             raise SandboxError(f"no cluster {name!r} in this sandbox; it has {', '.join(self.ports)}")
         return Layout(name=name, folder=root / CLUSTERS_NAME / name, ports=self.ports[name])
 
     def spec(self, name: str) -> ClusterSpec:
-        """Return the specification of the cluster; `SandboxError` for a name that is not here."""
+        """Return the cluster's specification. Raises `SandboxError` for an unknown name."""
         for spec in self.clusters:
             if spec.name == name:
                 return spec
         raise SandboxError(f"no cluster {name!r} in this sandbox; it has {', '.join(self.ports)}")
 
     def with_new_ports(self, name: str) -> State:
-        """Return a state in which one cluster has other ports."""
+        """Return a state in which one cluster has new ports."""
         ports = _choose_ports(1, self._taken())[0]
         return dataclasses.replace(self, ports=self.ports | {name: ports})
 
@@ -56,7 +56,7 @@ class State:
 
 
 def new_state(clusters: tuple[ClusterSpec, ...]) -> State:
-    """Make a state with a fresh id and free ports; `SandboxError` for no cluster, or two of one name."""
+    """Return a state with a fresh id and free ports. Raises `SandboxError` without clusters, or if two share a name."""
     names = [spec.name for spec in clusters]
     if not names or len(set(names)) != len(names):
         raise SandboxError("a sandbox needs at least one cluster, and every cluster its own name")
@@ -65,13 +65,13 @@ def new_state(clusters: tuple[ClusterSpec, ...]) -> State:
 
 
 def save(root: Path, state: State) -> None:
-    """Write the state file in one step."""
+    """Write the state file atomically."""
     content = {"format": FORMAT, **dataclasses.asdict(state)}
     write_private(root / STATE_NAME, json.dumps(content, indent=2))
 
 
 def load(root: Path) -> State | None:
-    """Read the state file; None where there is none, `SandboxError` where it is not one of ours."""
+    """Read the state file; None if there is none. Raises `SandboxError` if it cannot be read as a state file."""
     path = root / STATE_NAME
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -90,7 +90,7 @@ def load(root: Path) -> State | None:
 
 
 def refuse_foreign(root: Path) -> None:
-    """Refuse a folder that holds something else than a sandbox: `down` deletes, so it must be sure."""
+    """Raise `SandboxError` if a folder contains anything but a sandbox, because `down` deletes it."""
     if not root.exists() or (root / STATE_NAME).exists():
         return
     if not root.is_dir():
@@ -101,10 +101,10 @@ def refuse_foreign(root: Path) -> None:
 
 
 def _choose_ports(clusters: int, taken: frozenset[int]) -> list[Ports]:
-    each = Ports.count()
-    numbers = free_ports(clusters * each, taken)
+    per_cluster = Ports.count()
+    numbers = free_ports(clusters * per_cluster, taken)
     names = [field.name for field in dataclasses.fields(Ports)]
-    groups = [numbers[start : start + each] for start in range(0, len(numbers), each)]
+    groups = [numbers[start : start + per_cluster] for start in range(0, len(numbers), per_cluster)]
     return [Ports(**dict(zip(names, group, strict=True))) for group in groups]
 
 

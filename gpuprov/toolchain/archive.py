@@ -1,4 +1,4 @@
-"""Take single executables out of a vendor's archive."""
+"""Extract single executables from a vendor's archive."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ MAX_MEMBER_BYTES = 1 << 30
 
 
 def extract(archive: Path, members: Mapping[str, str], out: Path) -> None:
-    """Write the wanted members of a tar file to their places below ``out``; everything else is ignored.
+    """Write the wanted members of a tar file to their places below ``out``; ignore everything else.
 
-    Names in the archive never become paths: only regular files whose whole name is asked for are copied, so links
-    and names that lead outside have no effect. Raises SourceFailed for a member that is missing or too large, or an
-    archive that cannot be read.
+    Names in the archive never become paths: only regular files whose full name is wanted are copied, so links and
+    names with ``..`` have no effect. Raises SourceFailed for a member that is missing or too large, or an archive
+    that cannot be read.
     """
     missing = dict(members)
     try:

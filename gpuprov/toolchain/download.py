@@ -1,8 +1,8 @@
-"""Fetch one file of a vendor's release: resumable, verified, and quick to give up where there is no network.
+"""Download one file of a vendor's release: resumable, verified, and quick to give up without a network.
 
-A file is accepted only with a matching SHA-256, from the pin table or from the vendor's checksum file. What was
-fetched of it stays in the unit's ``partial`` folder until then, so that an interrupted download goes on by HTTP Range
-(with If-Range, RFC 9110 section 13.1.5: never joining halves of two different files).
+A file is accepted only with a matching SHA-256, from the pin table or from the vendor's checksum file. Until then the
+part that was downloaded stays in the unit's ``partial`` folder, so that an interrupted download resumes with HTTP Range
+(and If-Range, RFC 9110 section 13.1.5: halves of two different files are never joined).
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ from gpuprov.toolchain.events import SourceFailed
 
 CONNECT_TIMEOUT = 5.0
 READ_TIMEOUT = 30.0
-"""Seconds: to connect, and between two pieces of an answer."""
+"""Seconds to connect, and between two chunks of a response."""
 
 ATTEMPTS = 3
-"""Transfers that may break off before the source is given up; each goes on where the last one stopped."""
+"""How often a transfer may break off before the source fails; each attempt resumes where the last one stopped."""
 
 HOSTS_BEFORE_GIVING_UP = 2
 """After this many unreachable hosts, downloads count as impossible for the rest of the run."""
@@ -53,12 +53,12 @@ Beat = Callable[[float, str], None]
 
 
 class _Interrupted(Exception):
-    """The transfer broke off; the part on disk is good."""
+    """The transfer broke off; the part on disk is valid."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What is on disk of one file, and the validator that its next bytes must match."""
+    """The downloaded part of one file, and the validator (ETag or Last-Modified) that a resumed download must match."""
 
     path: Path
 
@@ -77,7 +77,7 @@ class _Part:
 
     def begin(self, url: str, headers: Mapping[str, str]) -> None:
         self.drop()
-        # A weak ETag does not promise the same bytes, so it cannot join two halves.
+        # A weak ETag does not guarantee identical bytes, so it cannot validate a resumed download.
         validator = headers.get("ETag", "")
         validator = headers.get("Last-Modified", "") if validator.startswith("W/") or not validator else validator
         if validator:
@@ -89,7 +89,7 @@ class _Part:
 
 
 class Downloader:
-    """Fetches files for one run, and remembers which hosts did not answer so that nothing waits for them twice."""
+    """Downloads files for one command, and remembers unreachable hosts, so that it waits for each only once."""
 
     def __init__(self, mirror: str = "", connect_timeout: float = CONNECT_TIMEOUT) -> None:
         self._mirror = mirror.rstrip("/")
@@ -103,8 +103,8 @@ class Downloader:
     def published_digest(self, sums: str, file_name: str) -> str:
         """Return the SHA-256 that the vendor's checksum file gives for ``file_name``. Raises SourceFailed.
 
-        The file may hold one bare digest, lines of ``digest  name``, or GitHub's description of a release, which has
-        the digests of its assets. Digests of another length (some vendors publish SHA-1) are not accepted.
+        The file may hold a single digest, lines of ``digest  name``, or GitHub's JSON description of a release, which
+        has the digests of its assets. Digests of another length (some vendors publish SHA-1) are not accepted.
         """
         url = self.address(sums)
         try:
@@ -124,10 +124,10 @@ class Downloader:
         return digest
 
     def fetch(self, url: str, digest: str, partial: Path, beat: Beat) -> Path:
-        """Fetch ``url`` into the folder ``partial``, verify it, and return its path.
+        """Download ``url`` into the folder ``partial``, verify it, and return its path.
 
-        Raises SourceFailed: unreachable, refused, broken off ATTEMPTS times (the part is kept), or another SHA-256
-        than ``digest`` (the part is deleted: it could never become right).
+        Raises SourceFailed if the host is unreachable or refuses, if the transfer breaks off ATTEMPTS times (the part
+        is kept), or if the SHA-256 is not ``digest`` (the part is deleted: it could never become valid).
         """
         url = self.address(url)
         partial.mkdir(parents=True, exist_ok=True)
@@ -149,7 +149,7 @@ class Downloader:
 
     def _transfer(self, url: str, part: _Part, beat: Beat) -> None:
         asked = part.resume_headers(url)
-        response = self._open(url, asked, also=(416,))
+        response = self._open(url, asked, accepted=(416,))
         try:
             if response.status == 416:  # noqa: PLR2004 (Range Not Satisfiable: the part is not a beginning)
                 part.drop()
@@ -163,20 +163,20 @@ class Downloader:
                 part.begin(url, response.headers)
             self._save(response, part.path, beat)
         finally:
-            # Not release_conn: a half-read answer must not be reused.
+            # Not release_conn: a connection with a half-read response must not be reused.
             response.close()
 
     def _save(self, response: urllib3.BaseHTTPResponse, path: Path, beat: Beat) -> None:
         started = time.monotonic()
-        told = 0.0
+        reported = 0.0
         with path.open("ab") as file:
             try:
                 for piece in response.stream(CHUNK, decode_content=False):
                     file.write(piece)
                     if file.tell() > MAX_BYTES:
                         raise SourceFailed(f"{response.url}: more than {MAX_BYTES} bytes")
-                    if (elapsed := time.monotonic() - started) - told >= 1:
-                        told = elapsed
+                    if (elapsed := time.monotonic() - started) - reported >= 1:
+                        reported = elapsed
                         beat(elapsed, f"{path.name}: {file.tell() / 1e6:.0f} MB")
             except (ProtocolError, IncompleteRead, ReadTimeoutError) as error:
                 raise _Interrupted(_short(error)) from error
@@ -184,7 +184,7 @@ class Downloader:
                 file.flush()
                 os.fsync(file.fileno())
 
-    def _open(self, url: str, headers: Mapping[str, str], also: tuple[int, ...] = ()) -> urllib3.BaseHTTPResponse:
+    def _open(self, url: str, headers: Mapping[str, str], accepted: tuple[int, ...] = ()) -> urllib3.BaseHTTPResponse:
         host = urllib.parse.urlsplit(url).netloc
         if len(self._dead) >= HOSTS_BEFORE_GIVING_UP:
             raise SourceFailed(f"downloads do not work in this run: no answer from {', '.join(self._dead)}")
@@ -208,14 +208,14 @@ class Downloader:
             if isinstance(reason, ProtocolError | ReadTimeoutError):
                 raise _Interrupted(_short(reason)) from error
             raise SourceFailed(f"{url}: {_short(reason)}") from error
-        if response.status in (200, 206, *also):
+        if response.status in (200, 206, *accepted):
             return response
         response.close()
         raise SourceFailed(f"{url}: HTTP {response.status}")
 
 
 def _pool(url: str, timeout: urllib3.Timeout) -> urllib3.PoolManager:
-    """Make a connection pool that honours HTTPS_PROXY and NO_PROXY; certificates are always checked."""
+    """Return a connection pool that honours HTTPS_PROXY and NO_PROXY; certificates are always verified."""
     parts = urllib.parse.urlsplit(url)
     proxy = urllib.request.getproxies().get(parts.scheme)
     if proxy and not urllib.request.proxy_bypass(parts.hostname or ""):
@@ -224,7 +224,7 @@ def _pool(url: str, timeout: urllib3.Timeout) -> urllib3.PoolManager:
 
 
 def _require_trusted(url: str, response: urllib3.BaseHTTPResponse) -> None:
-    """Refuse a checksum that came over an unprotected line: whoever could change the file could change it too."""
+    """Refuse a checksum from plain HTTP: whoever can change the file can change its checksum too."""
     locations = [url]
     for step in response.retries.history if response.retries else ():
         if step.redirect_location:
@@ -246,7 +246,7 @@ def _digest_in(text: str, file_name: str) -> str | None:
 
 
 def _digest_of_asset(text: str, file_name: str) -> str | None:
-    """Read GitHub's answer to "get a release by tag name": assets that are older than mid-2025 have no digest."""
+    """Parse GitHub's response to "get a release by tag name"; assets older than mid-2025 have no digest."""
     try:
         digests = {asset["name"]: asset.get("digest") for asset in json.loads(text)["assets"]}
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -265,6 +265,6 @@ def _sha256(path: Path) -> str:
 
 
 def _short(error: BaseException) -> str:
-    """Give the cause without urllib3's connection objects."""
+    """Return the cause without urllib3's connection objects."""
     text = re.sub(r"^(<[^>]*>|HTTPS?Connection(Pool)?\([^)]*\)): ", "", str(error))
     return text or type(error).__name__

@@ -1,4 +1,4 @@
-"""What an installation tells while it runs. The library never prints; the command line does."""
+"""Progress events of an installation. The library never prints; the command line does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Kind = Literal["start", "beat", "note", "done"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One sign of life. A ``beat`` comes about once a second; the reader decides how many of them to show."""
+    """One progress event. A ``beat`` comes about once a second; the receiver decides how many of them to show."""
 
     kind: Kind
     unit: str
@@ -27,4 +27,4 @@ def silent(event: Event) -> None:
 
 
 class SourceFailed(Exception):
-    """One source could not provide a unit; the next one is tried. The message becomes part of the final error."""
+    """One source could not provide a unit; the next source is tried. The message becomes part of the final error."""

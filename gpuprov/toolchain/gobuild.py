@@ -1,7 +1,7 @@
-"""Build a unit from Go modules, by a recipe whose go.mod and go.sum pin every module.
+"""Build a unit from Go modules, with a recipe whose go.mod and go.sum pin every module.
 
-The go.sum files are what verifies the sources: builds run with ``-mod=readonly``, and nothing here touches the
-operator's GOPROXY, GOSUMDB or GONOSUMDB.
+The go.sum files verify the sources: builds run with ``-mod=readonly``, and the operator's GOPROXY, GOSUMDB and
+GONOSUMDB are left as they are.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ from gpuprov.toolchain.pins import (
 )
 
 TAIL_LINES = 12
-"""Lines of go's output that an error shows."""
+"""How many lines of go's output an error shows."""
 
 STOP_GRACE = 5.0
-"""Seconds between asking an abandoned build to stop and killing it."""
+"""Seconds between interrupting an abandoned build and killing it."""
 
 BEAT_SECONDS = 1.0
 
@@ -56,7 +56,7 @@ def build(unit: Unit, workspace: Path, out: Path, beat: Beat) -> None:
     go = shutil.which("go")
     if go is None:
         raise SourceFailed(
-            f"Go is not installed: install Go {GO_VERSION} or newer (https://go.dev/dl/) and run this again, "
+            f"Go is not installed: install Go {GO_VERSION} or newer (https://go.dev/dl/) and rerun the command, "
             f"or put {', '.join(unit.places)} {unit.version} on PATH"
         )
     source = copy_recipe(unit.recipe, workspace)
@@ -64,7 +64,7 @@ def build(unit: Unit, workspace: Path, out: Path, beat: Beat) -> None:
         _embed(module_folder(go, source, PROVIDER_MODULE, beat), source, unit.version)
     target = out / Path(next(iter(unit.places.values()))).parent
     target.mkdir(parents=True)
-    # Several packages need a folder to be built into, a single one a file name.
+    # `go build -o` takes a folder for several packages, and a file name for a single one.
     destination = f"{target}{os.sep}" if len(unit.recipe.packages) > 1 else str(target / unit.tools[0].name)
     run_go([go, "build", *_build_flags(unit.recipe), "-o", destination, *unit.recipe.packages], source, beat)
     if unit is LANGUAGE:
@@ -72,7 +72,7 @@ def build(unit: Unit, workspace: Path, out: Path, beat: Beat) -> None:
 
 
 def copy_recipe(recipe: Recipe, workspace: Path) -> Path:
-    """Copy the recipe out of the package, which may be a read-only place or a zip file."""
+    """Copy the recipe out of the package, which may be read-only or a zip file."""
     target = workspace / recipe.folder
     target.mkdir(parents=True)
     folder = importlib.resources.files("gpuprov.toolchain") / "recipes" / recipe.folder
@@ -84,22 +84,22 @@ def copy_recipe(recipe: Recipe, workspace: Path) -> Path:
 def module_folder(go: str, source: Path, module: str, beat: Beat) -> Path:
     """Fetch ``module`` in the version that the recipe pins, and return its folder in Go's module cache.
 
-    `go list -m` alone would not fetch it; go.sum verifies what is fetched. Raises SourceFailed.
+    `go list -m` alone would not download it; go.sum verifies the download. Raises SourceFailed.
     """
     output = run_go([go, "mod", "download", "-json", module], source, beat)
-    # "-json" goes to standard output in one object; progress lines go to standard error.
+    # "-json" prints one object on standard output; progress lines go to standard error.
     try:
         return Path(json.loads(output)["Dir"])
     except (ValueError, KeyError) as error:
-        raise SourceFailed(f"go told no folder for {module}: {output.strip()[-400:]}") from error
+        raise SourceFailed(f"go reports no folder for {module}: {output.strip()[-400:]}") from error
 
 
 def run_go(command: list[str], folder: Path, beat: Beat) -> str:
-    """Run go in ``folder`` and return its standard output. Raises SourceFailed with the last lines that it printed.
+    """Run go in ``folder`` and return its standard output. Raises SourceFailed with the last lines of its output.
 
-    Whatever ends this call early (Ctrl-C, an error in ``beat``) also ends go.
+    If this call ends early (Ctrl-C, an error in ``beat``), go is ended too.
     """
-    # A go.work above the cache folder would replace the recipe's pins.
+    # A go.work in a parent of the cache folder would override the recipe's pins.
     environment = {**os.environ, "GOWORK": "off"}
     try:
         process = subprocess.Popen(
@@ -144,7 +144,7 @@ def _follow(process: subprocess.Popen[str], beat: Beat) -> tuple[str, list[str]]
     for reader in readers:
         reader.start()
     tail: deque[str] = deque(maxlen=TAIL_LINES)
-    told = 0.0
+    reported = 0.0
     while True:
         try:
             line = lines.get(timeout=BEAT_SECONDS)
@@ -154,8 +154,8 @@ def _follow(process: subprocess.Popen[str], beat: Beat) -> tuple[str, list[str]]
             break
         if line:
             tail.append(line)
-        if (elapsed := time.monotonic() - started) - told >= BEAT_SECONDS:
-            told = elapsed
+        if (elapsed := time.monotonic() - started) - reported >= BEAT_SECONDS:
+            reported = elapsed
             beat(elapsed, tail[-1] if tail else "")
     process.wait()
     readers[1].join()
@@ -165,7 +165,7 @@ def _follow(process: subprocess.Popen[str], beat: Beat) -> tuple[str, list[str]]
 def _end(process: subprocess.Popen[str]) -> None:
     if process.poll() is not None:
         return
-    # go stays in our process group, so that a Ctrl-C or the end of a terminal reaches it as well. On an interrupt it
+    # go stays in our process group, so that Ctrl-C or the end of a terminal reaches it too. After an interrupt it
     # starts no more compilers.
     process.send_signal(signal.SIGINT)
     try:
@@ -202,10 +202,10 @@ def _embed(module: Path, source: Path, version: str) -> None:
 
 
 def _scripts(go: str, source: Path, workspace: Path, out: Path, beat: Beat) -> None:
-    """Take the two scripts from the modules: the analyzer of the host's module, the exec script of Pulumi's release.
+    """Copy the two scripts from the modules: the analyzer of the host's module, the exec script of Pulumi's release.
 
     The exec script must match the pulumi Python package, so it comes from the module version that pulumi itself is
-    built with. The analyzer stands in a folder of its own: the CLI needs it on PATH without the language host.
+    built with. The analyzer has its own folder: the CLI needs it on PATH without the language host.
     """
     host_module = module_folder(go, source, SDK_MODULE, beat)
     pulumi_module = module_folder(go, copy_recipe(PULUMI.recipe, workspace), SDK_MODULE, beat)

@@ -1,4 +1,4 @@
-"""Provide tools: find them, else download or build them, and put them in place in one step."""
+"""Provide tools: find them, else download or build them, and install them atomically."""
 
 from __future__ import annotations
 
@@ -24,54 +24,57 @@ from gpuprov.toolchain.pins import CLI_TOOLS, TOOL_NAMES, UNITS, Download, Unit
 from gpuprov.toolchain.settings import SOURCES_VARIABLE, Settings
 
 SCRATCH = "unfinished-"
-"""Beginning of the names of work folders. Whoever holds the unit's lock may delete them: their makers are gone."""
+"""Prefix of scratch folders. The holder of the unit's lock may delete them: their processes have ended."""
 
 
 def ensure(
     names: Iterable[str] | None = None, progress: Progress = silent, settings: Settings | None = None
 ) -> Installed:
-    """Make sure that the named tools are there (all when None) and return where they are.
+    """Make sure that the named tools (None: all) are installed, and return where they are.
 
     Looks on PATH and in the cache, then downloads, then builds, as GPUPROV_TOOLCHAIN_SOURCES allows. Several
-    processes may call it at once: they wait for each other, unit by unit. Raises ToolchainError, with the reason of
-    every source that was tried, when a tool cannot be had, or when its name is unknown.
+    processes may call it at once: they wait for each other, unit by unit. Raises ToolchainError if a tool cannot be
+    provided, with the reason of every source that was tried, or if its name is unknown.
     """
     settings = settings or Settings.load()
     wanted = list(TOOL_NAMES if names is None else dict.fromkeys(names))
     if unknown := [name for name in wanted if name not in TOOL_NAMES]:
         raise ToolchainError(f"no such tool: {', '.join(unknown)}; choose from {', '.join(TOOL_NAMES)}")
-    found = {name: located for name in wanted if (located := locate(name, settings)) is not None}
-    missing = [unit for unit in UNITS if any(name in unit.places and name not in found for name in wanted)]
+    located_tools = {name: tool for name in wanted if (tool := locate(name, settings)) is not None}
+    missing = [unit for unit in UNITS if any(name in unit.places and name not in located_tools for name in wanted)]
     downloader = Downloader(settings.mirror)
     for number, unit in enumerate(missing, start=1):
-        tools = [name for name in unit.places if name in wanted and name not in found]
-        # Pulumi's own release brings the language host along, so an earlier unit may have provided this one.
-        here = {name: located for name in tools if (located := locate(name, settings)) is not None}
-        if len(here) < len(tools):
+        tools = [name for name in unit.places if name in wanted and name not in located_tools]
+        # Pulumi's release contains the language host, so an earlier unit may already have provided it.
+        provided = {name: tool for name in tools if (tool := locate(name, settings)) is not None}
+        if len(provided) < len(tools):
             _Installation(unit, settings, downloader, progress, f"{number} of {len(missing)}").run()
-            here = {name: _installed(unit, name, settings) for name in tools}
-        found.update(here)
-    return Installed(found[name] for name in wanted)
+            provided = {name: _installed(unit, name, settings) for name in tools}
+        located_tools.update(provided)
+    return Installed(located_tools[name] for name in wanted)
 
 
 def find(name: str, settings: Settings | None = None) -> Path | None:
-    """Return a tool's executable from PATH or the cache, or None; never installs. ToolchainError: unknown name."""
+    """Return a tool's executable from PATH or the cache, or None; installs nothing.
+
+    Raises ToolchainError for an unknown name.
+    """
     if name not in TOOL_NAMES:
         raise ToolchainError(f"no such tool: {name}; choose from {', '.join(TOOL_NAMES)}")
-    found = locate(name, settings or Settings.load())
-    return found.path if found else None
+    tool = locate(name, settings or Settings.load())
+    return tool.path if tool else None
 
 
 def require(names: Iterable[str] = CLI_TOOLS) -> Installed:
-    """Return where the tools are, from PATH or the cache; never installs, which can take many minutes.
+    """Return where the tools are, from PATH or the cache; installs nothing, since that can take many minutes.
 
-    Raises ToolchainError with those that are missing.
+    Raises ToolchainError with the tools that are missing.
     """
     settings = Settings.load()
-    found = {name: locate(name, settings) for name in names}
-    if missing := [name for name, tool in found.items() if tool is None]:
+    located = {name: locate(name, settings) for name in names}
+    if missing := [name for name, tool in located.items() if tool is None]:
         raise ToolchainError(f"{', '.join(missing)} missing; run `gpuprov toolchain install`")
-    return Installed(tool for tool in found.values() if tool is not None)
+    return Installed(tool for tool in located.values() if tool is not None)
 
 
 def _installed(unit: Unit, name: str, settings: Settings) -> Found:
@@ -82,7 +85,7 @@ def _installed(unit: Unit, name: str, settings: Settings) -> Found:
 
 
 class _Installation:
-    """One unit on its way into the cache."""
+    """The installation of one unit into the cache."""
 
     def __init__(
         self, unit: Unit, settings: Settings, downloader: Downloader, progress: Progress, position: str
@@ -96,7 +99,7 @@ class _Installation:
         self._label = f"{unit.name} {unit.version}"
 
     def run(self) -> None:
-        """Install the unit, or find that another process just did. Raises ToolchainError."""
+        """Install the unit, unless another process just did. Raises ToolchainError."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with self._lock():
@@ -141,7 +144,7 @@ class _Installation:
         self._tell("done", f"{verb} {self._label} in {seconds:.0f} s, {size / 1e6:.0f} MB", seconds)
 
     def _obtain(self, scratch: Path, out: Path) -> str:
-        """Fill ``out`` from the first source that works, and say which one it was."""
+        """Fill ``out`` from the first source that works, and return its name."""
         reasons = [_looked(self._settings)]
         for source, obtain in (("download", self._download), ("build", self._build)):
             if source not in self._settings.sources:
@@ -162,7 +165,7 @@ class _Installation:
 
     def _download(self, scratch: Path, out: Path) -> None:
         if not self._unit.downloads:
-            raise SourceFailed("it is not published as a file of its own")
+            raise SourceFailed("it is not published as a separate file")
         for download in self._unit.downloads:
             self._fetch(download, out)
 
@@ -191,8 +194,8 @@ class _Installation:
 
     def _build(self, scratch: Path, out: Path) -> None:
         minutes = self._unit.recipe.minutes
-        about = f"about {minutes:.0f} min" if minutes >= 1 else f"about {minutes * 60:.0f} s"
-        self._tell("start", f"building {self._label} from Go modules ({about} on 2 cores; {self._position})")
+        duration = f"about {minutes:.0f} min" if minutes >= 1 else f"about {minutes * 60:.0f} s"
+        self._tell("start", f"building {self._label} from Go modules ({duration} on 2 cores; {self._position})")
         build(self._unit, scratch / "source", out, self._beat("building"))
 
     def _beat(self, verb: str) -> Callable[[float, str], None]:
@@ -206,24 +209,24 @@ class _Installation:
 
 
 def _looked(settings: Settings) -> str:
-    looked = [source for source in ("path", "cache") if source in settings.sources]
-    return f"{' and '.join(looked)}: no executable of this version" if looked else "path and cache: not looked in"
+    searched = [source for source in ("path", "cache") if source in settings.sources]
+    return f"{' and '.join(searched)}: no executable of this version" if searched else "path and cache: not looked in"
 
 
 def _check(unit: Unit, out: Path) -> None:
-    """Run every tool that can tell its version: what does not start here, or is another version, is not installed."""
+    """Run every tool that can print its version: one that does not start, or has another version, is refused."""
     for tool in unit.tools:
         path = out / unit.places[tool.name]
         if not path.is_file():
-            raise SourceFailed(f"{unit.places[tool.name]} was not made")
+            raise SourceFailed(f"{unit.places[tool.name]} was not created")
         if tool.ask and (version := version_of(tool, path)) != unit.version:
             raise SourceFailed(f"{tool.name} reports version {version or 'nothing'}, expected {unit.version}")
 
 
 def _seal(unit: Unit, out: Path, source: str) -> int:
-    """Write the manifest and make everything durable; return the size in bytes.
+    """Write the manifest and sync everything to disk; return the size in bytes.
 
-    All is on disk before the rename: after a power failure there is a whole folder or none.
+    Everything is on disk before the rename: after a power failure there is a complete folder or none.
     """
     files = {path.relative_to(out).as_posix(): path for path in sorted(out.rglob("*")) if path.is_file()}
     sizes = {place: path.stat().st_size for place, path in files.items()}
@@ -243,8 +246,8 @@ def _seal(unit: Unit, out: Path, source: str) -> int:
 def _put_in_place(out: Path, home: Path, scratch: Path) -> None:
     home.parent.mkdir(parents=True, exist_ok=True)
     if home.exists():
-        # Damaged, of an older recipe, or not wanted as a source. A folder cannot be replaced in one rename; whoever
-        # looks in between finds nothing, which is true, and waits for the lock.
+        # It is damaged, built with an older recipe, or the cache is not an allowed source. A folder cannot be replaced
+        # in one rename; a process that looks in between finds nothing, and waits for the lock.
         home.rename(scratch / "old")
     out.rename(home)
     _sync(home.parent)

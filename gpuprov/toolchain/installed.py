@@ -15,13 +15,13 @@ class Installed:
     """The tools that `ensure` provided."""
 
     def __init__(self, tools: Iterable[Found]) -> None:
-        self._tools = {found.tool: found for found in tools}
+        self._tools = {tool.tool: tool for tool in tools}
 
     def __iter__(self) -> Iterator[Found]:
         return iter(self._tools.values())
 
     def binary(self, name: str) -> Path:
-        """Return the executable of a tool. Raises ToolchainError for one that `ensure` was not asked for."""
+        """Return the executable of a tool. Raises ToolchainError if `ensure` was not asked for it."""
         if name not in self._tools:
             raise ToolchainError(f"{name} was not asked for; there are: {', '.join(self._tools)}")
         return self._tools[name].path
@@ -29,14 +29,14 @@ class Installed:
     def path_for_cli(self) -> str:
         """Return the folders to put before PATH for the Automation API: pulumi, its plugin and the analyzer script.
 
-        Our own language host (sdk 3.77.1) is left out: where the engine finds it, it runs policy packs with it, and
-        fails, because that host ignores the request's program folder; without it the engine uses the analyzer script.
-        Pulumi's own release keeps a newer host beside pulumi, which runs policy packs, and needs no script.
+        The language host that we build (sdk 3.77.1) is left out: if the engine finds it, it runs policy packs with it
+        and fails, because that host ignores the request's program folder; without it the engine uses the analyzer
+        script. Pulumi's release has a newer host beside pulumi, which runs policy packs without the script.
         """
         return os.pathsep.join(self._cli_folders())
 
     def path_for_hand(self) -> str:
-        """Return the folders to put before PATH for `pulumi up` by hand: those of the CLI and the language host."""
+        """Return the folders to put before PATH for a manual `pulumi up`: those of the CLI and the language host."""
         folders = [*self._cli_folders(), str(self.binary(LANGUAGE_HOST).parent)]
         return os.pathsep.join(dict.fromkeys(folders))
 

@@ -1,4 +1,4 @@
-"""Look for tools that are already there: on PATH with the pinned version, or complete in the cache."""
+"""Look for installed tools: on PATH with the pinned version, or complete in the cache."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from gpuprov.toolchain.pins import EXEC_SCRIPT, PLUGIN, PULUMI, Tool, Unit, unit
 from gpuprov.toolchain.settings import Settings
 
 ASK_TIMEOUT = 10.0
-"""Seconds that a binary on PATH gets to print its version."""
+"""Seconds that an executable has to print its version."""
 
 MANIFEST = "installed.json"
 LANGUAGE_HOST = "pulumi-language-python"
 
 _answers: dict[tuple[Path, int, int, int], str] = {}
-"""Versions already told in this process, by path, inode, size and time of change; failures are asked again."""
+"""Versions by path, inode, size and modification time, cached for this process; failures are not cached."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """One tool that is there. ``source`` says where: on PATH, in the cache, or in Pulumi's own release folder."""
+    """An installed tool. ``source`` says where it is: on PATH, or in the cache."""
 
     tool: str
     version: str
@@ -34,7 +34,7 @@ class Found:
 
 
 def locate(name: str, settings: Settings) -> Found | None:
-    """Look for a tool without installing anything; None where it is missing. KeyError for a name that is no tool."""
+    """Return where a tool is, or None if it is missing; installs nothing. Raises KeyError for an unknown tool."""
     unit = unit_of(name)
     if name == LANGUAGE_HOST and (beside := _beside_pulumi(settings)) is not None:
         return beside
@@ -46,10 +46,10 @@ def locate(name: str, settings: Settings) -> Found | None:
 
 
 def cached(unit: Unit, name: str, settings: Settings) -> Path | None:
-    """Return the tool's executable when its unit is complete in the cache.
+    """Return the tool's executable if its unit is complete in the cache, else None.
 
-    Nothing is executed: the folder came into place in one rename after its tools had been checked, so its manifest
-    and the files' sizes are enough.
+    Nothing is executed: the folder was renamed into place after its tools had been checked, so its manifest and the
+    files' sizes are enough.
     """
     home = settings.home(unit)
     try:
@@ -64,10 +64,10 @@ def cached(unit: Unit, name: str, settings: Settings) -> Path | None:
 
 
 def on_path(unit: Unit, name: str, settings: Settings) -> Path | None:
-    """Return the first executable on PATH that reports the pinned version.
+    """Return the first executable on PATH that reports the pinned version, else None.
 
-    The Kubernetes plugin cannot be asked; Pulumi keeps it in a folder named after its version, which is looked up
-    instead. The language host is only ever taken from beside a matching pulumi.
+    The Kubernetes plugin cannot print its version; Pulumi keeps it in a folder named after the version, so that folder
+    is checked instead. The language host is only used if it is beside a matching pulumi.
     """
     if unit is PLUGIN:
         return _pulumi_plugin(unit)
@@ -78,7 +78,7 @@ def on_path(unit: Unit, name: str, settings: Settings) -> Path | None:
 
 
 def version_of(tool: Tool, path: Path) -> str | None:
-    """Ask an executable for its version; None where it does not answer in ASK_TIMEOUT seconds."""
+    """Return the version that an executable prints; None if it does not print one within ASK_TIMEOUT seconds."""
     try:
         state = path.stat()
         key = (path, state.st_ino, state.st_size, state.st_mtime_ns)
@@ -103,7 +103,7 @@ def version_of(tool: Tool, path: Path) -> str | None:
 
 
 def _candidates(name: str, settings: Settings) -> list[Path]:
-    """List the executables of that name on PATH, without those of our own cache, which has its own check."""
+    """Return the executables of that name on PATH, without those in our own cache, which has its own check."""
     paths = (Path(folder) / name for folder in settings.search.split(os.pathsep) if folder)
     return [
         path.absolute()
@@ -121,7 +121,7 @@ def _pulumi_plugin(unit: Unit) -> Path | None:
 
 
 def _beside_pulumi(settings: Settings) -> Found | None:
-    """Return the language host of Pulumi's own release: the engine looks beside its resolved executable."""
+    """Return the language host of Pulumi's release: the engine looks for it beside its own resolved executable."""
     pulumi = locate(PULUMI.name, settings)
     if pulumi is None:
         return None

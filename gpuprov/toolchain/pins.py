@@ -1,10 +1,10 @@
-"""What the toolchain consists of: every tool, its version, where it is published and how it is built.
+"""The tools of the toolchain: their versions, where they are published and how they are built.
 
-A *tool* is one executable that callers ask for. A *unit* is what is installed in one piece: the three Kubernetes
-servers come out of one build. Templates may use ``{version}``, ``{os}`` and ``{arch}`` (Go's names, "linux", "amd64").
+A *tool* is one executable that callers ask for. A *unit* is installed as a whole: the three Kubernetes servers come
+from one build. Templates may use ``{version}``, ``{os}`` and ``{arch}`` (Go's names, "linux", "amd64").
 
-No checksum stands here for the vendors' files: none could be confirmed against a second source, so the vendor's own
-SHA-256 file, fetched over TLS, decides. A digest entered in ``Download.sha256`` takes precedence over that file.
+There are no checksums of the vendors' files here: none could be confirmed with a second source, so the vendor's own
+SHA-256 file, downloaded over TLS, decides. A digest in ``Download.sha256`` takes precedence over that file.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LANGUAGE_HOST_VERSION = "3.77.1"
 
 KUBERNETES_VERSION = "1.36.3"
 GO_VERSION = "1.26"
-"""The Go release that the recipes' go.mod files ask for. An older Go fetches it by itself unless GOTOOLCHAIN=local."""
+"""The Go release that the recipes' go.mod files require. An older Go downloads it itself unless GOTOOLCHAIN=local."""
 
 EXEC_SCRIPT = "pulumi-language-python-exec"
 ANALYZER = "pulumi-analyzer-policy-python"
@@ -33,9 +33,9 @@ PROVIDER_MODULE = "github.com/pulumi/pulumi-kubernetes/provider/v4"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
-    """One executable. ``ask`` are the arguments that make it print its version; empty where it cannot be asked.
+    """One executable. ``ask`` are the arguments that make it print its version; empty if it has none.
 
-    ``pattern`` finds the version in that output; its first group is the bare version.
+    ``pattern`` matches the version in that output; its first group is the bare version.
     """
 
     name: str
@@ -47,9 +47,9 @@ class Tool:
 class Download:
     """One file of the vendor's release.
 
-    ``members`` maps archive members to their place in the installed folder; for a bare executable ``place`` says it.
-    ``sums`` is where the vendor publishes the SHA-256 digest (`Downloader.published_digest` says in which forms);
-    ``sha256`` holds digests by platform ("linux-amd64") that need no look there.
+    ``members`` maps archive members to their places in the installed folder; ``place`` is that of a bare executable.
+    ``sums`` is the URL of the vendor's SHA-256 digest (`Downloader.published_digest` lists the formats); ``sha256`` has
+    digests by platform ("linux-amd64") that take precedence over it.
     """
 
     url: str
@@ -63,7 +63,7 @@ class Download:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How a unit is built from Go modules. ``folder`` is below ``recipes``; ``minutes`` was measured on 2 cores."""
+    """How a unit is built from Go modules. ``folder`` is in ``recipes``; ``minutes`` were measured on 2 cores."""
 
     folder: str
     packages: tuple[str, ...]
@@ -75,8 +75,8 @@ class Recipe:
 class Unit:
     """Tools that are installed together. ``places`` maps each tool to its executable in the installed folder.
 
-    ``files`` are further files that a complete *built* installation has. Raise ``revision`` when the recipe changes
-    but the version does not: what is cached with another revision is built anew.
+    ``files`` are further files of a complete *built* installation. Raise ``revision`` if the recipe changes but the
+    version does not: units cached with another revision are built again.
     """
 
     name: str
@@ -102,14 +102,14 @@ PULUMI = Unit(
         folder="pulumi",
         packages=("github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",),
         minutes=4,
-        # Without it the version is empty and the Automation API refuses the CLI.
+        # Without this variable the version is empty and the Automation API refuses the CLI.
         variables={"github.com/pulumi/pulumi/sdk/v3/go/common/version.Version": f"v{PULUMI_VERSION}"},
     ),
     downloads=(
         Download(
             url="https://get.pulumi.com/releases/sdk/pulumi-v{version}-{os}-{arch}.tar.gz",
             sums="https://get.pulumi.com/releases/sdk/pulumi-{version}-checksums.txt",
-            # The release's own language host stays beside pulumi, as the vendor lays it out: the engine finds it there.
+            # The release's own language host stays beside pulumi, as in the archive: the engine finds it there.
             members={
                 "pulumi/pulumi": "bin/pulumi",
                 "pulumi/pulumi-language-python": "bin/pulumi-language-python",
@@ -123,7 +123,7 @@ PULUMI = Unit(
 
 LANGUAGE = Unit(
     name="pulumi-language-python",
-    # The exec script is the one of the Pulumi release: the unit changes with either version.
+    # The exec script belongs to the Pulumi release: the unit changes with either version.
     version=f"{LANGUAGE_HOST_VERSION}+exec{PULUMI_VERSION}",
     tools=(Tool(name="pulumi-language-python"),),
     places={"pulumi-language-python": "host/pulumi-language-python"},
@@ -164,7 +164,7 @@ KUBERNETES = Unit(
         folder="kubernetes",
         packages=tuple(f"k8s.io/kubernetes/cmd/{name}" for name in _K8S_SERVERS),
         minutes=5,
-        # Without them the servers report v0.0.0 and clients misjudge what they can do.
+        # Without these the servers report v0.0.0 and clients misjudge their features.
         variables={
             f"{_VERSION_PACKAGE}.gitVersion": f"v{KUBERNETES_VERSION}",
             f"{_VERSION_PACKAGE}.gitMajor": _K8S_MAJOR,
@@ -234,7 +234,7 @@ HELM = Unit(
     ),
 )
 
-# In the order of installation: what starts clusters first, the longest build last.
+# In the order of installation: what clusters need first, the longest build last.
 UNITS = (ETCD, KUBERNETES, KWOK, PULUMI, LANGUAGE, HELM, PLUGIN)
 TOOL_NAMES = tuple(tool.name for unit in UNITS for tool in unit.tools)
 CLI_TOOLS = ("pulumi", "pulumi-language-python", "pulumi-resource-kubernetes")
@@ -242,7 +242,7 @@ CLUSTER_TOOLS = ("etcd", *_K8S_SERVERS, "kwok")
 
 
 def unit_of(tool: str) -> Unit:
-    """Return the unit that ``tool`` belongs to; KeyError for a name that is no tool."""
+    """Return the unit that ``tool`` belongs to. Raises KeyError for an unknown tool."""
     for unit in UNITS:
         if tool in unit.places:
             return unit

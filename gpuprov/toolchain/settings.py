@@ -1,4 +1,4 @@
-"""Where the toolchain looks and where it installs: environment, platform and cache folder."""
+"""Where the toolchain searches and installs: environment, platform and cache folder."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """One run's choices. ``system`` and ``arch`` are Go's names; ``search`` is the PATH to look in."""
+    """The settings of one command. ``system`` and ``arch`` are Go's names; ``search`` is the PATH to search."""
 
     root: Path
     system: str
@@ -33,15 +33,15 @@ class Settings:
 
     @property
     def platform(self) -> str:
-        """Name the platform as the cache does: "linux-amd64"."""
+        """The platform's name in the cache, such as "linux-amd64"."""
         return f"{self.system}-{self.arch}"
 
     def unit_folder(self, unit: Unit) -> Path:
-        """Return the folder that holds the unit's lock, its versions and its unfinished work."""
+        """Return the folder of the unit's lock, its versions and its unfinished downloads and builds."""
         return self.root / unit.name
 
     def home(self, unit: Unit) -> Path:
-        """Return the folder in which the unit's pinned version stands once it is complete."""
+        """Return the folder of the unit's pinned version; it exists only once it is complete."""
         return self.unit_folder(unit) / unit.version / self.platform
 
     @classmethod
@@ -69,5 +69,5 @@ def _sources(text: str) -> tuple[str, ...]:
     unknown = [part for part in chosen if part not in SOURCES]
     if unknown:
         raise ToolchainError(f"{SOURCES_VARIABLE}: {', '.join(unknown)} unknown; choose from {','.join(SOURCES)}")
-    # Always tried in the documented order, whatever the order in which they were written.
+    # Always tried in the documented order, whatever the order in the variable.
     return tuple(source for source in SOURCES if source in chosen) or SOURCES
