@@ -33,8 +33,8 @@ class Request:
 
     @property
     def changes(self) -> bool:
-        """Whether it changes anything but who has the turn: reviews only ask, and a Lease is renewed all the time."""
-        return self.method != "GET" and not self.path.startswith(_ASKING)
+        """Whether it changes anything but who has the turn: reviews and dry runs only ask, and a Lease is renewed."""
+        return self.method != "GET" and "dryRun" not in self.query and not self.path.startswith(_ASKING)
 
     @property
     def namespace(self) -> str:
