@@ -50,8 +50,8 @@ class Screen:
         elif self._part == "Diagnostics:":
             self._diagnostic(line)
         elif self._part == "Resources:":
-            if found := _COUNT.match(line):
-                self.operations[_OPERATIONS[found["what"]]] = int(found["number"])
+            if count := _COUNT.match(line):
+                self.operations[_OPERATIONS[count["what"]]] = int(count["number"])
         elif _DONE.match(line):
             self._done += 1
             if time.monotonic() - self._last >= self._EVERY_SECONDS:
@@ -60,10 +60,10 @@ class Screen:
 
     def _diagnostic(self, line: str) -> None:
         """An entry continues over indented lines until the next entry or resource."""
-        if found := _ENTRY.match(line):
-            self._in_error = found["severity"] == "error"
+        if entry := _ENTRY.match(line):
+            self._in_error = entry["severity"] == "error"
             if self._in_error:
-                self._errors.append([found["text"]])
+                self._errors.append([entry["text"]])
         elif line.strip() and not line.startswith("    "):
             self._in_error = False
         elif self._in_error:
