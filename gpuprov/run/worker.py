@@ -239,7 +239,7 @@ def _complaint(stuck: Mapping[str, str], postponed: Collection[str]) -> str | No
 
 def _awards(job: Job) -> dict[str, str]:
     awards = {tenant.namespace: tenant.award_id for tenant in job.tenants}
-    return awards | {one.namespace: one.award_id for one in job.reclaim}
+    return awards | {award.namespace: award.award_id for award in job.reclaim}
 
 
 def main() -> None:
