@@ -35,19 +35,19 @@ def _per_reference(value: object) -> Fraction | None:
         return None
     try:
         # A float is refused: 0.1 is no exact fraction. YAML's true is a number to Python.
-        made = Fraction(value) if isinstance(value, (str, int, Fraction)) and not isinstance(value, bool) else None
+        devices = Fraction(value) if isinstance(value, (str, int, Fraction)) and not isinstance(value, bool) else None
     except (ValueError, ZeroDivisionError):
-        made = None
-    if made is None or made <= 0:
+        devices = None
+    if devices is None or devices <= 0:
         message = 'is not how many make one reference device: write a whole number, a fraction such as "1/2", or '
         raise PydanticCustomError("per_reference", f'{message}"{NOT_CONVERTIBLE}"')
-    return made
+    return devices
 
 
 PerReference = Annotated[
     Fraction | None,
     BeforeValidator(_per_reference),
-    PlainSerializer(lambda made: NOT_CONVERTIBLE if made is None else str(made), return_type=str),
+    PlainSerializer(lambda devices: NOT_CONVERTIBLE if devices is None else str(devices), return_type=str),
     WithJsonSchema(
         {
             "anyOf": [

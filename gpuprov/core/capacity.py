@@ -87,15 +87,15 @@ def peak(allocations: Iterable[Allocation], since: datetime | None = None, until
     return max(sums, default=0)
 
 
-def not_over(found: Iterable[Excess], at: datetime) -> list[Excess]:
+def not_over(exceeded: Iterable[Excess], at: datetime) -> list[Excess]:
     """Return the excesses that last at ``at`` or are still to come: no event can mend one that is over."""
-    return [excess for excess in found if excess.end > at]
+    return [excess for excess in exceeded if excess.end > at]
 
 
-def lines(found: Sequence[Excess]) -> list[str]:
+def lines(exceeded: Sequence[Excess]) -> list[str]:
     """Return the excesses as lines for people; of many only the first, and of which pools the rest is."""
-    shown = [str(excess) for excess in found[:MOST_LINES]]
-    if rest := found[MOST_LINES:]:
+    shown = [str(excess) for excess in exceeded[:MOST_LINES]]
+    if rest := exceeded[MOST_LINES:]:
         pools = " and ".join(dict.fromkeys(excess.pool for excess in rest))
         shown.append(f"and {len(rest)} more intervals, of {pools} (`gpuprov validate --json` has all)")
     return shown

@@ -45,7 +45,7 @@ def forfeit(
     award that is in neither, and with every one whose term has ended by ``at``.
     """
     ends = {gone.award_id: (gone.forfeited, gone.end, gone.zone) for gone in unlisted}
-    ends |= {told.award.id: (told.forfeited, told.term.end, told.zone) for told in histories}
+    ends |= {history.award.id: (history.forfeited, history.term.end, history.zone) for history in histories}
     ids = _known(award_ids, ends)
     events: list[Forfeited] = []
     notes: list[str] = []
@@ -72,22 +72,22 @@ def reduce(
     ``at`` may lie before the term: then the award starts with fewer. Raises InputError where no list has the award, it
     has nothing at that instant, or fewer GPUs than that.
     """
-    (told,) = find(histories, [award_id])
-    gone = told.forfeited
+    (history,) = find(histories, [award_id])
+    gone = history.forfeited
     if gone is not None and gone.at <= at:
-        raise InputError([_nothing_to_reduce(award_id, f"is forfeited from {_text(gone.at, told.zone)} on")])
-    if told.award.status is not Status.SELECTED:
-        raise InputError([_nothing_to_reduce(award_id, f"has nothing: it is {told.award.status} in the award list")])
-    held = told.at(max(at, told.term.start))
+        raise InputError([_nothing_to_reduce(award_id, f"is forfeited from {_text(gone.at, history.zone)} on")])
+    if history.award.status is not Status.SELECTED:
+        raise InputError([_nothing_to_reduce(award_id, f"has nothing: it is {history.award.status} in the award list")])
+    held = history.at(max(at, history.term.start))
     if held is None:
-        raise InputError([_ended(award_id, told.term.end, at, told.zone)])
+        raise InputError([_ended(award_id, history.term.end, at, history.zone)])
     if gpus > held.gpus:
-        message = f"has {held.gpus} {held.model} at {_text(max(at, told.term.start), told.zone)}"
+        message = f"has {held.gpus} {held.model} at {_text(max(at, history.term.start), history.zone)}"
         raise InputError(
             [Problem(argument="AWARD", value=award_id, message=message, remedy="reduce to less, or forfeit it")]
         )
     if gpus == held.gpus:
-        note = f"{award_id} has {gpus} {held.model} at {_text(at, told.zone)} already"
+        note = f"{award_id} has {gpus} {held.model} at {_text(at, history.zone)} already"
         return Decision(award_ids=(award_id,), events=(), notes=(note,))
     event = Reduced(award=award_id, at=at, by=by, reason=reason, recorded=recorded, quantity=gpus)
     return Decision(award_ids=(award_id,), events=(event,), notes=())
@@ -95,7 +95,7 @@ def reduce(
 
 def find(histories: Sequence[History], award_ids: Collection[str]) -> tuple[History, ...]:
     """Return the awards named, once each. Raises InputError with every one that no list has, and what is like it."""
-    known = {told.award.id: told for told in histories}
+    known = {history.award.id: history for history in histories}
     return tuple(known[award_id] for award_id in _known(award_ids, known))
 
 

@@ -59,14 +59,14 @@ def reasons(  # noqa: PLR0917 (each is a part of the decision, and all are named
     ``known_uids`` has, for each provider that was applied before, the UID of its cluster's kube-system namespace. No
     term may reach into ``programme_end``.
     """
-    found: list[str] = []
-    for there in observed:
-        cluster = clusters[there.provider]
-        found += _wrong_cluster(there, cluster, known_uids.get(there.provider), confirmed)
-        found += _over_capacity(plan, desired, there, cluster)
-        found += _not_set_up(plan, there, cluster)
-        found += _broken_rules(plan, Bounds.of(cluster, desired.tenants, desired.at, programme_end))
-    return found + _mass_changes(plan, observed, confirmed)
+    refusals: list[str] = []
+    for observed_cluster in observed:
+        cluster = clusters[observed_cluster.provider]
+        refusals += _wrong_cluster(observed_cluster, cluster, known_uids.get(observed_cluster.provider), confirmed)
+        refusals += _over_capacity(plan, desired, observed_cluster, cluster)
+        refusals += _not_set_up(plan, observed_cluster, cluster)
+        refusals += _broken_rules(plan, Bounds.of(cluster, desired.tenants, desired.at, programme_end))
+    return refusals + _mass_changes(plan, observed, confirmed)
 
 
 def by_hand(plan: Plan, desired: Desired, observed: ObservedCluster, cluster: ProviderCluster) -> list[str]:
@@ -77,23 +77,23 @@ def by_hand(plan: Plan, desired: Desired, observed: ObservedCluster, cluster: Pr
     """
     changes = plan.on(cluster.provider)
     reclaims = [change for change in changes if change.op is Op.RECLAIM]
-    found: list[str] = []
+    refusals: list[str] = []
     if reclaims:
-        found.append(
+        refusals.append(
             f"{cluster.provider}: {_names(reclaims)} must be taken back, which Pulumi can neither prove nor do in the "
             f"right order; run `gpuprov up --provider {cluster.provider}`, or `gpuprov expire` for what has ended"
         )
     going = {tenant.namespace for tenant in observed.tenants if tenant.terminating}
     again = [change for change in changes if change.op is not Op.RECLAIM and change.namespace in going]
     if again:
-        found.append(
+        refusals.append(
             f"{cluster.provider}: the namespace of {_names(again)} is being deleted, for which Pulumi does not wait; "
             f"run `gpuprov up --provider {cluster.provider}`, which makes it again once it is gone"
         )
     if not any(change.grows for change in changes):
-        return found
+        return refusals
     held = held_after(plan, desired, observed, cluster, lowered_first=False)
-    return found + [
+    return refusals + [
         f"{cluster.provider} {model}: what is granted would rest on GPUs that the same run frees ({held[model]} of "
         f"{gpus} until then); run `gpuprov up --provider {cluster.provider}`, which frees them first"
         for model, gpus in cluster.capacity_at(desired.at).items()
@@ -102,44 +102,45 @@ def by_hand(plan: Plan, desired: Desired, observed: ObservedCluster, cluster: Pr
 
 
 def _wrong_cluster(
-    there: ObservedCluster, cluster: ProviderCluster, known: str | None, confirmed: Confirmed
+    observed: ObservedCluster, cluster: ProviderCluster, known: str | None, confirmed: Confirmed
 ) -> list[str]:
-    if reason := cluster.not_as_pinned(there.uid):
-        return [f"{there.provider}: {reason}"]
-    if known not in (None, there.uid) and there.provider not in confirmed.clusters:
+    if reason := cluster.not_as_pinned(observed.uid):
+        return [f"{observed.provider}: {reason}"]
+    if known not in (None, observed.uid) and observed.provider not in confirmed.clusters:
         return [
             (
-                f"{there.provider}: context {cluster.context!r} leads to the cluster {there.uid}, but this stack was "
-                f"last applied to {known}; correct the kubeconfig, or confirm with --accept-cluster {there.provider}"
+                f"{observed.provider}: context {cluster.context!r} leads to the cluster {observed.uid}, but this stack "
+                f"was last applied to {known}; correct the kubeconfig, or confirm with "
+                f"--accept-cluster {observed.provider}"
             )
         ]
     return []
 
 
-def _not_set_up(plan: Plan, there: ObservedCluster, cluster: ProviderCluster) -> list[str]:
+def _not_set_up(plan: Plan, observed: ObservedCluster, cluster: ProviderCluster) -> list[str]:
     """A quota that can be walked around or not be used is no allocation. What takes back or stays as it is goes on."""
-    if not any(change.grows for change in plan.on(there.provider)):
+    if not any(change.grows for change in plan.on(observed.provider)):
         return []
     reasons = []
-    if there.missing and cluster.require_chart:
+    if observed.missing and cluster.require_chart:
         reasons.append(
-            f"{there.provider}: the cluster lacks what charts/gpu-cluster brings ({'; '.join(there.missing)}), so "
-            "tenants could take more than they are given; its administrator installs it with "
-            f"`gpuprov setup --provider {there.provider}`"
+            f"{observed.provider}: the cluster lacks what charts/gpu-cluster brings ({'; '.join(observed.missing)}), "
+            "so tenants could take more than they are given; its administrator installs it with "
+            f"`gpuprov setup --provider {observed.provider}`"
         )
-    if there.unfit:
+    if observed.unfit:
         reasons.append(
-            f"{there.provider}: awardees could not use what they are given ({'; '.join(there.unfit)}); "
-            f"`gpuprov preflight --provider {there.provider}` says what to do"
+            f"{observed.provider}: awardees could not use what they are given ({'; '.join(observed.unfit)}); "
+            f"`gpuprov preflight --provider {observed.provider}` says what to do"
         )
     return reasons
 
 
-def _over_capacity(plan: Plan, desired: Desired, there: ObservedCluster, cluster: ProviderCluster) -> list[str]:
+def _over_capacity(plan: Plan, desired: Desired, observed: ObservedCluster, cluster: ProviderCluster) -> list[str]:
     """Count what is held by everybody who is there. A plan that only takes back is never refused: it is the way out."""
     if not any(change.grows for change in plan.on(cluster.provider)):
         return []
-    held = held_after(plan, desired, there, cluster)
+    held = held_after(plan, desired, observed, cluster)
     return [
         f"{cluster.provider} {model}: {held[model]} GPUs granted or still held by pods, "
         f"{held[model] - gpus} more than the capacity of {gpus}; "
@@ -157,16 +158,16 @@ def _broken_rules(plan: Plan, bounds: Bounds) -> list[str]:
     provider = bounds.cluster.provider
     if all(change.op is Op.RECLAIM or change.after < change.before for change in plan.on(provider)):
         return []
-    objects = [one for tenant in bounds.awards.values() for one in tenant_manifests(tenant, bounds.cluster)]
+    objects = [manifest for tenant in bounds.awards.values() for manifest in tenant_manifests(tenant, bounds.cluster)]
     by_rule: dict[Rule, list[Violation]] = {}
-    for one in violations(objects, bounds):
-        if one.rule is not Rule.CAPACITY:
-            by_rule.setdefault(one.rule, []).append(one)
+    for violation in violations(objects, bounds):
+        if violation.rule is not Rule.CAPACITY:
+            by_rule.setdefault(violation.rule, []).append(violation)
     reasons = []
-    for rule, found in by_rule.items():
-        reasons += [f"{provider}: {one}" for one in found[:_MOST_OF_A_RULE]]
-        if len(found) > _MOST_OF_A_RULE:
-            reasons.append(f"{provider}: and {len(found) - _MOST_OF_A_RULE} more like it ({rule})")
+    for rule, rule_violations in by_rule.items():
+        reasons += [f"{provider}: {violation}" for violation in rule_violations[:_MOST_OF_A_RULE]]
+        if len(rule_violations) > _MOST_OF_A_RULE:
+            reasons.append(f"{provider}: and {len(rule_violations) - _MOST_OF_A_RULE} more like it ({rule})")
     return reasons
 
 
@@ -178,34 +179,34 @@ def _mass_changes(plan: Plan, observed: Sequence[ObservedCluster], confirmed: Co
     losses = [change for change in plan.changes if change.loss is not None]
     teardowns = [change for change in losses if change.loss in _TEARDOWNS]
     others = [change for change in losses if change.loss not in _TEARDOWNS]
-    found: list[str] = []
+    refusals: list[str] = []
     if len(teardowns) > confirmed.teardown:
-        found += _in_masses(teardowns, observed, "torn down", f"--allow-teardown {len(teardowns)}")
+        refusals += _in_masses(teardowns, observed, "torn down", f"--allow-teardown {len(teardowns)}")
     if len(others) > confirmed.change:
-        found += _in_masses(others, observed, "reduced, or lose their access,", f"--allow-change {len(others)}")
-    return found
+        refusals += _in_masses(others, observed, "reduced, or lose their access,", f"--allow-change {len(others)}")
+    return refusals
 
 
 def _in_masses(
-    changes: Sequence[Change], observed: Sequence[ObservedCluster], what: str, confirmation: str
+    changes: Sequence[Change], observed: Sequence[ObservedCluster], loss: str, confirmation: str
 ) -> list[str]:
     """Return a line for each cluster that loses a mass of awards, or one for all clusters together."""
-    parts = [(there.provider, there.tenants) for there in observed]
+    parts = [(cluster.provider, cluster.tenants) for cluster in observed]
     everywhere = ("all providers", tuple(tenant for _, tenants in parts for tenant in tenants))
-    found: list[str] = []
+    refusals: list[str] = []
     for name, tenants in (*parts, everywhere):
-        here = [change for change in changes if name in (change.provider, everywhere[0])]
+        losses = [change for change in changes if name in (change.provider, everywhere[0])]
         if (
-            len(here) > 1
-            and len(here) * 100 > len(tenants) * MASS_CHANGE_PERCENT
-            and (name != everywhere[0] or not found)
+            len(losses) > 1
+            and len(losses) * 100 > len(tenants) * MASS_CHANGE_PERCENT
+            and (name != everywhere[0] or not refusals)
         ):
-            found.append(
-                f"{name}: {len(here)} of {len(tenants)} live awards would be {what} though neither the ledger nor "
-                f"the end of their term explains it ({_names(here)}: {here[0].reasons[0]}); check the award list and "
-                f"the stack's configuration, or confirm with {confirmation}"
+            refusals.append(
+                f"{name}: {len(losses)} of {len(tenants)} live awards would be {loss} though neither the ledger nor "
+                f"the end of their term explains it ({_names(losses)}: {losses[0].reasons[0]}); check the award list "
+                f"and the stack's configuration, or confirm with {confirmation}"
             )
-    return found
+    return refusals
 
 
 def _names(changes: Sequence[Change]) -> str:

@@ -23,9 +23,9 @@ def held_after(
     live = {tenant.namespace: tenant for tenant in observed.tenants}
     wanted = [(tenant, live.pop(tenant.namespace, None)) for tenant in desired.on(cluster.provider)]
     held = held_now((other for other in live.values() if not _reclaimed(changes.get(other.namespace))), cluster)
-    for tenant, found in wanted:
+    for tenant, live_tenant in wanted:
         change = changes.get(tenant.namespace)
-        held[tenant.pool.model] += _held_by(tenant, found, change, lowered=lowered_first and change is not None)
+        held[tenant.pool.model] += _held_by(tenant, live_tenant, change, lowered=lowered_first and change is not None)
     return held
 
 

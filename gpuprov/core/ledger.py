@@ -96,7 +96,9 @@ class History:
     def reduced(self, at: datetime) -> bool:
         """Return whether a reduction has decided what the award holds at an instant, also where the list agrees."""
         held = self.at(at)
-        return held is not None and any(one.at <= at and one.quantity == held.gpus for one in self.reductions)
+        return held is not None and any(
+            reduction.at <= at and reduction.quantity == held.gpus for reduction in self.reductions
+        )
 
 
 def history(award: Award, events: Iterable[Event], zone: tzinfo) -> History:
@@ -113,8 +115,8 @@ def history(award: Award, events: Iterable[Event], zone: tzinfo) -> History:
     forfeited: Forfeited | None = None
     extended: datetime | None = None
     reductions: list[Reduced] = []
-    mine = (event for event in events if event.award == award.id)
-    for event in sorted(mine, key=lambda event: event.at):
+    own_events = (event for event in events if event.award == award.id)
+    for event in sorted(own_events, key=lambda event: event.at):
         if isinstance(event, Forfeited):
             forfeited = event
             end = max(start, min(end, event.at))
@@ -190,18 +192,18 @@ def unlisted(listed: Collection[str], events: Iterable[Event], zone: tzinfo) -> 
     Without a row nobody knows whether an extension came in time, so each counts, and none before it takes effect:
     the end is never earlier than the row's would be.
     """
-    found = []
-    for award_id, mine in _by_award(event for event in events if event.award not in listed).items():
+    unlisted_awards = []
+    for award_id, own_events in _by_award(event for event in events if event.award not in listed).items():
         forfeited: Forfeited | None = None
         end: datetime | None = None
-        for event in sorted(mine, key=lambda event: event.at):
+        for event in sorted(own_events, key=lambda event: event.at):
             if isinstance(event, Forfeited):
                 forfeited = event
                 break
             if isinstance(event, Extended):
                 end = max(_end_of(event, zone), event.at)
-        found.append(Unlisted(award_id=award_id, zone=zone, forfeited=forfeited, end=end))
-    return tuple(found)
+        unlisted_awards.append(Unlisted(award_id=award_id, zone=zone, forfeited=forfeited, end=end))
+    return tuple(unlisted_awards)
 
 
 def late_extensions(awards: Sequence[Award], events: Sequence[Event], zone: tzinfo) -> Iterator[tuple[int, str]]:
@@ -214,16 +216,17 @@ def late_extensions(awards: Sequence[Award], events: Sequence[Event], zone: tzin
     for place, event in enumerate(events):
         if not isinstance(event, Extended) or event.award not in terms:
             continue
-        mine = by_award[event.award]
-        own = next(index for index, other in enumerate(mine) if other is event)
-        earlier = [other for index, other in enumerate(mine) if (other.at, index) < (event.at, own)]
-        told = history(terms[event.award], earlier, zone)
-        if told.forfeited is not None:
-            if not any(other is told.forfeited for other in mine[own:]):
-                forfeited = _minutes(told.forfeited.at, zone)
+        own_events = by_award[event.award]
+        own = next(index for index, other in enumerate(own_events) if other is event)
+        earlier = [other for index, other in enumerate(own_events) if (other.at, index) < (event.at, own)]
+        history_before = history(terms[event.award], earlier, zone)
+        if history_before.forfeited is not None:
+            if not any(other is history_before.forfeited for other in own_events[own:]):
+                forfeited = _minutes(history_before.forfeited.at, zone)
                 yield place, _late(event, zone, f"the award was forfeited at {forfeited}, which is final")
-        elif told.term.end <= event.at:
-            yield place, _late(event, zone, f"the term ended at {_minutes(told.term.end, zone)}", in_time=True)
+        elif history_before.term.end <= event.at:
+            ended = _minutes(history_before.term.end, zone)
+            yield place, _late(event, zone, f"the term ended at {ended}", in_time=True)
 
 
 def _late(event: Extended, zone: tzinfo, why: str, *, in_time: bool = False) -> str:
@@ -275,9 +278,9 @@ def mark(events: Iterable[Event]) -> LedgerMark:
 
 
 def _canonical(event: Event) -> bytes:
-    said = event.model_dump(mode="json")
-    said |= {name: getattr(event, name).astimezone(UTC).isoformat() for name in ("at", "recorded")}
-    return json.dumps(said, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+    fields = event.model_dump(mode="json")
+    fields |= {name: getattr(event, name).astimezone(UTC).isoformat() for name in ("at", "recorded")}
+    return json.dumps(fields, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def lost(events: Sequence[Event], applied: LedgerMark) -> str | None:
@@ -286,12 +289,12 @@ def lost(events: Sequence[Event], applied: LedgerMark) -> str | None:
     What was applied must be there unchanged and first. Lines after it are what happened since.
     """
     if len(events) < applied.count:
-        what = f"has {len(events)} events where {applied.count} were applied, {applied.count - len(events)} are missing"
+        loss = f"has {len(events)} events where {applied.count} were applied, {applied.count - len(events)} are missing"
     elif mark(events[: applied.count]) != applied:
-        what = f"does not begin with the {applied.count} events that were applied: lines were changed, moved or removed"
+        loss = f"does not begin with the {applied.count} events that were applied: lines were changed, moved or removed"
     else:
         return None
     return (
-        f"the ledger {what}; awards that were forfeited would be granted again. Restore the file from git; only if it "
+        f"the ledger {loss}; awards that were forfeited would be granted again. Restore the file from git; only if it "
         "is meant, confirm with `up --accept-ledger`"
     )

@@ -72,7 +72,9 @@ class ObservedTenant:
     def group(self) -> str | None:
         """The group that has access; None where there is no such binding."""
         binding = self.objects.get(("RoleBinding", BINDING), {})
-        return next((one["name"] for one in binding.get("subjects") or () if one.get("kind") == "Group"), None)
+        return next(
+            (subject["name"] for subject in binding.get("subjects") or () if subject.get("kind") == "Group"), None
+        )
 
     def pool(self, cluster: ProviderCluster) -> GpuPool | None:
         """Return the pool whose GPUs the tenant holds: by the model's annotation, else by the nodes that its pods are

@@ -55,22 +55,24 @@ def read(cluster: ProviderCluster, printed: Mapping[str, Mapping[str, Any] | Non
     Where stacks disagree about the cluster or the context, a run ended before it had told all of them: the one that
     differs from ``cluster`` counts, so that it is told again.
     """
-    there = {stack: outputs for stack, outputs in printed.items() if outputs is not None}
-    applied = [outputs for outputs in there.values() if outputs]
-    contexts = [str(one[CONTEXT]) for one in applied if one.get(CONTEXT)]
+    existing = {stack: outputs for stack, outputs in printed.items() if outputs is not None}
+    applied = [outputs for outputs in existing.values() if outputs]
+    contexts = [str(outputs[CONTEXT]) for outputs in applied if outputs.get(CONTEXT)]
     tenants: dict[str, Any] = {}
     misplaced = 0
-    for stack, outputs in there.items():
-        for award_id, said in (outputs.get(TENANTS) or {}).items():
+    for stack, outputs in existing.items():
+        for award_id, tenant in (outputs.get(TENANTS) or {}).items():
             home = cluster.stack_of(award_id) == stack
             misplaced += not home
             if home or award_id not in tenants:
-                tenants[award_id] = said
+                tenants[award_id] = tenant
     return StackOutputs(
-        cluster_uid=next((str(one[UID]) for one in applied if one.get(UID)), None),
-        context=next((one for one in contexts if one != cluster.context), contexts[0] if contexts else None),
-        shards=max((int(one.get(SHARDS) or 1) for one in applied), default=1),
-        stacks=tuple(there),
+        cluster_uid=next((str(outputs[UID]) for outputs in applied if outputs.get(UID)), None),
+        context=next(
+            (context for context in contexts if context != cluster.context), contexts[0] if contexts else None
+        ),
+        shards=max((int(outputs.get(SHARDS) or 1) for outputs in applied), default=1),
+        stacks=tuple(existing),
         tenants=tenants,
         misplaced=misplaced,
         providers=frozenset(str(name) for outputs in applied for name in outputs.get(PROVIDERS) or ()),

@@ -102,10 +102,10 @@ def make_plan(desired: Desired, observed: Sequence[ObservedCluster], clusters: M
     elsewhere = {tenant.namespace: tenant.provider for tenant in desired.tenants}
     changes: list[Change] = []
     unchanged = 0
-    for there in observed:
-        cluster = clusters[there.provider]
-        live = {tenant.namespace: tenant for tenant in there.tenants}
-        wanted = desired.on(there.provider)
+    for observed_cluster in observed:
+        cluster = clusters[observed_cluster.provider]
+        live = {tenant.namespace: tenant for tenant in observed_cluster.tenants}
+        wanted = desired.on(observed_cluster.provider)
         for tenant in wanted:
             change = _write(tenant, live.get(tenant.namespace), cluster, desired)
             if change is None:
@@ -114,13 +114,13 @@ def make_plan(desired: Desired, observed: Sequence[ObservedCluster], clusters: M
                 changes.append(change)
         names = {tenant.namespace for tenant in wanted}
         changes += [
-            _reclaim(one, cluster, absences.get(name), elsewhere.get(name), desired)
-            for one in there.tenants
-            if (name := one.namespace) not in names
+            _reclaim(tenant, cluster, absences.get(name), elsewhere.get(name), desired)
+            for tenant in observed_cluster.tenants
+            if (name := tenant.namespace) not in names
         ]
     order = list(Op)
     changes.sort(key=lambda change: (change.provider, order.index(change.op), change.award_id))
-    providers = tuple(there.provider for there in observed)
+    providers = tuple(cluster.provider for cluster in observed)
     return Plan(at=desired.at, changes=tuple(changes), unchanged=unchanged, providers=providers)
 
 
@@ -229,11 +229,11 @@ def _drift(manifests: Sequence[Manifest], live: ObservedTenant) -> Iterator[str]
         yield "the namespace is being deleted; it is made again once it is gone"
     for manifest in manifests:
         kind, name = manifest["kind"], manifest["metadata"]["name"]
-        there = live.objects.get((kind, name))
-        if there is None:
+        live_object = live.objects.get((kind, name))
+        if live_object is None:
             yield f"{kind} {name} is missing"
         else:
-            for path, is_, should in differences(manifest, there):
+            for path, is_, should in differences(manifest, live_object):
                 yield f"{kind} {name}: {path} is {is_!r}, should be {should!r}"
 
 
@@ -261,7 +261,7 @@ def _difference(should: Any, is_: Any, path: str) -> Iterator[tuple[str, Any, An
     if isinstance(should, Mapping) and isinstance(is_, Mapping):
         yield from differences(should, is_, path)
     elif isinstance(should, list) and isinstance(is_, list) and len(should) == len(is_):
-        for index, (one, other) in enumerate(zip(should, is_, strict=True)):
-            yield from _difference(one, other, f"{path}[{index}]")
+        for index, (expected, actual) in enumerate(zip(should, is_, strict=True)):
+            yield from _difference(expected, actual, f"{path}[{index}]")
     elif should or is_:  # an empty map and a missing one are the same to Kubernetes
         yield path, is_, should

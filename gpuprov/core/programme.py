@@ -71,11 +71,13 @@ class Programme(Described):
         )
         wrong = [
             InitErrorDetails(
-                type=PydanticCustomError("programme", "{message}", {"message": one.message, "remedy": one.remedy}),
-                loc=one.path,
+                type=PydanticCustomError(
+                    "programme", "{message}", {"message": inconsistency.message, "remedy": inconsistency.remedy}
+                ),
+                loc=inconsistency.path,
                 input=None,
             )
-            for one in inconsistencies(parts)
+            for inconsistency in inconsistencies(parts)
         ]
         if wrong:
             raise ValidationError.from_exception_data("programme", wrong)
@@ -105,7 +107,7 @@ class Programme(Described):
     @property
     def resources(self) -> Mapping[str, str]:
         """Each accelerator's resource name."""
-        return {one.name: one.resource for one in self.accelerators}
+        return {accelerator.name: accelerator.resource for accelerator in self.accelerators}
 
     def counted_in(self, accelerator: Accelerator) -> str:
         """Return what a quantity applied for counts where this accelerator is allocated: the reference, or itself."""

@@ -25,10 +25,10 @@ def parse(text: str) -> int | None:
     """Return a quantity as a whole number, rounded up, and None where the text is no quantity."""
     if len(text) < _SHORT and text.isascii() and text.isdecimal():  # nearly all, and much faster
         return int(text)
-    found = _FORM.fullmatch(text)
-    if found is None:
+    match = _FORM.fullmatch(text)
+    if match is None:
         return None
-    number, exponent, suffix = found.groups()
+    number, exponent, suffix = match.groups()
     value = Decimal(number) * (Decimal(10) ** int(exponent or 0)) * _SUFFIXES.get(suffix or "", Decimal(1))
     return int(value.to_integral_value(rounding=ROUND_CEILING))
 

@@ -93,23 +93,23 @@ def desired_state(
     tenants: list[Tenant] = []
     absences: list[Absence] = []
     reduced: set[str] = set()
-    ends = {told.award.id: told.end for told in histories} | {gone.award_id: gone.end for gone in unlisted}
-    for told in histories:
-        held = told.at(at)
+    ends = {history.award.id: history.end for history in histories} | {gone.award_id: gone.end for gone in unlisted}
+    for history in histories:
+        held = history.at(at)
         if held is None:
-            absences.append(_absence(told, at))
+            absences.append(_absence(history, at))
             continue
-        if told.reduced(at):
-            reduced.add(told.award.id)
+        if history.reduced(at):
+            reduced.add(history.award.id)
         tenants.append(
             Tenant(
-                award_id=told.award.id,
-                organization=told.award.organization,
+                award_id=history.award.id,
+                organization=history.award.organization,
                 provider=held.provider,
                 pool=pools[held.provider, held.model],
                 gpus=held.gpus,
-                term_start=told.term.start,
-                term_end=told.term.end,
+                term_start=history.term.start,
+                term_end=history.term.end,
             )
         )
     for gone in unlisted:
@@ -121,7 +121,7 @@ def desired_state(
         tenants=tuple(tenants),
         absences=tuple(absences),
         reduced=frozenset(reduced),
-        extended={naming.namespace(one): end for one, end in ends.items() if end is not None and end > at},
+        extended={naming.namespace(award_id): end for award_id, end in ends.items() if end is not None and end > at},
     )
 
 
@@ -131,18 +131,18 @@ _SAID_BY_LIST = {
 }
 
 
-def _absence(told: History, at: datetime) -> Absence:
-    award = told.award
-    said = _SAID_BY_LIST.get(award.status)
-    decided = _by_ledger(told.forfeited, None if told.end is None else told.term.end, at, told.zone)
+def _absence(history: History, at: datetime) -> Absence:
+    award = history.award
+    by_list = _SAID_BY_LIST.get(award.status)
+    decided = _by_ledger(history.forfeited, None if history.end is None else history.term.end, at, history.zone)
     if decided is not None:
-        return _decided(award.id, decided, None if said is None else said[1])
-    if said is not None:
-        cause, reason = said
-    elif at < told.term.start:
-        cause, reason = Cause.NOT_YET, f"term starts at {_minutes(told.term.start, told.zone)}"
+        return _decided(award.id, decided, None if by_list is None else by_list[1])
+    if by_list is not None:
+        cause, reason = by_list
+    elif at < history.term.start:
+        cause, reason = Cause.NOT_YET, f"term starts at {_minutes(history.term.start, history.zone)}"
     else:
-        cause, reason = Cause.ENDED, f"term ended at {_minutes(told.term.end, told.zone)}"
+        cause, reason = Cause.ENDED, f"term ended at {_minutes(history.term.end, history.zone)}"
     return Absence(award_id=award.id, cause=cause, reason=reason, by_ledger=False)
 
 

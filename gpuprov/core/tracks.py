@@ -84,10 +84,12 @@ class Inconsistency:
 def inconsistencies(parts: Parts) -> Iterator[Inconsistency]:
     """Yield where parts of a programme contradict each other."""
     yield from _twice(
-        "accelerators", {at: (one.name, one.aliases) for at, one in parts.accelerators.items()}, "aliases"
+        "accelerators",
+        {at: (accelerator.name, accelerator.aliases) for at, accelerator in parts.accelerators.items()},
+        "aliases",
     )
-    yield from _twice("tracks", {at: (one.name, one.words) for at, one in parts.tracks.items()}, "words")
-    yield from _twice("calls", {at: (one.name, one.words) for at, one in parts.calls.items()}, "words")
+    yield from _twice("tracks", {at: (track.name, track.words) for at, track in parts.tracks.items()}, "words")
+    yield from _twice("calls", {at: (call.name, call.words) for at, call in parts.calls.items()}, "words")
     yield from _conversions(parts)
     for at, track in parts.tracks.items():
         yield from _bounds(("tracks", at), track)
@@ -117,11 +119,11 @@ def _fold(word: str) -> str:
 
 def _conversions(parts: Parts) -> Iterator[Inconsistency]:
     named: dict[str, int] = {}
-    for at, one in parts.accelerators.items():
-        named.setdefault(one.name, at)
+    for at, accelerator in parts.accelerators.items():
+        named.setdefault(accelerator.name, at)
     if parts.reference is None:
-        for at, one in parts.accelerators.items():
-            if one.per_reference is not None:
+        for at, accelerator in parts.accelerators.items():
+            if accelerator.per_reference is not None:
                 yield Inconsistency(
                     ("accelerators", at, "perReference"),
                     "converts to a reference, and the programme names none",
@@ -152,17 +154,19 @@ def _counted_in(path: Path, track: Track, parts: Parts) -> Iterator[Inconsistenc
             remedy = "name the accelerator that the track's quantities count"
             yield Inconsistency(path, "is missing, and the programme has no reference", remedy)
         return
-    found = next((one for one in parts.accelerators.values() if one.name == track.counted_in), None)
-    if found is None:
+    counted = next(
+        (accelerator for accelerator in parts.accelerators.values() if accelerator.name == track.counted_in), None
+    )
+    if counted is None:
         if parts.complete:
             yield _unknown(path, parts)
-    elif found.per_reference is not None:
-        message = f"{found.name} converts to the reference, in which applications for it count"
+    elif counted.per_reference is not None:
+        message = f"{counted.name} converts to the reference, in which applications for it count"
         yield Inconsistency(path, message, "remove the line")
 
 
 def _unknown(path: Path, parts: Parts) -> Inconsistency:
-    names = ", ".join(one.name for one in parts.accelerators.values())
+    names = ", ".join(accelerator.name for accelerator in parts.accelerators.values())
     return Inconsistency(path, "is no accelerator of the programme", f"write one of {names}")
 
 
