@@ -60,10 +60,10 @@ def _nodes(cluster: ProviderCluster, facts: Facts, peaks: Mapping[str, int], at:
         remedy = "let the identity list nodes: capacity and their resource names are not checked"
         classes = names.check(cluster, (), facts.device_classes, facts.resource_slices)
         return [failed(nodes.CHECK, seen, remedy), *(line for line in classes if line.result is not Result.OK)]
-    there = nodes.read(facts.nodes)
-    findings = [*nodes.check(cluster, there), *nodes.capacity(cluster, there, peaks, at)]
+    cluster_nodes = nodes.read(facts.nodes)
+    findings = [*nodes.check(cluster, cluster_nodes), *nodes.capacity(cluster, cluster_nodes, peaks, at)]
     return [
         *findings,
-        *names.check(cluster, there, facts.device_classes, facts.resource_slices),
-        *plugin.check(cluster, facts.daemon_sets, facts.configs, there),
+        *names.check(cluster, cluster_nodes, facts.device_classes, facts.resource_slices),
+        *plugin.check(cluster, facts.daemon_sets, facts.configs, cluster_nodes),
     ]

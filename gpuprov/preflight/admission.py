@@ -91,7 +91,7 @@ def _by_arguments(api_servers: Seen) -> _Answer:
         plugins = {name for option, _, value in options if option in _OPTIONS for name in value.split(",")}
         if words:
             named[str(pod["metadata"]["name"])] = "PodNodeSelector" in plugins
-    without = [name for name, there in named.items() if not there]
+    without = [name for name, enabled in named.items() if not enabled]
     if without:
         return False, f"the arguments of {some(without)} do not name it"
     return (True, f"the arguments of {some(list(named))} name it") if named else (None, "")

@@ -44,7 +44,7 @@ def check(clock: Clock) -> list[Finding]:
 
 def _instant(date: str | None) -> datetime | None:
     try:
-        found = parsedate_to_datetime(date or "")
+        instant = parsedate_to_datetime(date or "")
     except ValueError:
         return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

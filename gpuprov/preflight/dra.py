@@ -41,8 +41,8 @@ def served(cluster: ProviderCluster, device_classes: Seen) -> tuple[str, ...]:
 
 def _served(cluster: ProviderCluster, device_classes: tuple[Live, ...]) -> Iterator[str]:
     awarded = {pool.resource for pool in cluster.pools}
-    for one in device_classes:
-        name = str(one["metadata"]["name"])
-        told = {extended_name(one)} & {*awarded, *cluster.other_gpu_resources}
-        for resource in sorted(told | ({DRA_RESOURCE + name} & awarded)):
+    for device_class in device_classes:
+        name = str(device_class["metadata"]["name"])
+        extended = {extended_name(device_class)} & {*awarded, *cluster.other_gpu_resources}
+        for resource in sorted(extended | ({DRA_RESOURCE + name} & awarded)):
             yield f"device class {name} serves {resource} by DRA"

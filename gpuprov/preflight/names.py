@@ -63,11 +63,11 @@ def _resources(offered: Mapping[str, int], covered: set[str]) -> list[Finding]:
 
 def _extended(classes: Sequence[Live], covered: set[str]) -> Iterator[Finding]:
     """Judge the resources that device classes answer for and no quota has."""
-    for one in classes:
-        name = dra.extended_name(one)
+    for device_class in classes:
+        name = dra.extended_name(device_class)
         if not name or name in covered:
             continue
-        seen = f"device class {one['metadata']['name']} serves {name} by DRA, and no quota covers it"
+        seen = f"device class {device_class['metadata']['name']} serves {name} by DRA, and no quota covers it"
         if gpu_like(name):
             yield failed(CHECK, seen, dra.REMEDY)
         else:
@@ -77,8 +77,12 @@ def _extended(classes: Sequence[Live], covered: set[str]) -> Iterator[Finding]:
 def _dra(cluster: ProviderCluster, classes: Sequence[Live], slices: Iterable[Live]) -> list[Finding]:
     """A claim names a device class; a driver with no class of its name may be reached through one with another name."""
     known = set(cluster.device_classes)
-    class_names = {one["metadata"]["name"] for one in classes}
-    drivers = {str(one["spec"]["driver"]) for one in slices if (one.get("spec") or {}).get("driver")}
+    class_names = {device_class["metadata"]["name"] for device_class in classes}
+    drivers = {
+        str(resource_slice["spec"]["driver"])
+        for resource_slice in slices
+        if (resource_slice.get("spec") or {}).get("driver")
+    }
     findings = []
     for kind, names in (("device class", class_names - known), ("driver", drivers - known - class_names)):
         remedy = f"add the {kind} to the stack's deviceClasses ({_REPLACES})"

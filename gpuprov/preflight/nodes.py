@@ -41,7 +41,7 @@ class Node:
 
 def read(live: Iterable[Mapping[str, Any]]) -> tuple[Node, ...]:
     """Read Node objects."""
-    return tuple(_node(one["metadata"], one.get("spec") or {}, one.get("status") or {}) for one in live)
+    return tuple(_node(node["metadata"], node.get("spec") or {}, node.get("status") or {}) for node in live)
 
 
 def gpu_like(name: str) -> bool:
@@ -60,14 +60,14 @@ def check(cluster: ProviderCluster, nodes: Sequence[Node]) -> list[Finding]:
     """Compare the pools' labels with the nodes: each finds some, none is found twice, and no GPU is left over."""
     findings = []
     for pool in cluster.pools:
-        mine = [node for node in nodes if node.of(pool)]
+        pool_nodes = [node for node in nodes if node.of(pool)]
         label = _label(pool)
-        if not mine:
+        if not pool_nodes:
             seen = f"{pool.model}: no node has the label {label}"
             findings.append(failed(CHECK, seen, f"correct the pool's nodeLabel, or label its nodes; {_there(nodes)}"))
             continue
-        findings.append(ok(CHECK, f"{pool.model}: {counted(len(mine), 'node')} with the label {label}"))
-        findings += _tainted(pool, mine)
+        findings.append(ok(CHECK, f"{pool.model}: {counted(len(pool_nodes), 'node')} with the label {label}"))
+        findings += _tainted(pool, pool_nodes)
     twice = [node.name for node in nodes if sum(node.of(pool) for pool in cluster.pools) > 1]
     if twice:
         remedy = "give each pool a nodeLabel of its own: these GPUs are counted for two models"
@@ -96,22 +96,22 @@ def capacity(cluster: ProviderCluster, nodes: Sequence[Node], peaks: Mapping[str
 def _capacity(pool: GpuPool, nodes: Sequence[Node], peak: int, at: datetime) -> Finding:
     configured = pool.capacity_at(at)
     usable = [node for node in nodes if not node.obstacle]
-    there = sum(node.offers.get(pool.resource, 0) for node in usable)
+    available = sum(node.offers.get(pool.resource, 0) for node in usable)
     seen = (
-        f"{pool.model}: {there} {pool.resource} on {counted(len(usable), 'node')}; "
+        f"{pool.model}: {available} {pool.resource} on {counted(len(usable), 'node')}; "
         f"configured {configured}, awarded at most {peak}"
     )
     out = [f"{node.name} ({node.obstacle})" for node in nodes if node.obstacle]
     if out:
         seen += f"; not counted: {some(out)}"
-    if there < max(peak, configured):
+    if available < max(peak, configured):
         back = "bring the nodes back" if out else "find the nodes or GPUs that are missing"
-        less = _from_now_on(there, at)
-        if there < peak:
+        less = _from_now_on(available, at)
+        if available < peak:
             less += " and take awards from it: forfeit or reduce them, or move them to another provider"
         return failed(CAPACITY, seen, f"{back}, or {less}")
-    if there > configured:
-        return warning(CAPACITY, seen, f"{_from_now_on(there, at)}, if all of them are for awards")
+    if available > configured:
+        return warning(CAPACITY, seen, f"{_from_now_on(available, at)}, if all of them are for awards")
     return ok(CAPACITY, seen)
 
 
@@ -141,7 +141,7 @@ def _of_a_vendor(name: str) -> bool:
 
 def _obstacle(spec: Mapping[str, Any], status: Mapping[str, Any], taints: Sequence[str]) -> str:
     conditions = status.get("conditions") or ()
-    if not any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions):
+    if not any(condition.get("type") == "Ready" and condition.get("status") == "True" for condition in conditions):
         return "not ready"
     if spec.get("unschedulable"):
         return "cordoned"

@@ -56,37 +56,37 @@ class Plugin:
 
     def shared(self, read: Mapping[str, tuple[Live, ...] | Unread]) -> set[str]:
         """Return the resources of which a configuration makes more than there are, as ``name x replicas``."""
-        found = set()
+        shared_resources = set()
         for config in self._configurations(read):
             for way in ("timeSlicing", "mps"):
-                for one in _mapping(_mapping(config.get("sharing")).get(way)).get("resources") or ():
-                    if _number(one.get("replicas")) > 1:
-                        found.add(f"{one.get('name')} x {one['replicas']}")
-        return found
+                for resource in _mapping(_mapping(config.get("sharing")).get(way)).get("resources") or ():
+                    if _number(resource.get("replicas")) > 1:
+                        shared_resources.add(f"{resource.get('name')} x {resource['replicas']}")
+        return shared_resources
 
     def _configurations(self, read: Mapping[str, tuple[Live, ...] | Unread]) -> Iterator[Live]:
         for name in self.configs:
-            there = read.get(name, ())
-            if not isinstance(there, Unread):
-                yield from (config for config in there if config.keys() & _KEYS)
+            configs = read.get(name, ())
+            if not isinstance(configs, Unread):
+                yield from (config for config in configs if config.keys() & _KEYS)
 
 
 def plugins(daemon_sets: Iterable[Live]) -> list[Plugin]:
     """Find NVIDIA's device plugin by its image or its program."""
-    found = []
-    for one in daemon_sets:
-        namespace, spec = one["metadata"]["namespace"], one["spec"]["template"]["spec"]
+    device_plugins = []
+    for daemon_set in daemon_sets:
+        namespace, spec = daemon_set["metadata"]["namespace"], daemon_set["spec"]["template"]["spec"]
         volumes = [_mapping(volume.get("configMap")).get("name") for volume in spec.get("volumes") or ()]
-        found += [
+        device_plugins += [
             Plugin(
-                where=f"{namespace}/{one['metadata']['name']}",
+                where=f"{namespace}/{daemon_set['metadata']['name']}",
                 container=container,
                 configs=tuple(f"{namespace}/{name}" for name in volumes if name),
             )
             for container in spec.get("containers") or ()
             if _runs_the_plugin(container)
         ]
-    return found
+    return device_plugins
 
 
 def check(
@@ -105,9 +105,11 @@ def check(
         seen = f"DaemonSets cannot be seen: {daemon_sets.reason}"
         unseen = warning(CHECK, seen, "let the identity list daemonsets, or ask the provider for its device plugin")
         return [unseen, *_shared_nodes(cluster, nodes), _runtime(())]
-    found = plugins(daemon_sets)
-    findings = [finding for one in found for finding in (_strategy(one, configs), *_pieces(one, configs))]
-    if not found:
+    device_plugins = plugins(daemon_sets)
+    findings = [
+        finding for plugin in device_plugins for finding in (_strategy(plugin, configs), *_pieces(plugin, configs))
+    ]
+    if not device_plugins:
         seen = "no DaemonSet of NVIDIA's device plugin was found"
         remedy = (
             "ask the provider which device plugin or driver gives the GPUs to containers, and whether an image with "
@@ -123,8 +125,8 @@ def _strategy(plugin: Plugin, configs: Mapping[str, tuple[Live, ...] | Unread]) 
         remedy = f"ask the provider, or read it on the cluster: it must not be {_ENVVAR}"
         return warning(CHECK, f"{plugin.where}: its device list strategy is set where it was not read", remedy)
     ways = {way.strip() or _ENVVAR for value in values or {""} for way in value.split(",")}
-    told = "" if values - {""} else " (the default)"
-    seen = f"{plugin.where}: device list strategy {', '.join(sorted(ways))}{told}"
+    default_note = "" if values - {""} else " (the default)"
+    seen = f"{plugin.where}: device list strategy {', '.join(sorted(ways))}{default_note}"
     if ways == {_ENVVAR} or values & {"", _ENVVAR}:
         seen += ": an image can ask for all GPUs of its node by NVIDIA_VISIBLE_DEVICES=all"
         return failed(CHECK, seen, f"{_HARDEN}, and the container runtime's {_ACCEPT_KEY} to false")
@@ -144,8 +146,8 @@ def _pieces(plugin: Plugin, configs: Mapping[str, tuple[Live, ...] | Unread]) ->
         remedy = "keep MIG off on the nodes of awards: slices would count as GPUs; MIG strategy none or mixed says so"
         findings.append(warning(CHECK, f"{plugin.where}: MIG strategy single", remedy))
     elif _HIDDEN not in values:
-        told = ", ".join(sorted(values - {""})) or "none (the default)"
-        findings.append(ok(CHECK, f"{plugin.where}: MIG strategy {told}"))
+        strategy = ", ".join(sorted(values - {""})) or "none (the default)"
+        findings.append(ok(CHECK, f"{plugin.where}: MIG strategy {strategy}"))
     return findings
 
 
@@ -176,17 +178,17 @@ def _slices(node: Node) -> int:
 
 def _runtime(daemon_sets: Iterable[Live]) -> Finding:
     """Only the GPU operator's toolkit sets the runtime by a DaemonSet; else it is a file on each node."""
-    said: dict[str, str] = {}
-    for one in daemon_sets:
-        for container in one["spec"]["template"]["spec"].get("containers") or ():
+    settings: dict[str, str] = {}
+    for daemon_set in daemon_sets:
+        for container in daemon_set["spec"]["template"]["spec"].get("containers") or ():
             if value := _environment(container, ACCEPT):
-                said[f"{one['metadata']['namespace']}/{one['metadata']['name']}"] = value.lower()
-    if said and set(said.values()) == {"false"}:
+                settings[f"{daemon_set['metadata']['namespace']}/{daemon_set['metadata']['name']}"] = value.lower()
+    if settings and set(settings.values()) == {"false"}:
         return ok(
-            CHECK, f"{some(sorted(said))}: the runtime obeys NVIDIA_VISIBLE_DEVICES of privileged containers only"
+            CHECK, f"{some(sorted(settings))}: the runtime obeys NVIDIA_VISIBLE_DEVICES of privileged containers only"
         )
-    if any(value not in ("false", _HIDDEN) for value in said.values()):
-        seen = f"{some(sorted(said))}: the runtime obeys NVIDIA_VISIBLE_DEVICES of every container"
+    if any(value not in ("false", _HIDDEN) for value in settings.values()):
+        seen = f"{some(sorted(settings))}: the runtime obeys NVIDIA_VISIBLE_DEVICES of every container"
         return failed(CHECK, seen, f"set {ACCEPT} to false there")
     remedy = (
         f"on a GPU node: `grep {_ACCEPT_KEY} /etc/nvidia-container-runtime/config.toml` must say false (with the GPU "
@@ -214,18 +216,18 @@ def _argument(container: Mapping[str, Any], option: str) -> str:
         for word in (*(container.get("command") or ()), *(container.get("args") or ()))
         for part in str(word).split()
     ]
-    found = []
+    values = []
     for index, word in enumerate(words):
         name, equals, value = word.lstrip("-").partition("=")
         if word.startswith("-") and name == option:
-            found.append(value if equals else "".join(words[index + 1 : index + 2]))
-    return ",".join(found)
+            values.append(value if equals else "".join(words[index + 1 : index + 2]))
+    return ",".join(values)
 
 
 def _environment(container: Mapping[str, Any], name: str) -> str:
-    for one in container.get("env") or ():
-        if one.get("name") == name:
-            return _HIDDEN if "valueFrom" in one else str(one.get("value") or "")
+    for variable in container.get("env") or ():
+        if variable.get("name") == name:
+            return _HIDDEN if "valueFrom" in variable else str(variable.get("value") or "")
     return ""
 
 
@@ -233,7 +235,7 @@ def _flag(config: Live, path: Sequence[str]) -> str:
     value: Any = _mapping(config.get("flags"))
     for key in path:
         value = _mapping(value).get(key)
-    return ",".join(str(one) for one in value) if isinstance(value, list) else str(value or "")
+    return ",".join(str(item) for item in value) if isinstance(value, list) else str(value or "")
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -44,12 +44,12 @@ def check(policies: Seen, bindings: Seen, chart: str | None) -> list[Finding]:
             remedy = f"give the identity that right, as the chart does; else {INSTALL}"
             return [failed(CHECK, text, remedy) for text in lacking(policies, bindings)]
     findings = [failed(CHECK, text, INSTALL) for text in lacking(policies, bindings)]
-    there = _named(policies)
-    if not any(name in there for name in ADMISSION_POLICIES):
+    named = _named(policies)
+    if not any(name in named for name in ADMISSION_POLICIES):
         return findings
     if not findings:
         findings.append(ok(CHECK, f"the {len(ADMISSION_POLICIES)} policies of the chart are bound and deny"))
-    return [*findings, _chart_version(there, chart)]
+    return [*findings, _chart_version(named, chart)]
 
 
 def lacking(policies: Seen, bindings: Seen) -> tuple[str, ...]:
@@ -57,10 +57,10 @@ def lacking(policies: Seen, bindings: Seen) -> tuple[str, ...]:
     for seen in (policies, bindings):
         if isinstance(seen, Unread):
             return (f"the chart's policies cannot be seen: {seen.reason}",)
-    found = {name: problems(name, policies, bindings) for name in ADMISSION_POLICIES}
-    if all(one == _ABSENT for one in found.values()):
+    problems_by_policy = {name: problems(name, policies, bindings) for name in ADMISSION_POLICIES}
+    if all(phrases == _ABSENT for phrases in problems_by_policy.values()):
         return (f"none of the policies {', '.join(ADMISSION_POLICIES)} is there",)
-    return tuple(f"policy {name} {'; '.join(one)}" for name, one in found.items() if one)
+    return tuple(f"policy {name} {'; '.join(phrases)}" for name, phrases in problems_by_policy.items() if phrases)
 
 
 def problems(name: str, policies: Seen, bindings: Seen) -> list[str]:
@@ -120,12 +120,14 @@ def _binding_problems(name: str, binding: Live | None) -> Iterator[str]:
 
 
 def _named(objects: Seen) -> Mapping[str, Live]:
-    return {} if isinstance(objects, Unread) else {one["metadata"]["name"]: one for one in objects}
+    return (
+        {} if isinstance(objects, Unread) else {live_object["metadata"]["name"]: live_object for live_object in objects}
+    )
 
 
 def _chart_version(policies: Mapping[str, Live], chart: str | None) -> Finding:
     labels = [policies[name]["metadata"].get("labels") or {} for name in ADMISSION_POLICIES if name in policies]
-    versions = sorted({str(one.get(VERSION_LABEL, "unknown")) for one in labels})
+    versions = sorted({str(policy_labels.get(VERSION_LABEL, "unknown")) for policy_labels in labels})
     seen = f"chart version {', '.join(versions)}"
     if len(versions) > 1:
         return warning(CHECK, f"{seen}: parts of different charts", INSTALL)

@@ -53,9 +53,9 @@ class Right:
         if self.resource.startswith("/"):
             return {"nonResourceAttributes": {"verb": self.verb, "path": self.resource}}
         resource, _, subresource = self.resource.partition("/")
-        said = {"verb": self.verb, "group": self.group, "resource": resource}
+        attributes = {"verb": self.verb, "group": self.group, "resource": resource}
         given = {"subresource": subresource, "name": self.name, "namespace": self.namespace}
-        return {"resourceAttributes": said | {key: value for key, value in given.items() if value}}
+        return {"resourceAttributes": attributes | {key: value for key, value in given.items() if value}}
 
 
 def _rights(group: str, resources: str, verbs: str, name: str = "", namespace: str = "") -> Iterator[Right]:
@@ -114,22 +114,22 @@ ASKED = (*NEEDED, EVERYTHING, *SURPLUS)
 """All rights that a cluster is asked about."""
 
 
-def check(who: str, allowed: Mapping[Right, bool]) -> list[Finding]:
+def check(identity: str, allowed: Mapping[Right, bool]) -> list[Finding]:
     """Compare what the identity may do with what gpuprov needs; one failing line for each resource."""
     missing = [right for right in NEEDED if not allowed.get(right, False)]
     findings = [
-        failed(CHECK, f"{who} may not {verbs} {what}", f"grant {verbs} on {what} {where}; {_LEAST}")
-        for (what, where), verbs in _by_resource(missing).items()
+        failed(CHECK, f"{identity} may not {verbs} {resource}", f"grant {verbs} on {resource} {where}; {_LEAST}")
+        for (resource, where), verbs in _by_resource(missing).items()
     ]
     if not missing:
-        findings.append(ok(CHECK, f"{who} has the {len(NEEDED)} rights that gpuprov needs"))
+        findings.append(ok(CHECK, f"{identity} has the {len(NEEDED)} rights that gpuprov needs"))
     if allowed.get(EVERYTHING, False):
-        seen = f"{who} may do everything on this cluster, as cluster-admin"
+        seen = f"{identity} may do everything on this cluster, as cluster-admin"
         return [*findings, warning(CHECK, seen, f"{_LEAST}; keep this one for the chart")]
     surplus = [right for right in SURPLUS if allowed.get(right, False)]
     if surplus:
-        names = some([f"{verbs} {what}" for (what, _), verbs in _by_resource(surplus).items()])
-        findings.append(warning(CHECK, f"{who} may also {names}", _LEAST))
+        names = some([f"{verbs} {resource}" for (resource, _), verbs in _by_resource(surplus).items()])
+        findings.append(warning(CHECK, f"{identity} may also {names}", _LEAST))
     return findings
 
 

@@ -17,14 +17,14 @@ NEWEST_TESTED = (1, 36)
 """The minor version of Kubernetes that the sandbox runs, and so the tests."""
 
 
-def check(said: Mapping[str, Any]) -> list[Finding]:
+def check(answer: Mapping[str, Any]) -> list[Finding]:
     """Judge what ``/version`` says; providers add signs to the minor version, such as ``30+``."""
-    text = str(said.get("gitVersion") or "nothing")
-    found = re.match(r"(\d+)\D+(\d+)", f"{said.get('major', '')}.{said.get('minor', '')}")
-    found = found or re.match(r"v?(\d+)\.(\d+)", text)
-    if found is None:
+    text = str(answer.get("gitVersion") or "nothing")
+    match = re.match(r"(\d+)\D+(\d+)", f"{answer.get('major', '')}.{answer.get('minor', '')}")
+    match = match or re.match(r"v?(\d+)\.(\d+)", text)
+    if match is None:
         return [warning(CHECK, f"the server says {text!r}", "ask the provider for the version of Kubernetes")]
-    minor = (int(found[1]), int(found[2]))
+    minor = (int(match[1]), int(match[2]))
     if minor < OLDEST:
         remedy = f"upgrade the cluster to {_text(OLDEST)} or newer: admission policies (v1) are not there before"
         return [failed(CHECK, f"Kubernetes {text}", remedy)]
