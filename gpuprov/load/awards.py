@@ -202,9 +202,9 @@ def _check_kind(file: str, source: Source, data: bytes) -> None:
     """Refuse what is no award list by its name, and what is another kind of file than its name says."""
     suffix = source.file.suffix.lower()
     if suffix not in (*_TEXTS, *WORKBOOKS, ".json"):
-        what = "an old Excel workbook" if suffix == ".xls" else "no award list by its name"
+        kind = "an old Excel workbook" if suffix == ".xls" else "no award list by its name"
         raise InputError(
-            [Problem(file=file, message=f"is {what}", remedy="save it as .xlsx, or as .csv in UTF-8 or CP949")]
+            [Problem(file=file, message=f"is {kind}", remedy="save it as .xlsx, or as .csv in UTF-8 or CP949")]
         )
     if data.startswith(_ARCHIVE) and suffix not in WORKBOOKS:
         message = f"is an Excel workbook in spite of its name's {suffix}"

@@ -91,10 +91,10 @@ def text(value: object) -> str:
 
 def short_text(value: object) -> str:
     """Return a text that may be empty, of at most 300 characters."""
-    found = text(value)
-    if len(found) > LONGEST_TEXT:
+    cell_text = text(value)
+    if len(cell_text) > LONGEST_TEXT:
         raise CellProblem(f"is longer than {LONGEST_TEXT} characters", "shorten it")
-    return found
+    return cell_text
 
 
 def required_text(value: object) -> str:
@@ -104,11 +104,11 @@ def required_text(value: object) -> str:
 
 def award_id(value: object) -> str:
     """Return an award id as it is written, in NFC."""
-    found = _filled(text(value))
-    if _SHORTENED.fullmatch(found):
+    cell_text = _filled(text(value))
+    if _SHORTENED.fullmatch(cell_text):
         raise CellProblem("is a number that Excel shortened", "format the column as text and write the ids anew")
     try:
-        return _AWARD_ID.validate_python(found)
+        return _AWARD_ID.validate_python(cell_text)
     except ValidationError as error:
         raise CellProblem(
             "cannot be an award id", "use at most 100 characters, no spaces and none of : , \" ' \\"
@@ -117,20 +117,20 @@ def award_id(value: object) -> str:
 
 def email(value: object) -> str:
     """Return a mail address, or the empty text. Only its shape is looked at."""
-    found = narrow(text(value))
-    if found and (len(found) > LONGEST_EMAIL or not _EMAIL.fullmatch(found)):
+    cell_text = narrow(text(value))
+    if cell_text and (len(cell_text) > LONGEST_EMAIL or not _EMAIL.fullmatch(cell_text)):
         raise CellProblem("is not an email address", "write one address such as name@example.org, or nothing")
-    return found
+    return cell_text
 
 
 def count(value: object) -> int:
     """Return a number of GPUs, 1 or more: digits, with thousands separators or 장, 개, GPU behind them."""
     if isinstance(value, float) and not value.is_integer():
         raise CellProblem("is not a whole number", "write the number of GPUs, such as 8")
-    found = narrow(_filled(text(value)))
-    if _MACHINES.fullmatch(found):
+    cell_text = narrow(_filled(text(value)))
+    if _MACHINES.fullmatch(cell_text):
         raise CellProblem("may count servers or GPUs", "write the number of GPUs alone, such as 8")
-    match = _COUNT.fullmatch(found)
+    match = _COUNT.fullmatch(cell_text)
     if match is None:
         raise CellProblem("is not a whole number of GPUs", "write digits alone, such as 8")
     number = int(match[1].replace(",", ""))
@@ -154,15 +154,15 @@ def day(value: object) -> date:
         raise CellProblem("is a time without a day", "write the day, such as 2026-01-31")
     if isinstance(value, float) and not value.is_integer():
         raise _no_day(str(value))
-    found = narrow(_filled(text(value)))
-    found = _MIDNIGHT.sub("", found)
+    cell_text = narrow(_filled(text(value)))
+    cell_text = _MIDNIGHT.sub("", cell_text)
     for shape in _DAYS:
-        if match := shape.fullmatch(found):
+        if match := shape.fullmatch(cell_text):
             try:
                 return _in_range(date(int(match["y"]), int(match["m"]), int(match["d"])))
             except ValueError as error:
                 raise CellProblem("is not a day of the calendar", "correct the month or the day") from error
-    raise _no_day(found)
+    raise _no_day(cell_text)
 
 
 def day_or_none(value: object) -> date | None:
@@ -184,25 +184,25 @@ def _no_text(value: object) -> CellProblem:
     return CellProblem("is not a single value", "write one text or one number")
 
 
-def _no_day(found: str) -> CellProblem:
-    if _SERIAL.fullmatch(found):
+def _no_day(cell_text: str) -> CellProblem:
+    if _SERIAL.fullmatch(cell_text):
         # Not converted: the same number is another day in workbooks that count from 1904.
-        perhaps = _EXCEL_DAY_0 + timedelta(days=int(found[:5]))
+        perhaps = _EXCEL_DAY_0 + timedelta(days=int(cell_text[:5]))
         return CellProblem(
             f"is a spreadsheet's serial number, perhaps of {perhaps}", "format the column as dates and save it again"
         )
-    if _TIMED.search(found):
+    if _TIMED.search(cell_text):
         return CellProblem("has a time of day", "write the day alone; terms are whole days")
     return CellProblem("is not a day", "write year, month and day, such as 2026-01-31")
 
 
-def _in_range(found: date) -> date:
-    if not FIRST_YEAR <= found.year <= LAST_YEAR:
+def _in_range(term_day: date) -> date:
+    if not FIRST_YEAR <= term_day.year <= LAST_YEAR:
         raise CellProblem(f"is not between {FIRST_YEAR} and {LAST_YEAR}", "correct the year")
-    return found
+    return term_day
 
 
-def _filled(found: str) -> str:
-    if not found:
+def _filled(cell_text: str) -> str:
+    if not cell_text:
         raise CellProblem("is empty", "fill it in")
-    return found
+    return cell_text

@@ -83,8 +83,8 @@ def no_header(file: str, nearest: Header | None) -> Problem:
             message=f"no header in the first {HEADER_WITHIN} rows",
             remedy=f"name the columns {', '.join(map(label, REQUIRED))}",
         )
-    found = [name if len(name) <= _MOST_SHOWN else name[:_MOST_SHOWN] + "…" for name in nearest.names if name]
-    shown = ", ".join([*found[:_MOST_NAMED], *(["…"] if len(found) > _MOST_NAMED else [])])
+    column_names = [name if len(name) <= _MOST_SHOWN else name[:_MOST_SHOWN] + "…" for name in nearest.names if name]
+    shown = ", ".join([*column_names[:_MOST_NAMED], *(["…"] if len(column_names) > _MOST_NAMED else [])])
     return Problem(
         file=file,
         row=nearest.row,

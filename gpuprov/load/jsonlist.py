@@ -22,7 +22,7 @@ def read_json(file: str, text: str) -> tuple[list[tuple[int, dict[str, object]]]
     Raises InputError where ``text`` is no JSON array.
     """
     try:
-        found = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        document = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
         raise InputError(
             [Problem(file=file, row=error.lineno, message="is not valid JSON", remedy=error.msg)]
@@ -30,11 +30,11 @@ def read_json(file: str, text: str) -> tuple[list[tuple[int, dict[str, object]]]
     except (ValueError, RecursionError) as error:
         reason = str(error) if isinstance(error, _Twice) else "it cannot be read"
         raise InputError([Problem(file=file, message=f"is not an award list: {reason}", remedy=_BY_SCHEMA)]) from error
-    if not isinstance(found, list):
+    if not isinstance(document, list):
         raise InputError([Problem(file=file, message="is not an array", remedy=_BY_SCHEMA)])
     objects: list[tuple[int, dict[str, object]]] = []
     problems = []
-    for position, item in enumerate(found, start=1):
+    for position, item in enumerate(document, start=1):
         if not isinstance(item, dict):
             problems.append(Problem(file=file, row=position, message="is not an object", remedy=_BY_SCHEMA))
             continue
@@ -54,11 +54,11 @@ def read_json(file: str, text: str) -> tuple[list[tuple[int, dict[str, object]]]
 
 
 def _unique(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
         names = [name for name, _ in pairs]
         raise _Twice(f"an object has {next(name for name in names if names.count(name) > 1)!r} twice")
-    return found
+    return members
 
 
 def _no_constant(name: str) -> object:

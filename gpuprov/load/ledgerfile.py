@@ -37,18 +37,18 @@ def read_lines(path: Path) -> tuple[LedgerLine, ...]:
         raise InputError(
             [Problem(file=str(path), message=f"cannot be read ({error.strerror})", remedy="check the path")]
         ) from error
-    found = []
+    ledger_lines = []
     problems = []
     for row, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
-            found.append(LedgerLine(row, EVENT.validate_json(line)))
+            ledger_lines.append(LedgerLine(row, EVENT.validate_json(line)))
         except ValidationError as error:
             problems.append(_bad_line(path, row, row == len(lines), error))
     if problems:
         raise InputError(problems)
-    return tuple(found)
+    return tuple(ledger_lines)
 
 
 def _bad_line(path: Path, row: int, last: bool, error: ValidationError) -> Problem:
@@ -70,16 +70,16 @@ def append_events(path: Path, events: Sequence[Event], known: int) -> tuple[Even
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
-            there = read_lines(path)
-            if len(there) != known:
-                raise Stale(_changed(path, there, known))
+            ledger_lines = read_lines(path)
+            if len(ledger_lines) != known:
+                raise Stale(_changed(path, ledger_lines, known))
             if events:
                 _write(path, b"".join(EVENT.dump_json(event) + b"\n" for event in events))
     except OSError as error:
         raise InputError(
             [Problem(file=str(path), message=f"cannot be written ({error.strerror})", remedy="check its rights")]
         ) from error
-    return (*(line.event for line in there), *events)
+    return (*(line.event for line in ledger_lines), *events)
 
 
 def _write(path: Path, lines: bytes) -> None:
@@ -92,9 +92,11 @@ def _write(path: Path, lines: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _changed(path: Path, there: Sequence[LedgerLine], known: int) -> str:
+def _changed(path: Path, ledger_lines: Sequence[LedgerLine], known: int) -> str:
     again = "nothing was written; rerun the command"
-    if len(there) < known:
-        return f"{path} has {len(there)} events, and had {known} when this was decided; {again}"
-    new = [f"line {line.row}: {line.event.event} {line.event.award} by {line.event.by}" for line in there[known:]]
+    if len(ledger_lines) < known:
+        return f"{path} has {len(ledger_lines)} events, and had {known} when this was decided; {again}"
+    new = [
+        f"line {line.row}: {line.event.event} {line.event.award} by {line.event.by}" for line in ledger_lines[known:]
+    ]
     return f"{path} has grown since this was decided ({'; '.join(new)}); {again}"

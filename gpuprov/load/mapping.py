@@ -51,13 +51,13 @@ class ColumnMapping:
         """Return the programme's own headers as they are compared, with their fields."""
         return {key(header): target for header, target in self.names.items()}
 
-    def unused(self, found: frozenset[str]) -> Iterator[Problem]:
-        """Yield a problem for each mapped header whose key is not in ``found``.
+    def unused(self, header_keys: frozenset[str]) -> Iterator[Problem]:
+        """Yield a problem for each mapped header whose key is not in ``header_keys``.
 
         A misspelt header must not pass silently: without its status column a waitlisted award would get GPUs.
         """
         for header in self.columns:
-            if key(header) not in found:
+            if key(header) not in header_keys:
                 yield Problem(
                     file=self.file,
                     row=self.lines.get(header),

@@ -79,7 +79,7 @@ def _problems(file: str, data: Mapping[str, Any], error: ValidationError) -> lis
         remedy = str(detail.get("ctx", {}).get("remedy", _DOCUMENT))
         problems.append(_problem(file, data, Inconsistency(detail["loc"], detail["msg"], remedy)))
     if not consistency:  # it was not looked at, because of the values that are not valid
-        problems += [_problem(file, data, one) for one in inconsistencies(_valid_parts(data))]
+        problems += [_problem(file, data, inconsistency) for inconsistency in inconsistencies(_valid_parts(data))]
     return problems
 
 
@@ -121,13 +121,13 @@ def _valid_parts(data: Mapping[str, Any]) -> Parts:
 
 
 def _each(model: type[_Part], values: object) -> dict[int, _Part]:
-    found = {}
+    parts = {}
     for at, value in enumerate(values if isinstance(values, list) else ()):
         try:
-            found[at] = model.model_validate(value)
+            parts[at] = model.model_validate(value)
         except ValidationError:
             continue  # what is wrong with it is told already
-    return found
+    return parts
 
 
 def _end(data: Mapping[str, Any]) -> datetime | None:

@@ -128,8 +128,8 @@ class _Settings:
     def value(self, key: str, default: Any) -> Any:  # noqa: ANN401 (YAML)
         """Return a setting: Pulumi lets it be a bare value, or a declaration with value or default."""
         names = (key, f"{self.project}:{key}", f"gpuprov:{key}")
-        found = next((self.config[name] for name in names if name in self.config), default)
-        return found.get("value", found.get("default", default)) if isinstance(found, dict) else found
+        setting = next((self.config[name] for name in names if name in self.config), default)
+        return setting.get("value", setting.get("default", default)) if isinstance(setting, dict) else setting
 
     def awards(self) -> tuple[Path, ...]:
         """Return the award lists, each a file or one sheet of a workbook (gpuprov.load.source)."""
@@ -212,16 +212,16 @@ def _read_yaml(path: Path, problems: list[Problem]) -> Mapping[str, Any]:
 def _read_clusters(stacks: Path, project: str, terms: Terms, problems: list[Problem]) -> tuple[ProviderCluster, ...]:
     """Read the clusters of all stack files, in order of the files' names."""
     before = len(problems)
-    found = [
+    clusters = [
         (path, cluster)
         for path in sorted(stacks.glob("Pulumi.*.yaml"))
         if (cluster := _read_cluster(path, project, terms, problems)) is not None
     ]
-    if not found and len(problems) == before:
+    if not clusters and len(problems) == before:
         message, remedy = f"no stack has a {project}:cluster", "add Pulumi.<provider>.yaml"
         problems.append(Problem(file=str(stacks), message=message, remedy=remedy))
     pinned: dict[str, Path] = {}
-    for path, cluster in found:
+    for path, cluster in clusters:
         if cluster.uid is not None and (first := pinned.setdefault(cluster.uid, path)) is not path:
             problems.append(
                 Problem(
@@ -232,7 +232,7 @@ def _read_clusters(stacks: Path, project: str, terms: Terms, problems: list[Prob
                     remedy="correct one of the two (docs/configuration.md says how to print a cluster's uid)",
                 )
             )
-    return tuple(cluster for _, cluster in found)
+    return tuple(cluster for _, cluster in clusters)
 
 
 def _read_cluster(path: Path, project: str, terms: Terms, problems: list[Problem]) -> ProviderCluster | None:
@@ -253,8 +253,8 @@ def _read_cluster(path: Path, project: str, terms: Terms, problems: list[Problem
         message, remedy = "the stack's name is the provider's", "remove the line, or rename the file"
         wrong(f"{setting}.provider", str(value["provider"]), message, remedy)
         return None
-    for place, found in _dates(value, setting):
-        wrong(place, str(found), "is a date to YAML, which Pulumi rewrites when it makes the stack", "put it in quotes")
+    for place, day in _dates(value, setting):
+        wrong(place, str(day), "is a date to YAML, which Pulumi rewrites when it makes the stack", "put it in quotes")
     try:
         return ProviderCluster.model_validate({"provider": provider, **_mapping(value)}, context=terms)
     except ValidationError as error:

@@ -53,48 +53,48 @@ class RowParser:
 
     def parse(self, row: int, values: Mapping[str, object]) -> tuple[str | None, Award | None, list[Problem]]:
         """Return the row's id and award, as far as they could be understood, and every problem of the row."""
-        found: dict[str, Any] = {}
+        parsed: dict[str, Any] = {}
         problems = []
         for field in self._columns:
             value = values.get(field)
             try:
-                found[field] = self._parsers[field](value)
+                parsed[field] = self._parsers[field](value)
             except cells.CellProblem as problem:
                 problems.append(self.problem(row, field, value, problem.message, problem.remedy))
-        if "provider" in found and "model" in found:
+        if "provider" in parsed and "model" in parsed:
             try:
-                self._suppliers.check_pool(found["provider"], found["model"])
+                self._suppliers.check_pool(parsed["provider"], parsed["model"])
             except cells.CellProblem as problem:
                 problems.append(self.problem(row, "model", values.get("model"), problem.message, problem.remedy))
-        problems += self._of_the_file(row, found, values)
-        award = None if problems else self._award(row, found, values, problems)
-        for breach in self._breaches(found):
+        problems += self._of_the_file(row, parsed, values)
+        award = None if problems else self._award(row, parsed, values, problems)
+        for breach in self._breaches(parsed):
             value = values.get(breach.field)
             problems.append(self.problem(row, breach.field, value, breach.message, breach.remedy))
-        return found.get("id"), None if problems else award, problems
+        return parsed.get("id"), None if problems else award, problems
 
-    def _of_the_file(self, row: int, found: dict[str, Any], values: Mapping[str, object]) -> Iterator[Problem]:
+    def _of_the_file(self, row: int, parsed: dict[str, Any], values: Mapping[str, object]) -> Iterator[Problem]:
         """Let the file say the call of a row that says none. One that says another is a problem."""
-        if self._call and found.get("call", "") not in ("", self._call):
+        if self._call and parsed.get("call", "") not in ("", self._call):
             message = f"is in a list of call {self._call}"
             yield self.problem(row, "call", values.get("call"), message, "correct the cell, or the programme's lists")
         elif self._call:
-            found["call"] = self._call
+            parsed["call"] = self._call
 
-    def _breaches(self, found: Mapping[str, Any]) -> Iterator[Breach]:
+    def _breaches(self, parsed: Mapping[str, Any]) -> Iterator[Breach]:
         """Check the rules on the cells that were understood, also in a row where others were not."""
-        if {"track", "applied_h100", "model", "quantity"} <= found.keys():
+        if {"track", "applied_h100", "model", "quantity"} <= parsed.keys():
             yield from quantity_breaches(
-                found["track"], found["applied_h100"], found["model"], found["quantity"], self._programme
+                parsed["track"], parsed["applied_h100"], parsed["model"], parsed["quantity"], self._programme
             )
-        if {"first_day", "last_day"} <= found.keys():
-            yield from term_breaches(found["first_day"], found["last_day"], found.get("call", ""), self._programme)
+        if {"first_day", "last_day"} <= parsed.keys():
+            yield from term_breaches(parsed["first_day"], parsed["last_day"], parsed.get("call", ""), self._programme)
 
     def _award(
-        self, row: int, found: Mapping[str, Any], values: Mapping[str, object], problems: list[Problem]
+        self, row: int, parsed: Mapping[str, Any], values: Mapping[str, object], problems: list[Problem]
     ) -> Award | None:
         try:
-            return Award(**found)
+            return Award(**parsed)
         except ValidationError as error:  # a constraint of the model that no parser knows
             for detail in error.errors():
                 field = str(detail["loc"][0]) if detail["loc"] else "id"

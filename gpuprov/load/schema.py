@@ -28,9 +28,9 @@ def json_schema(programme: Programme | None = None) -> dict[str, Any]:
     programme = programme or default_programme()
     schema = TypeAdapter(list[Award]).json_schema()
     properties = schema["$defs"]["Award"]["properties"]
-    for name, things in (("track", programme.tracks), ("model", programme.accelerators)):
+    for name, choices in (("track", programme.tracks), ("model", programme.accelerators)):
         description = properties[name]["description"]
-        properties[name] = {"type": "string", "enum": [one.name for one in things], "description": description}
+        properties[name] = {"type": "string", "enum": [choice.name for choice in choices], "description": description}
     # A quotation mark behind a backslash is no valid pattern in ECMAScript's Unicode mode, which validators use.
     properties["id"]["pattern"] = properties["id"]["pattern"].replace('\\"', '"')
     # What cells.py checks and the model leaves open.

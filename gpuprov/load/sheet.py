@@ -102,20 +102,20 @@ def _read(file: str, data: bytes, mapping: ColumnMapping | None, wanted: str | N
     reader.read()
     with closing(reader.wb) as workbook:
         parts = {entry.name: relation.target for entry, relation in reader.parser.find_sheets()}
-        found: list[tuple[_Sheet, Header]] = []
+        award_sheets: list[tuple[_Sheet, Header]] = []
         nearest: Header | None = None
         for cells in _chosen(file, workbook.worksheets, wanted):
             sheet = _Sheet(cells.title, cells, read_marks(reader.archive.read(parts[cells.title])))
             header = best_header(takewhile(lambda row: row[0] <= HEADER_WITHIN, sheet.rows()), mapping)
             if header is not None and not header.missing:
-                found.append((sheet, header))
+                award_sheets.append((sheet, header))
             elif header is not None and (nearest is None or len(header.columns) > len(nearest.columns)):
                 nearest = header
-        if not found:
+        if not award_sheets:
             raise InputError([no_header(file, nearest)])
-        if len(found) > 1:
-            raise InputError([_several(file, [sheet.title for sheet, _ in found])])
-        return _table(file, *found[0])
+        if len(award_sheets) > 1:
+            raise InputError([_several(file, [sheet.title for sheet, _ in award_sheets])])
+        return _table(file, *award_sheets[0])
 
 
 def _table(file: str, sheet: _Sheet, header: Header) -> Table:

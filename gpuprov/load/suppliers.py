@@ -28,8 +28,8 @@ class Suppliers:
 
     def provider(self, value: object) -> str:
         """Return the provider cluster's name. Case, spaces, hyphens and company forms such as (주) do not count."""
-        found = required_text(value)
-        providers = self._providers.get(_name(found), set())
+        supplier = required_text(value)
+        providers = self._providers.get(_name(supplier), set())
         if not providers:
             raise CellProblem("is not a configured supplier", f"write one of the known ({self._known}) or add an alias")
         if len(providers) > 1:

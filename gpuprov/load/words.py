@@ -26,42 +26,44 @@ class Words:
         self._statuses = {
             word(name): Status(status) for status, names in programme.statuses for name in (status, *names)
         }
-        self._models = {one.name: _pattern(one, programme.memory_gb) for one in programme.accelerators}
+        self._models = {
+            accelerator.name: _pattern(accelerator, programme.memory_gb) for accelerator in programme.accelerators
+        }
 
     def track(self, value: object) -> str:
         """Return the name of the track that a cell means."""
-        found = word(required_text(value))
-        if found not in self._tracks:
+        cell_word = word(required_text(value))
+        if cell_word not in self._tracks:
             tracks = self.programme.tracks
-            names, examples = [one.name for one in tracks], [one.words[0] for one in tracks if one.words]
+            names, examples = [track.name for track in tracks], [track.words[0] for track in tracks if track.words]
             shown = f" ({', '.join(examples)})" if examples else ""
             raise CellProblem("is not a track", f"write {' or '.join(names)}{shown}")
-        return self._tracks[found]
+        return self._tracks[cell_word]
 
     def status(self, value: object) -> Status:
         """Return the status; an empty cell is a selected award."""
-        found = text(value)
-        if not found:
+        cell_text = text(value)
+        if not cell_text:
             return Status.SELECTED
-        if word(found) not in self._statuses:
+        if word(cell_text) not in self._statuses:
             known = "; ".join(f"{status}: {', '.join(names)}" for status, names in self.programme.statuses)
             raise CellProblem("is not a status of an award", f"write one of these ({known}), or remove the row")
-        return self._statuses[word(found)]
+        return self._statuses[word(cell_text)]
 
     def call(self, value: object) -> str:
         """Return the name of the call that a cell means; an empty cell is no call, and so is any without calls."""
-        found = text(value)
-        if not found or not self._calls:
+        cell_text = text(value)
+        if not cell_text or not self._calls:
             return ""
-        if word(found) not in self._calls:
+        if word(cell_text) not in self._calls:
             names = ", ".join(call.name for call in self.programme.calls)
             raise CellProblem("is not a call of the programme", f"write one of {names}, or nothing")
-        return self._calls[word(found)]
+        return self._calls[word(cell_text)]
 
     def model(self, value: object) -> str:
         """Return the accelerator from H100, NVIDIA H100 80GB, NVIDIA-A100-SXM4-40GB and the like."""
-        found = key(required_text(value))
-        matching = [name for name, pattern in self._models.items() if pattern.fullmatch(found)]
+        model_key = key(required_text(value))
+        matching = [name for name, pattern in self._models.items() if pattern.fullmatch(model_key)]
         if not matching:
             names = ", ".join(self._models)
             raise CellProblem("is no GPU model of the programme", f"write one of {names}")
