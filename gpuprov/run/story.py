@@ -99,15 +99,17 @@ class Story:
         for note in intent.notes:
             self.operator.tell(note)
         for _ in range(MOST_ROUNDS):
+            jobs = self._jobs(intent)
             if changed:
-                self.operator.show(intent.planned, self._jobs(intent))
+                self.operator.show(intent.planned, jobs)
             self._guard(intent)
-            if self._asked(intent):
+            if self._asked(intent, jobs):
                 intent, changed = self._decide_again(intent)
                 if changed:
                     continue
                 self._guard(intent)
-            overtaken = self._record_and_carry_out(intent)
+                jobs = self._jobs(intent)
+            overtaken = self._record_and_carry_out(intent, jobs)
             if not overtaken:
                 return
             for line in overtaken:
@@ -134,9 +136,9 @@ class Story:
             purpose=self.purpose,
         )
 
-    def _asked(self, intent: Intent) -> bool:
+    def _asked(self, intent: Intent, jobs: Sequence[Job]) -> bool:
         """Ask if there is anything to do; return whether a person was asked."""
-        busy = [job for job in self._jobs(intent) if not job.empty]
+        busy = [job for job in jobs if not job.empty]
         return bool(intent.events or busy) and self.operator.confirm(intent, busy)
 
     def _decide_again(self, before: Intent) -> tuple[Intent, bool]:
@@ -144,13 +146,13 @@ class Story:
         intent = self.decide()
         return intent, _tell_differences(before, intent, self.operator)
 
-    def _record_and_carry_out(self, intent: Intent) -> list[str]:
+    def _record_and_carry_out(self, intent: Intent, jobs: list[Job]) -> list[str]:
         """Write the events, then run each cluster's job; return who or what has overtaken the decision.
 
         If the ledger has grown meanwhile, nothing is recorded or done.
         """
         try:
-            jobs = self._record(intent)
+            jobs = self._record(intent, jobs)
         except Stale as stale:
             return [str(stale)]
         audit.decided(self.purpose, intent)
@@ -164,9 +166,8 @@ class Story:
             if outcome.stale
         ]
 
-    def _record(self, intent: Intent) -> list[Job]:
+    def _record(self, intent: Intent, jobs: list[Job]) -> list[Job]:
         """Write the events, and return jobs that expect the ledger with them. Raises Stale if it has grown."""
-        jobs = self._jobs(intent)
         if not intent.events:
             return jobs
         project = intent.planned.project
