@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 
 from gpuprov.core.ledger import Event
 from gpuprov.errors import PlanRefused
-from gpuprov.run.intents import Intent
 from gpuprov.run.job import Outcome
+from gpuprov.run.pipeline import PlanContext
 
 _LOG = logging.getLogger(__name__)
 
@@ -23,12 +24,11 @@ def recorded(event: Event) -> None:
     _LOG.info("recorded %s from %s on", event.event, event.at.isoformat(), extra={"award": event.award})
 
 
-def decided(purpose: str, intent: Intent) -> None:
-    """Log each change that is about to be made, and the providers that could not be read."""
-    planned = intent.planned
+def decided(purpose: str, planned: PlanContext, only: Collection[str] | None) -> None:
+    """Log each change to the awards ``only`` (None: all) that is about to be made, and what could not be read."""
     for provider, error in {**planned.failed, **planned.unread}.items():
         _LOG.error("not read: %s", str(error).removeprefix(f"{provider}: "), extra={"provider": provider})
-    changes = [change for change in planned.plan.changes if intent.only is None or change.award_id in intent.only]
+    changes = [change for change in planned.plan.changes if only is None or change.award_id in only]
     _LOG.info("%s decided %d changes for %s", purpose, len(changes), planned.desired.at.isoformat())
     for change in changes:
         context = {"provider": change.provider, "award": change.award_id, "namespace": change.namespace}

@@ -16,6 +16,7 @@ from gpuprov.core.plan import Op
 from gpuprov.core.tenant import desired_state
 from gpuprov.load.ledgerfile import append_events
 from gpuprov.load.project import Project
+from gpuprov.run import audit
 from gpuprov.run.loading import Loaded
 from gpuprov.run.pipeline import PlanContext, living, observe_and_plan
 
@@ -101,14 +102,18 @@ def record_for_later(
         tell(note)
     if decision.events:
         confirm(decision.events)
-        append_events(loaded.project.ledger, decision.events, known=len(loaded.events))
-    for event in decision.events:
-        tell(recorded(loaded.project, event))
+        record(loaded.project, decision.events, len(loaded.events), tell)
 
 
-def recorded(project: Project, event: Event) -> str:
-    """Return the line that tells the operator that an event was written."""
-    return f"recorded in {project.ledger.name}: {event.event} {event.award}"
+def record(project: Project, events: Sequence[Event], known: int, tell: Callable[[str], None]) -> None:
+    """Write events to the ledger; tell the operator of each, and log it.
+
+    ``known`` is how many events the ledger had. Raises Stale if it has grown since, and InputError.
+    """
+    append_events(project.ledger, events, known)
+    for event in events:
+        tell(f"recorded in {project.ledger.name}: {event.event} {event.award}")
+        audit.recorded(event)
 
 
 def _warnings(loaded: Loaded) -> tuple[str, ...]:

@@ -14,11 +14,10 @@ from typing import Any, Protocol
 from gpuprov.core.guard import Confirmed
 from gpuprov.core.plan import Change
 from gpuprov.errors import GpuprovError, PlanRefused, Stale
-from gpuprov.load.ledgerfile import append_events
 from gpuprov.run import audit
 from gpuprov.run.apply import carry_out, make_jobs, merged
 from gpuprov.run.files import digests
-from gpuprov.run.intents import Intent, recorded
+from gpuprov.run.intents import Intent, record
 from gpuprov.run.job import Job, Outcome
 from gpuprov.run.pipeline import PlanContext, Progress, check
 
@@ -155,7 +154,7 @@ class Story:
             jobs = self._record(intent, jobs)
         except Stale as stale:
             return [str(stale)]
-        audit.decided(self.purpose, intent)
+        audit.decided(self.purpose, intent.planned, intent.only)
         outcomes = carry_out(jobs, self.progress)
         for outcome in outcomes.values():
             audit.done(outcome)
@@ -171,10 +170,7 @@ class Story:
         if not intent.events:
             return jobs
         project = intent.planned.project
-        append_events(project.ledger, intent.events, intent.known)
-        for event in intent.events:
-            self.operator.tell(recorded(project, event))
-            audit.recorded(event)
+        record(project, intent.events, intent.known, self.operator.tell)
         written = digests([project.ledger])
         origin = intent.planned.origin_with(intent.events)
         return [job.model_copy(update={"files": job.files | written, "origin": origin}) for job in jobs]

@@ -162,6 +162,7 @@ def test_an_event_to_come_is_recorded_and_touches_no_cluster(closed: World, comm
     (line,) = lines(closed)
     assert line["at"] == MAY
     assert f"recorded in ledger.jsonl: {line['event']} {line['award']}" in ran.err
+    assert f" INFO recorded {line['event']} from {MAY} on award={line['award']}\n" in ran.err
     assert f"{MAY} is in the future: no cluster was changed; `gpuprov up`" in ran.err
 
     again = closed.run(*command, "--at", MAY)

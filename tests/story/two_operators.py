@@ -19,7 +19,7 @@ from gpuprov.core.manifests import QUOTA
 from gpuprov.core.naming import namespace
 from gpuprov.core.outputs import summary
 from gpuprov.errors import GpuprovError
-from gpuprov.run import apply, byhand, loading, pipeline, story, worker
+from gpuprov.run import apply, aside, byhand, intents, loading, pipeline, worker
 from gpuprov.run import stack as stack_process
 from gpuprov.run.child import Answer
 from gpuprov.run.job import Job, Outcome, StackDone
@@ -199,7 +199,7 @@ class World:
 
     def patch(self, monkeypatch: Any) -> None:
         """Put what is played into the places of the shells."""
-        self._append = story.append_events
+        self._append = intents.append_events
         here = self.cluster
         monkeypatch.setattr(worker, "KubeApi", lambda where: None)
         monkeypatch.setattr(worker, "Teardown", lambda **given: here)
@@ -210,10 +210,11 @@ class World:
         monkeypatch.setattr(worker, "require_live_parent", lambda: None)
         monkeypatch.setattr(worker, "progress", lambda line: None)
         monkeypatch.setattr(pipeline, "read_outputs", self.read_outputs)
-        monkeypatch.setattr(pipeline, "ThreadPoolExecutor", InTurn)
+        for module in (pipeline, aside):
+            monkeypatch.setattr(module, "ThreadPoolExecutor", InTurn)
         monkeypatch.setattr(apply, "run_all", self.run_all)
         monkeypatch.setattr(stack_process, "run", self.up)
-        monkeypatch.setattr(story, "append_events", self.append_events)
+        monkeypatch.setattr(intents, "append_events", self.append_events)
         for name in ("load_awards", "read_lines"):
             monkeypatch.setattr(loading, name, self._paused(getattr(loading, name), f"reads ({name})"))
         projects = {folder.root: folder.project for folder in self.folders}
