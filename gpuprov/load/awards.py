@@ -16,7 +16,7 @@ from gpuprov.errors import InputError, Problem
 from gpuprov.load.cells import NO_RESULT
 from gpuprov.load.delimited import read_delimited
 from gpuprov.load.encoding import decode
-from gpuprov.load.fields import NAMES, REQUIRED
+from gpuprov.load.fields import NAMES
 from gpuprov.load.files import read_bytes
 from gpuprov.load.header import Header, Row
 from gpuprov.load.jsonlist import read_json
@@ -161,9 +161,9 @@ class _Loader:
         self._problems.extend(problems)
         if not objects and not problems:
             self._problems.append(Problem(file=file, message="has no awards", remedy="add the awards"))
+        parser = self._parser(file, {name: name for name in NAMES})
         for position, values in objects:
-            names = {name: name for name in NAMES if name in values or name in REQUIRED}
-            self._add(file, position, values, self._parser(file, names))
+            self._add(file, position, values, parser)
 
     def _parser(self, file: str, columns: Mapping[str, str]) -> RowParser:
         call = next((self._call_of[name] for name in list_names(Path(file)) if name in self._call_of), "")
