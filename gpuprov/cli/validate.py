@@ -91,12 +91,13 @@ def _refuse(exceeded: Sequence[Excess], *, as_json: bool) -> NoReturn:
 
 def _peaks(loaded: Loaded, at: datetime) -> list[dict[str, Any]]:
     """Return each pool's capacity at that time, and its highest allocation while that capacity applies."""
+    allocations = loaded.allocations
     return [
         {
             "provider": cluster.provider,
             "model": str(pool.model),
             "capacity": pool.capacity_at(at),
-            "peak": pool_peak(loaded.allocations, cluster, pool, *pool.span_at(at)),
+            "peak": pool_peak(allocations, cluster, pool, *pool.span_at(at)),
         }
         for cluster in loaded.project.clusters
         for pool in cluster.pools

@@ -44,7 +44,7 @@ class Loaded:
 
     @property
     def allocations(self) -> list[Allocation]:
-        """Who holds how many GPUs when, of all awards."""
+        """Who holds how many GPUs when, of all awards. The list is made anew each time."""
         return _allocations(self.histories)
 
     def desired(self, at: datetime) -> Desired:

@@ -40,12 +40,13 @@ def run_preflight(
     clusters = [cluster for cluster in loaded.project.clusters if cluster.provider in providers]
     at = at.astimezone(loaded.project.programme.zone)  # findings name it
     chart = _chart_version(loaded.project)
+    allocations = loaded.allocations
 
     def report(cluster: ProviderCluster) -> Report:
         known = Unread(pulumi) if pulumi else _known(loaded.project, cluster)
         # Only the current step of the capacity counts: earlier allocations are over, and later steps have other nodes.
         peaks: dict[str, int] = {
-            pool.model: pool_peak(loaded.allocations, cluster, pool, at, pool.span_at(at)[1]) for pool in cluster.pools
+            pool.model: pool_peak(allocations, cluster, pool, at, pool.span_at(at)[1]) for pool in cluster.pools
         }
         findings = examine(cluster, survey(cluster), at=at, peaks=peaks, known=known, chart=chart)
         return Report(provider=cluster.provider, findings=tuple(findings))
