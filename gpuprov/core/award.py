@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, tzinfo
+from datetime import date, datetime, tzinfo
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from gpuprov.core.accelerator import AcceleratorName
+from gpuprov.core.days import day_end, midnight
 from gpuprov.core.programme import Programme
 
 AwardId = Annotated[
@@ -43,15 +44,10 @@ class Term:
 
         In Korea a term to 30 June 2026 ends at 2026-07-01T00:00+09:00.
         """
-        return cls(start=midnight(first, zone), end=midnight(last + timedelta(days=1), zone))
+        return cls(start=midnight(first, zone), end=day_end(last, zone))
 
     def __contains__(self, at: datetime) -> bool:
         return self.start <= at < self.end
-
-
-def midnight(day: date, zone: tzinfo) -> datetime:
-    """Return the instant at which ``day`` begins in a time zone."""
-    return datetime.combine(day, time.min, zone)
 
 
 class Award(BaseModel):

@@ -10,12 +10,13 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
-from gpuprov.core.award import Award, AwardId, Status, Term, midnight
+from gpuprov.core.award import Award, AwardId, Status, Term
+from gpuprov.core.days import day_end
 
 
 class _Event(BaseModel):
@@ -125,7 +126,7 @@ def history(award: Award, events: Iterable[Event], zone: tzinfo) -> History:
             reductions.append(event)
             steps.append((max(start, event.at), min(event.quantity, steps[-1][1])))
         elif isinstance(event, Extended) and event.at < end:
-            extended = _end_of(event, zone)
+            extended = day_end(event.last_day, zone)
             end = max(start, extended)
     allocations = _allocations(award, steps, end) if award.status is Status.SELECTED else ()
     return History(
@@ -143,10 +144,6 @@ def histories(awards: Sequence[Award], events: Sequence[Event], zone: tzinfo) ->
     """Return the history of every award, in the order of the list. ``zone`` is the programme's time zone."""
     by_award = _by_award(events)
     return tuple(history(award, by_award.get(award.id, ()), zone) for award in awards)
-
-
-def _end_of(event: Extended, zone: tzinfo) -> datetime:
-    return midnight(event.last_day + timedelta(days=1), zone)
 
 
 def _by_award(events: Iterable[Event]) -> Mapping[str, Sequence[Event]]:
@@ -201,7 +198,7 @@ def unlisted(listed: Collection[str], events: Iterable[Event], zone: tzinfo) -> 
                 forfeited = event
                 break
             if isinstance(event, Extended):
-                end = max(_end_of(event, zone), event.at)
+                end = max(day_end(event.last_day, zone), event.at)
         unlisted_awards.append(Unlisted(award_id=award_id, zone=zone, forfeited=forfeited, end=end))
     return tuple(unlisted_awards)
 

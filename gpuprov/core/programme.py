@@ -7,7 +7,7 @@ particular programme. Quantities are whole devices, conversions are exact fracti
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime, time
+from datetime import datetime
 from typing import Annotated, Protocol, Self, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -87,10 +87,6 @@ class Programme(Described):
     def zone(self) -> ZoneInfo:
         """The time zone in which the programme's days begin and end."""
         return ZoneInfo(self.time_zone)
-
-    def midnight(self, day: date) -> datetime:
-        """Return the instant at which ``day`` begins for the programme."""
-        return datetime.combine(day, time.min, self.zone)
 
     def accelerator(self, name: str) -> Accelerator:
         """Return an accelerator by its name. Raises KeyError for one that the programme does not lend."""

@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from gpuprov.core.award import midnight
+from gpuprov.core.days import midnight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

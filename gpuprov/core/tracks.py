@@ -5,12 +5,13 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime
 from typing import Annotated
 
 from pydantic import Field
 
 from gpuprov.core.accelerator import NOT_CONVERTIBLE, Accelerator, AcceleratorName, Described, Name, Words
+from gpuprov.core.days import day_end
 
 Path = tuple[str | int, ...]
 """Where something stands in a programme file: keys, and places in lists counted from 0."""
@@ -172,21 +173,18 @@ def _unknown(path: Path, parts: Parts) -> Inconsistency:
 
 def _terms(parts: Parts) -> Iterator[Inconsistency]:
     owners: dict[str, str] = {}
+    zone = None if parts.end is None else parts.end.tzinfo
     for at, call in parts.calls.items():
         if call.last_day < call.first_day:
             message = f"is before the call's first day {call.first_day}"
             yield Inconsistency(("calls", at, "lastDay"), message, "correct one of the two")
-        elif parts.end is not None and _after(call.last_day, parts.end) > parts.end:
+        elif parts.end and zone and day_end(call.last_day, zone) > parts.end:
             message = f"is after the programme's end at {parts.end.isoformat()}"
             yield Inconsistency(("calls", at, "lastDay"), message, "correct one of the two")
         for place, name in enumerate(call.lists):
             if (owner := owners.setdefault(unicodedata.normalize("NFC", name), call.name)) != call.name:
                 path = ("calls", at, "lists", place)
                 yield Inconsistency(path, f"{name!r} is a list of call {owner} already", "write it once")
-
-
-def _after(day: date, end: datetime) -> datetime:
-    return datetime.combine(day, time.min, end.tzinfo) + timedelta(days=1)
 
 
 def _statuses(statuses: StatusWords | None) -> Iterator[Inconsistency]:

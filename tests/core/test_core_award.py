@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from strategies import MODELS, PROGRAMME, SEOUL, award, breaches
 
-from gpuprov.core.award import Award, Term, midnight
+from gpuprov.core.award import Award, Term
+from gpuprov.core.days import midnight
 
 SIDE_BY_SIDE = {"H100": 1, "A100": 4, "H200": 1}  # the programme's conversion table
 KST = timezone(timedelta(hours=9))

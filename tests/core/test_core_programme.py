@@ -14,6 +14,7 @@ from gpuprov.core.accelerator import Accelerator
 from gpuprov.core.award import Award, breaches, quantity_breaches, term_breaches
 from gpuprov.core.capacity import excesses
 from gpuprov.core.cluster import GpuPool, ProviderCluster
+from gpuprov.core.days import midnight
 from gpuprov.core.ledger import histories
 from gpuprov.core.programme import Programme
 from gpuprov.core.steps import Terms
@@ -165,7 +166,7 @@ def test_days_begin_and_end_in_the_programmes_time_zone():
         "2026-01-01T00:00:00-05:00",
         "2026-07-01T00:00:00-04:00",
     )
-    assert LOAN.midnight(date(2026, 7, 1)) == told.term.end
+    assert midnight(date(2026, 7, 1), LOAN.zone) == told.term.end
 
 
 def cluster_of(model, capacity):
@@ -179,7 +180,7 @@ def cluster_of(model, capacity):
 def test_a_pool_has_its_accelerators_resource_and_steps_in_the_programmes_time_zone(model, resource):
     (pool,) = cluster_of(model, [{"gpus": 8}, {"gpus": 9, "from": "2026-07-01"}]).pools
     assert pool.resource == resource
-    assert pool.steps[1].start == LOAN.midnight(date(2026, 7, 1))
+    assert pool.steps[1].start == midnight(date(2026, 7, 1), LOAN.zone)
     assert GpuPool.model_validate_json(pool.model_dump_json(by_alias=True)) == pool  # needs no programme any more
 
 
