@@ -34,6 +34,9 @@ PAGE = 500
 RESUMES = 3
 """How often a LIST is gone on with after the server has forgotten its beginning."""
 
+ONE_BY_ONE = 20
+"""Up to this many namespaces are read one by one; for more the whole cluster is read at once."""
+
 AT_ONCE = 16
 """Requests of one client that may be under way at the same time: as many connections are kept open."""
 
@@ -191,9 +194,12 @@ class KubeApi:
 
     def _log(self, request: Request, outcome: Answer | Exception) -> None:
         """Log the request and the status, or why there is no answer; neither body, which may have a credential."""
-        answered = outcome.status if isinstance(outcome, Answer) else _innermost(outcome)
-        about = {"provider": self.provider, "namespace": request.namespace}
-        _LOG.log(logging.INFO if request.changes else logging.DEBUG, "%s: %s", request, answered, extra=about)
+        level = logging.INFO if request.changes else logging.DEBUG
+        if _LOG.isEnabledFor(level):
+            answered = outcome.status if isinstance(outcome, Answer) else _innermost(outcome)
+            _LOG.log(
+                level, "%s: %s", request, answered, extra={"provider": self.provider, "namespace": request.namespace}
+            )
 
     def _wait(self, request: Request, outcome: Answer | Exception, sent: int, spent: float) -> float | None:
         """Return the seconds after which the request is sent again, None where it is not."""

@@ -9,14 +9,11 @@ from gpuprov.core.cluster import ProviderCluster
 from gpuprov.core.manifests import QUOTA, selector
 from gpuprov.core.observed import ObservedCluster, ObservedTenant
 from gpuprov.errors import ClusterUnreachable
-from gpuprov.kube.client import KubeApi
+from gpuprov.kube.client import ONE_BY_ONE, KubeApi
 from gpuprov.kube.lease import turns
 from gpuprov.kube.reading import read_dra, read_policies, read_tenant_role
 from gpuprov.preflight.dra import served
 from gpuprov.preflight.lacking import lacking
-
-_FEW = 20
-"""Up to this many namespaces are read one by one."""
 
 _COLLECTIONS = (
     "/api/v1/resourcequotas",
@@ -64,7 +61,7 @@ def find(cluster: ProviderCluster, namespaces: Collection[str], api: KubeApi | N
     """
     api = api or KubeApi(cluster)
     existing = set(namespaces)
-    if len(namespaces) > _FEW:
+    if len(namespaces) > ONE_BY_ONE:
         existing &= {namespace["metadata"]["name"] for namespace in api.list("/api/v1/namespaces")}
     found = []
     for name in (name for name in namespaces if name in existing):
@@ -84,7 +81,7 @@ def read_back(
     Raises what `observe` raises. Without ``api`` a client is made.
     """
     api = api or KubeApi(cluster)
-    if len(namespaces) <= _FEW:
+    if len(namespaces) <= ONE_BY_ONE:
         return {tenant.namespace: tenant for tenant in find(cluster, namespaces, api)}
     ours = selector(cluster.provider)
     objects: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}

@@ -21,15 +21,12 @@ from gpuprov.core.cluster import ProviderCluster
 from gpuprov.core.manifests import BINDING, MANAGER, QUOTA, SERVICE_ACCOUNT, selector
 from gpuprov.core.pods import gpus_of, has_ended, is_told_to_end, may_hold_gpus, why_not_ended
 from gpuprov.errors import ClusterError
-from gpuprov.kube.client import AT_ONCE, KubeApi
+from gpuprov.kube.client import AT_ONCE, ONE_BY_ONE, KubeApi
 
 GRACE_SECONDS = 30
 """What a container gets to end by itself after SIGTERM, as is Kubernetes' own default."""
 
 T = TypeVar("T")
-
-_FEW = 20
-"""Up to this many namespaces are read one by one."""
 
 _POLL_SECONDS = 0.2
 _SLOWEST_POLL_SECONDS = 2.0
@@ -179,7 +176,7 @@ class Teardown:
 
     def _pods(self, namespaces: Collection[str]) -> dict[str, list[dict[str, Any]]]:
         """Return the pods of each namespace. For many namespaces the whole cluster is read at once."""
-        if len(namespaces) <= _FEW:
+        if len(namespaces) <= ONE_BY_ONE:
             lists = _side_by_side(lambda name: list(self.api.list(f"/api/v1/namespaces/{name}/pods")), list(namespaces))
             return dict(zip(namespaces, lists, strict=True))
         pods: dict[str, list[dict[str, Any]]] = {name: [] for name in namespaces}
@@ -200,7 +197,7 @@ class Teardown:
 
         Many are read in one LIST of all.
         """
-        if len(names) <= _FEW:
+        if len(names) <= ONE_BY_ONE:
             answers = _side_by_side(lambda name: self.api.get(f"/api/v1/namespaces/{name}"), list(names))
             found = {name: item for name, item in zip(names, answers, strict=True) if item is not None}
         else:

@@ -8,9 +8,8 @@ from typing import Any
 from gpuprov.core.cluster import ProviderCluster
 from gpuprov.core.naming import PREFIX
 from gpuprov.core.pods import gpus_of, holds_gpus
-from gpuprov.kube.client import KubeApi
+from gpuprov.kube.client import ONE_BY_ONE, KubeApi
 
-_FEW = 20
 _ON_NODES = "status.phase!=Succeeded,status.phase!=Failed,spec.nodeName!="
 
 
@@ -34,7 +33,7 @@ def pods_on(
 
 def _pods(api: KubeApi, namespaces: Collection[str] | None) -> Iterator[dict[str, Any]]:
     """Yield the pods on nodes. For many namespaces the whole cluster is read at once."""
-    if namespaces is not None and len(namespaces) <= _FEW:
+    if namespaces is not None and len(namespaces) <= ONE_BY_ONE:
         for name in namespaces:
             yield from api.list(f"/api/v1/namespaces/{name}/pods", fieldSelector=_ON_NODES)
         return

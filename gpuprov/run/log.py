@@ -60,7 +60,7 @@ def name_awards(awards: Mapping[str, str]) -> None:
         handler.addFilter(name)
 
 
-_FIELDS = ("provider", "award", "namespace", "stack")
+_FIELDS = ("provider", "award", "namespace")
 """The fields that a line may have beside its message."""
 
 
