@@ -13,7 +13,6 @@ from gpuprov.core.award import Award
 from gpuprov.core.cluster import ProviderCluster
 from gpuprov.core.programme import Programme
 from gpuprov.errors import InputError, Problem
-from gpuprov.load.cells import NO_RESULT
 from gpuprov.load.delimited import read_delimited
 from gpuprov.load.encoding import decode
 from gpuprov.load.fields import NAMES
@@ -25,7 +24,7 @@ from gpuprov.load.programme import default_programme
 from gpuprov.load.rows import RowParser
 from gpuprov.load.source import WORKBOOKS, Source, list_names, source_of
 from gpuprov.load.suppliers import Suppliers
-from gpuprov.load.table import Table, is_blank
+from gpuprov.load.table import Table, is_blank, problem_value
 from gpuprov.load.text import key, look
 from gpuprov.load.words import Words
 
@@ -192,7 +191,7 @@ def _beyond_header(file: str, row: Row, header: Header) -> Iterator[Problem]:
         yield Problem(
             file=file,
             row=number,
-            value=None if more[0] is NO_RESULT else str(more[0])[:80],
+            value=problem_value(more[0]),
             message=f"the row is longer than the header's {len(header.names)} columns",
             remedy="put cells that hold the separator in quotation marks, or name or empty the extra column",
         )

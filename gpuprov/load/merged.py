@@ -11,10 +11,9 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from gpuprov.errors import Problem
-from gpuprov.load.cells import NO_RESULT
 from gpuprov.load.fields import NUMBERS, REQUIRED
 from gpuprov.load.header import Header, Row
-from gpuprov.load.table import Remark, excerpt, is_blank
+from gpuprov.load.table import Remark, excerpt, is_blank, problem_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +140,7 @@ def _second(file: str, row: int, name: str, value: object) -> Problem:
         file=file,
         row=row,
         column=name,
-        value=None if value is NO_RESULT else str(value)[:80],
+        value=problem_value(value),
         message="is a second value below one header that spans several columns",
         remedy="split the header's merged cells and name each column, or leave one value",
     )

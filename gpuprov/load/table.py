@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gpuprov.errors import Problem
+from gpuprov.load.cells import NO_RESULT
 from gpuprov.load.header import Header, Row
 from gpuprov.load.text import clean, printable
 
@@ -39,6 +40,11 @@ def excerpt(cell: object) -> str:
     """Return a cell's text in quotation marks, shortened, without what a terminal would obey."""
     written = printable(str(cell))
     return repr(written if len(written) <= _MOST_SHOWN else written[:_MOST_SHOWN] + "…")
+
+
+def problem_value(cell: object) -> str | None:
+    """Return a cell as a problem's value, shortened; None for a formula without a saved result."""
+    return None if cell is NO_RESULT else str(cell)[:_MOST_SHOWN]
 
 
 def is_blank(cell: object) -> bool:
