@@ -7,11 +7,8 @@ field manager are fixed, so the next run adopts these objects, and orphans are f
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -56,9 +53,9 @@ def up(run: StackRun, progress: Callable[[str], None]) -> Mapping[str, int]:
         only = None if run.changed is None else set(run.changed)
         await declare(run.cluster, run.tenants, run.cluster_uid, run.origin, only=only, recorded=run.recorded)
 
-    process = _Run(root=run.root, stack=run.stack, patience=run.patience, progress=progress)
+    locks = Locks(root=run.root, stack=run.stack, patience=run.patience, progress=progress)
     targets = None if run.changed is None else urns(run.stack, run.project, run.changed)
-    return process.up(program, exists=run.exists, refresh=run.refresh, target=targets)
+    return _run(locks, program, exists=run.exists, refresh=run.refresh, target=targets)
 
 
 def set_up(setup: SetUp, cluster_uid: str, progress: Callable[[str], None]) -> Mapping[str, int]:
@@ -67,54 +64,49 @@ def set_up(setup: SetUp, cluster_uid: str, progress: Callable[[str], None]) -> M
     async def program() -> None:
         await declare_chart(setup.cluster, setup.chart, cluster_uid)
 
-    run = _Run(root=setup.root, stack=setup.cluster.setup_stack, patience=_SETUP_PATIENCE_SECONDS, progress=progress)
-    return run.up(program, exists=False, refresh=True, target=None)
+    stack = setup.cluster.setup_stack
+    locks = Locks(root=setup.root, stack=stack, patience=_SETUP_PATIENCE_SECONDS, progress=progress)
+    return _run(locks, program, exists=False, refresh=True, target=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Run:
-    """One `pulumi up` on one stack. It waits ``patience`` seconds for an earlier gpuprov run to end."""
+def _run(
+    locks: Locks,
+    program: Callable[[], Awaitable[None]],
+    *,
+    exists: bool,
+    refresh: bool,
+    target: list[str] | None,
+) -> Mapping[str, int]:
+    """Run `pulumi up` on the stack of ``locks``, past its locks. Raises EngineError."""
+    screen = Screen(locks.progress)
 
-    root: Path
-    stack: str
-    patience: float
-    progress: Callable[[str], None]
-
-    def up(
-        self, program: Callable[[], Awaitable[None]], *, exists: bool, refresh: bool, target: list[str] | None
-    ) -> Mapping[str, int]:
-        screen = Screen(self.progress)
-
-        def run() -> None:
-            try:
-                stack.up(
-                    parallel=PARALLEL,
-                    refresh=refresh,
-                    target=target,
-                    on_output=screen,
-                    color="never",
-                    suppress_outputs=True,
-                    suppress_progress=True,
-                )
-            except auto.ConcurrentUpdateError as error:
-                raise StackLocked(str(error)) from error
-
+    def run() -> None:
         try:
-            command = _Command(self.root, self.stack)
-            workspace = auto.LocalWorkspace(
-                work_dir=str(self.root), program=program, env_vars=environment.variables(), pulumi_command=command
+            stack.up(
+                parallel=PARALLEL,
+                refresh=refresh,
+                target=target,
+                on_output=screen,
+                color="never",
+                suppress_outputs=True,
+                suppress_progress=True,
             )
-            stack = _Stack(self.stack, workspace)
-            locks = Locks(root=self.root, stack=self.stack, patience=self.patience, progress=self.progress)
-            if not exists:
-                create(locks)
-            locks.run(run)
-        except FileNotFoundError as error:
-            raise EngineError("pulumi is not on PATH; run `gpuprov toolchain install` or install Pulumi") from error
-        except auto.CommandError as error:
-            message = stacks.explained(screen.errors or str(error), self.stack)
-            raise EngineError(f"{self.stack}: {message}") from error
-        return screen.operations
+        except auto.ConcurrentUpdateError as error:
+            raise StackLocked(str(error)) from error
+
+    try:
+        command = _Command(locks.root, locks.stack)
+        workspace = auto.LocalWorkspace(
+            work_dir=str(locks.root), program=program, env_vars=environment.variables(), pulumi_command=command
+        )
+        stack = _Stack(locks.stack, workspace)
+        if not exists:
+            create(locks)
+        locks.run(run)
+    except auto.CommandError as error:
+        message = stacks.explained(screen.errors or str(error), locks.stack)
+        raise EngineError(f"{locks.stack}: {message}") from error
+    return screen.operations
 
 
 class _Command(auto.PulumiCommand):
@@ -124,7 +116,7 @@ class _Command(auto.PulumiCommand):
     """
 
     def __init__(self, root: Path, stack_name: str) -> None:
-        self.command = "pulumi"
+        self.command = stacks.PULUMI
         self.version = VersionInfo.parse(version("pulumi"))
         self._root = root
         self._stack_name = stack_name
@@ -137,16 +129,9 @@ class _Command(auto.PulumiCommand):
         on_output: auto.OnOutput | None = None,
         on_error: auto.OnOutput | None = None,
     ) -> auto.CommandResult:
-        """Run one command to its end. Raises auto.CommandError, with the command's stderr, if it fails."""
-        process = subprocess.Popen(
-            [self.command, "--non-interactive", *args],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=cwd,
-            env={**os.environ, **additional_env, "PULUMI_AUTOMATION_API": "true"},
-            encoding="utf-8",
-        )
+        """Run one command to its end. Raises auto.CommandError with its stderr, or EngineError without Pulumi."""
+        variables = {**additional_env, "PULUMI_AUTOMATION_API": "true"}
+        process = stacks.launch(["--non-interactive", *args], variables, cwd=cwd)
         lines: list[str] = []
         with process, remembered(self._root, self._stack_name, process.pid):
             errors = ThreadPoolExecutor(max_workers=1).submit(_rest_of, process.stderr)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,14 +77,26 @@ def _read(root: Path, stack: str, *command: str) -> str:
 
 def start(root: Path, stack: str, command: Sequence[str], given: str | None) -> subprocess.Popen[str]:
     """Start Pulumi on a stack; `answer` passes ``given`` to its standard input. Raises EngineError."""
+    return launch(
+        [*command, "--stack", stack, "--cwd", str(root), "--non-interactive"],
+        environment.variables(reading=True),
+        stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
+    )
+
+
+def launch(
+    arguments: Sequence[str], variables: Mapping[str, str], *, cwd: str | None = None, stdin: int = subprocess.DEVNULL
+) -> subprocess.Popen[str]:
+    """Start Pulumi with these environment variables besides our own. Raises EngineError if it is not on PATH."""
     try:
         return subprocess.Popen(
-            [PULUMI, *command, "--stack", stack, "--cwd", str(root), "--non-interactive"],
-            stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
+            [PULUMI, *arguments],
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            cwd=cwd,
+            env={**os.environ, **variables},
             encoding="utf-8",
-            env=os.environ | environment.variables(reading=True),
         )
     except FileNotFoundError as error:
         raise EngineError("pulumi is not on PATH; run `gpuprov toolchain install` or install Pulumi") from error

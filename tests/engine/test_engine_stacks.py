@@ -50,8 +50,8 @@ def up(root: Path, stack: str, *, exists: bool = False) -> None:
 
         export("made", stack)
 
-    run = automation._Run(root=root, stack=stack, patience=1.0, progress=lambda _: None)
-    run.up(program, exists=exists, refresh=False, target=None)
+    locks = Locks(root=root, stack=stack, patience=1.0, progress=lambda _: None)
+    automation._run(locks, program, exists=exists, refresh=False, target=None)
 
 
 def test_a_new_stack_is_made_and_the_users_own_stays_selected(root: Path) -> None:
