@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import click
 
-from gpuprov.cli.common import Exit, confirm, fail, print_json, progress
+from gpuprov.cli.common import confirm, progress
+from gpuprov.cli.errors import Exit, fail, print_json
 from gpuprov.cli.output import print_outcomes, print_plan
 from gpuprov.core.guard import Confirmed
 from gpuprov.core.plan import Change, Op

@@ -8,7 +8,8 @@ from datetime import datetime
 import click
 
 from gpuprov.cli.acting import act
-from gpuprov.cli.common import confirm, event_instants, print_json, use_toolchain
+from gpuprov.cli.common import confirm, event_instants, use_toolchain
+from gpuprov.cli.errors import print_json
 from gpuprov.core.decisions import Decision
 from gpuprov.core.guard import Confirmed
 from gpuprov.core.ledger import Event

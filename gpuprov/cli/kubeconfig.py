@@ -9,7 +9,8 @@ from pathlib import Path
 
 import click
 
-from gpuprov.cli.common import Exit, at_option, fail, json_option, print_json, project_option, reports_errors
+from gpuprov.cli.common import at_option, json_option, project_option
+from gpuprov.cli.errors import Exit, fail, print_json, reports_errors
 from gpuprov.cli.output import table
 from gpuprov.core import naming
 from gpuprov.core.decisions import find

@@ -6,19 +6,8 @@ from datetime import datetime
 
 import click
 
-from gpuprov.cli.common import (
-    Exit,
-    at_option,
-    error_text,
-    fail,
-    json_option,
-    print_json,
-    project_option,
-    provider_option,
-    reports_errors,
-    use_toolchain,
-    warn,
-)
+from gpuprov.cli.common import at_option, json_option, project_option, provider_option, use_toolchain, warn
+from gpuprov.cli.errors import Exit, error_text, fail, print_json, reports_errors
 from gpuprov.cli.markdown import plan_markdown
 from gpuprov.cli.output import print_plan
 from gpuprov.core.guard import Confirmed

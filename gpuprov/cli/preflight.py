@@ -7,18 +7,8 @@ from datetime import datetime
 
 import click
 
-from gpuprov.cli.common import (
-    Exit,
-    at_option,
-    fail,
-    json_option,
-    print_json,
-    project_option,
-    provider_option,
-    reports_errors,
-    use_toolchain,
-    warn,
-)
+from gpuprov.cli.common import at_option, json_option, project_option, provider_option, use_toolchain, warn
+from gpuprov.cli.errors import Exit, fail, print_json, reports_errors
 from gpuprov.cli.output import table
 from gpuprov.errors import ToolchainError
 from gpuprov.load.project import Project

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gpuprov import toolchain
-from gpuprov.cli.common import reports_errors
+from gpuprov.cli.errors import reports_errors
 from gpuprov.errors import SandboxError, ToolchainError
 from gpuprov.sandbox import COMPONENTS, ClusterStatus, Sandbox
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 import click
 
 from gpuprov.cli.common import (
-    Exit,
     confirm,
-    fail,
     json_option,
-    print_json,
     progress,
     project_option,
     provider_option,
-    reports_errors,
     use_toolchain,
     yes_option,
 )
+from gpuprov.cli.errors import Exit, fail, print_json, reports_errors
 from gpuprov.cli.output import table
 from gpuprov.load.project import Project
 from gpuprov.run.pipeline import select

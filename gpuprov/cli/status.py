@@ -7,16 +7,8 @@ from typing import Any
 
 import click
 
-from gpuprov.cli.common import (
-    Exit,
-    at_option,
-    fail,
-    json_option,
-    print_json,
-    project_option,
-    provider_option,
-    reports_errors,
-)
+from gpuprov.cli.common import at_option, json_option, project_option, provider_option
+from gpuprov.cli.errors import Exit, fail, print_json, reports_errors
 from gpuprov.cli.output import table
 from gpuprov.core.programme import Programme
 from gpuprov.load.project import Project

@@ -10,7 +10,7 @@ import sys
 
 import click
 
-from gpuprov.cli.common import reports_errors
+from gpuprov.cli.errors import reports_errors
 from gpuprov.toolchain import TOOL_NAMES, Event, Found, Settings, ensure, locate, require
 from gpuprov.toolchain.pins import unit_of
 

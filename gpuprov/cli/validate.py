@@ -10,18 +10,8 @@ from typing import Any, NoReturn
 
 import click
 
-from gpuprov.cli.common import (
-    Exit,
-    at_option,
-    error_json,
-    error_text,
-    fail,
-    json_option,
-    print_json,
-    project_option,
-    reports_errors,
-    warn,
-)
+from gpuprov.cli.common import at_option, json_option, project_option, warn
+from gpuprov.cli.errors import Exit, error_json, error_text, fail, print_json, reports_errors
 from gpuprov.cli.output import table
 from gpuprov.core.award import Status
 from gpuprov.core.capacity import MOST_LINES, Excess, lines, not_over, pool_peak

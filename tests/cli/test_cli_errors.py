@@ -11,7 +11,7 @@ from cli_project import files, run
 
 from gpuprov import errors
 from gpuprov.cli import toolchain
-from gpuprov.cli.common import Exit, error_json, error_text, exit_code
+from gpuprov.cli.errors import Exit, error_json, error_text, exit_code
 
 PROBLEM = errors.Problem(file="a.csv", message="is bad", remedy="mend it")
 PLACED = errors.Problem(file="a.csv", row=3, column="유형", value="4", message="is not a track", remedy="write 1 or 2")

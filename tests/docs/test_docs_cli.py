@@ -9,7 +9,7 @@ import pytest
 from documents import CLI, section_of, sections
 
 from gpuprov.cli import main
-from gpuprov.cli.common import Exit
+from gpuprov.cli.errors import Exit
 
 
 def walk(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
