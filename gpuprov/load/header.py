@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gpuprov.errors import Problem
@@ -63,11 +63,11 @@ def best_header(rows: Iterable[Row], mapping: ColumnMapping | None) -> Header | 
     """
     best = None
     explained = {} if mapping is None else mapping.by_key()
-    names = {} if mapping is None else mapping.more_names()
+    fields = _FIELD_OF if mapping is None else _FIELD_OF | mapping.more_names()
     for number, cells in rows:
         if number > HEADER_WITHIN:
             break
-        header = _recognise(number, cells, explained, names)
+        header = _recognise(number, cells, explained, fields)
         if not header.missing:
             return header
         if best is None or len(header.columns) > len(best.columns):
@@ -94,7 +94,7 @@ def no_header(file: str, nearest: Header | None) -> Problem:
 
 
 def _recognise(
-    number: int, cells: Sequence[object], explained: dict[str, str | None], more_names: dict[str, str]
+    number: int, cells: Sequence[object], explained: dict[str, str | None], fields: Mapping[str, str]
 ) -> Header:
     names = [printable(clean(str(cell))) if cell is not None else "" for cell in cells]
     while names and not names[-1]:
@@ -106,7 +106,7 @@ def _recognise(
             target = explained[key(name)]
             if target is not None:
                 mapped.append((target, position))
-        elif (field := _field(name, more_names)) is not None:
+        elif (field := _field(name, fields)) is not None:
             named.append((field, position))
     columns: dict[str, int] = {}
     doubled = []
@@ -119,13 +119,12 @@ def _recognise(
     return Header(row=number, names=tuple(names), columns=columns, doubled=tuple(doubled))
 
 
-def _field(name: str, more_names: dict[str, str]) -> str | None:
-    known = _FIELD_OF | more_names
-    whole = known.get(key(name))
+def _field(name: str, fields: Mapping[str, str]) -> str | None:
+    whole = fields.get(key(name))
     if whole is not None:
         return whole
     outside, inside = without_brackets(name)
-    field = known.get(key(outside))
+    field = fields.get(key(outside))
     # 배정수량(서버) counts servers and 배정수량(H100 환산) is converted: neither is the number of GPUs.
     if field in NUMBERS and key(inside) not in _UNITS:
         return None
