@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -11,37 +12,39 @@ from typing import Any, NoReturn
 import click
 
 from gpuprov.cli.common import at_option, json_option, project_option, warn
-from gpuprov.cli.errors import Exit, error_json, error_text, fail, print_json, reports_errors
+from gpuprov.cli.errors import Exit, F, error_json, error_text, fail, print_json, reports_errors
 from gpuprov.cli.output import table
 from gpuprov.core.award import Status
 from gpuprov.core.capacity import MOST_LINES, Excess, lines, not_over, pool_peak
 from gpuprov.errors import PlanRefused
 from gpuprov.load import json_schema
-from gpuprov.load.project import Project
+from gpuprov.load.project import Project, found_root, open_project
 from gpuprov.run.clock import now
 from gpuprov.run.loading import Loaded, load
 
 
-def _print_schema(ctx: click.Context, param: click.Parameter, value: bool) -> None:  # noqa: ARG001 (click's)
-    if value:
-        print_json(json_schema())
-        ctx.exit()
+def _schema_option(command: F) -> F:
+    """Add ``--schema``, which prints the schema of the project's lists, or where there is no project the default."""
+
+    @functools.wraps(command)
+    def printed(*args: Any, schema: bool, directory: Path | None, **kwargs: Any) -> Any:  # noqa: ANN401 (click's own)
+        if not schema:
+            return command(*args, directory=directory, **kwargs)
+        root = found_root(Path.cwd()) if directory is None else directory.resolve()
+        print_json(json_schema(None if root is None else open_project(root).programme))
+        return None
+
+    option = click.option("--schema", is_flag=True, help="Print the JSON schema of an award list and stop.")
+    return option(printed)  # type: ignore[return-value]
 
 
 @click.command("validate")
 @reports_errors
+@_schema_option
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @project_option
 @at_option
 @json_option
-@click.option(
-    "--schema",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_print_schema,
-    help="Print the JSON schema of an award list and stop.",
-)
 def command(project: Project, at: datetime | None, files: tuple[Path, ...], *, as_json: bool) -> None:
     """Check award lists (those of the project, or FILES instead) with the ledger. Accesses no cluster.
 

@@ -114,6 +114,7 @@ def _twice(key: str, things: Mapping[int, tuple[str, Words]], column: str) -> It
 
 
 def _fold(word: str) -> str:
+    """Return what is compared of two words; words that lists do not tell apart (load.text) are one here."""
     folded = unicodedata.normalize("NFKC", word).casefold()
     return "".join(sign for sign in folded if sign.isalnum()) or folded
 

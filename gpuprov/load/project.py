@@ -75,11 +75,15 @@ class Project:
         return clusters[stack]
 
 
+def found_root(start: Path) -> Path | None:
+    """Return the nearest folder, upwards from ``start``, that has a Pulumi.yaml; None where none has."""
+    return next((folder for folder in (start, *start.parents) if (folder / PROJECT_FILE).is_file()), None)
+
+
 def find_root(start: Path) -> Path:
-    """Return the nearest folder, upwards from ``start``, that has a Pulumi.yaml. Raises InputError."""
-    for folder in (start, *start.parents):
-        if (folder / PROJECT_FILE).is_file():
-            return folder
+    """Return that folder. Raises InputError where there is none."""
+    if (root := found_root(start)) is not None:
+        return root
     message = f"no {PROJECT_FILE} here or in a folder above"
     raise InputError(
         [Problem(file=str(start), message=message, remedy="go to the project's folder or name it with -C")]

@@ -273,3 +273,13 @@ def test_the_schema_is_the_one_in_the_documents(root: Path) -> None:
 def test_the_schema_needs_no_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert run("validate", "--schema").exit_code == 0
+
+
+def test_the_schema_names_the_accelerators_of_the_projects_programme(monkeypatch: pytest.MonkeyPatch) -> None:
+    def models() -> list[str]:
+        return json.loads(run("validate", "--schema").stdout)["$defs"]["Award"]["properties"]["model"]["enum"]
+
+    monkeypatch.chdir(REPOSITORY / "examples" / "programmes" / "b200-loan")
+    assert models() == ["B200"]
+    npu = json.loads(run("validate", "--schema", "-C", str(REPOSITORY / "examples/programmes/npu-year")).stdout)
+    assert "B200" not in npu["$defs"]["Award"]["properties"]["model"]["enum"]
