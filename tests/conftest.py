@@ -1,4 +1,4 @@
-"""What all tests share: property tests may take their time, and an interrupt is never ignored."""
+"""What all tests share: property tests may take their time, an interrupt is never ignored, the long tests go first."""
 
 import signal
 
@@ -13,3 +13,8 @@ settings.load_profile("unhurried")
 def _interrupts() -> None:
     """A shell starts what it runs in the background with SIGINT ignored, and every child inherits that."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that processes that share the tests end together."""
+    items.sort(key=lambda item: item.get_closest_marker("sandbox") is None)
