@@ -12,9 +12,9 @@ _PATH = Path(__file__).parent / "charts" / "golden" / "default.yaml"
 
 @cache
 def _objects() -> list[dict[str, Any]]:
-    return [one for one in yaml.safe_load_all(_PATH.read_text(encoding="utf-8")) if one]
+    return [manifest for manifest in yaml.safe_load_all(_PATH.read_text(encoding="utf-8")) if manifest]
 
 
 def chart(kind: str) -> dict[str, dict[str, Any]]:
     """Return the objects of one kind by name; they are the caller's to change."""
-    return {one["metadata"]["name"]: deepcopy(one) for one in _objects() if one["kind"] == kind}
+    return {manifest["metadata"]["name"]: deepcopy(manifest) for manifest in _objects() if manifest["kind"] == kind}

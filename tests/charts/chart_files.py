@@ -45,16 +45,16 @@ def render(values: dict[str, Any] | None = None) -> str:
 
 def objects(values: dict[str, Any] | None = None) -> list[dict[str, Any]]:
     """Return the chart's objects."""
-    return [one for one in yaml.safe_load_all(render(values)) if one is not None]
+    return [manifest for manifest in yaml.safe_load_all(render(values)) if manifest is not None]
 
 
 def options(schema: dict[str, Any] = SCHEMA, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield every value that can be set, with its schema: ``admission.actions``."""
-    for name, one in schema["properties"].items():
-        if "properties" in one:
-            yield from options(one, f"{path}{name}.")
+    for name, option in schema["properties"].items():
+        if "properties" in option:
+            yield from options(option, f"{path}{name}.")
         else:
-            yield f"{path}{name}", one
+            yield f"{path}{name}", option
 
 
 def default(path: str) -> Any:

@@ -16,7 +16,7 @@ WRITING = {"create", "update", "patch", "delete", "deletecollection"}
 
 
 def of(kind: str) -> dict[str, dict[str, Any]]:
-    return {one["metadata"]["name"]: one for one in EVERYTHING if one["kind"] == kind}
+    return {manifest["metadata"]["name"]: manifest for manifest in EVERYTHING if manifest["kind"] == kind}
 
 
 def rights(role: str) -> set[tuple[str, str]]:
@@ -26,9 +26,9 @@ def rights(role: str) -> set[tuple[str, str]]:
 
 
 def test_every_object_is_ours_by_name_and_label_and_no_awards() -> None:
-    for one in EVERYTHING:
-        labels = one["metadata"]["labels"]
-        assert one["metadata"]["name"].startswith("gpuprov-")
+    for manifest in EVERYTHING:
+        labels = manifest["metadata"]["labels"]
+        assert manifest["metadata"]["name"].startswith("gpuprov-")
         assert labels["app.kubernetes.io/part-of"] == "gpuprov"
         assert labels["app.kubernetes.io/version"] == VERSION
         assert labels["app.kubernetes.io/managed-by"] == "Helm"  # what says gpuprov is swept up as an award's
@@ -77,7 +77,7 @@ def test_gpuprov_writes_one_lease_beside_awards() -> None:
             "verbs": ["get", "update", "patch"],
         },
     ]
-    assert {one["metadata"]["namespace"] for one in (role, binding)} == {"gpuprov-system"}
+    assert {manifest["metadata"]["namespace"] for manifest in (role, binding)} == {"gpuprov-system"}
     assert binding["roleRef"] == {"apiGroup": RBAC, "kind": "Role", "name": role["metadata"]["name"]}
     assert binding["subjects"] == of("ClusterRoleBinding")["gpuprov-operator"]["subjects"]
     assert "leases" not in {resource for resource, _ in rights("gpuprov-operator")}
@@ -111,10 +111,10 @@ def test_a_pod_without_a_quota_is_refused() -> None:
 
 @pytest.mark.parametrize("name", sorted(POLICIES))
 def test_every_refusal_has_a_reason_and_says_more_than_the_expression(name: str) -> None:
-    for one in of("ValidatingAdmissionPolicy")[name]["spec"]["validations"]:
-        assert one["reason"] == "Forbidden"
-        assert 30 < len(one["message"]) < 300
-        assert "object." not in one["message"]
+    for validation in of("ValidatingAdmissionPolicy")[name]["spec"]["validations"]:
+        assert validation["reason"] == "Forbidden"
+        assert 30 < len(validation["message"]) < 300
+        assert "object." not in validation["message"]
 
 
 def test_the_controllers_that_make_pods_are_held_by_the_rules_for_pods() -> None:
@@ -127,14 +127,14 @@ def test_the_controllers_that_make_pods_are_held_by_the_rules_for_pods() -> None
 def test_no_class_preempts_and_none_is_below_pods_without_a_class() -> None:
     classes = of("PriorityClass")
     assert classes
-    for one in classes.values():
-        assert one["preemptionPolicy"] == "Never"
-        assert one["value"] >= 0
-        assert not one["globalDefault"]
+    for priority_class in classes.values():
+        assert priority_class["preemptionPolicy"] == "Never"
+        assert priority_class["value"] >= 0
+        assert not priority_class["globalDefault"]
 
 
 def test_the_device_plugin_has_no_privilege_and_never_lists_devices_in_the_environment() -> None:
-    (pod,) = [one["spec"]["template"]["spec"] for one in of("DaemonSet").values()]
+    (pod,) = [daemon_set["spec"]["template"]["spec"] for daemon_set in of("DaemonSet").values()]
     (container,) = pod["containers"]
     assert container["securityContext"] == {
         "allowPrivilegeEscalation": False,
@@ -142,6 +142,6 @@ def test_the_device_plugin_has_no_privilege_and_never_lists_devices_in_the_envir
         "capabilities": {"drop": ["ALL"]},
     }
     assert not pod["automountServiceAccountToken"]
-    env = {one["name"]: one["value"] for one in container["env"]}
+    env = {variable["name"]: variable["value"] for variable in container["env"]}
     assert re.fullmatch("volume-mounts|cdi-.*", env["DEVICE_LIST_STRATEGY"])
     assert "NVIDIA_VISIBLE_DEVICES" not in env

@@ -54,11 +54,11 @@ NEEDS = {"devicePlugin.driverRoot": setting("devicePlugin.deviceListStrategy", "
 """What must be set, beside devicePlugin.enabled, for an option to have an effect."""
 
 
-def merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    both = one | other
-    for name in one.keys() & other.keys():
-        if isinstance(one[name], dict):
-            both[name] = merged(one[name], other[name])
+def merged(base: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    both = base | other
+    for name in base.keys() & other.keys():
+        if isinstance(base[name], dict):
+            both[name] = merged(base[name], other[name])
     return both
 
 
@@ -115,10 +115,10 @@ def test_every_policy_carries_the_digest_that_gpuprov_computes_from_it() -> None
         everything = merged(everything, setting(path, value if path != "admission.enabled" else True))
     odd = setting("admission.exemptGroups", ["a<b>&c", "대학교", "line\u2028separator", "bell\u0007"])
     for values in ({}, everything, odd):
-        policies = [one for one in objects(values) if one["kind"] == "ValidatingAdmissionPolicy"]
+        policies = [policy for policy in objects(values) if policy["kind"] == "ValidatingAdmissionPolicy"]
         assert len(policies) == len(ADMISSION_POLICIES)
-        for one in policies:
-            assert one["metadata"]["annotations"] == {DIGEST: digest(one["spec"])}
+        for policy in policies:
+            assert policy["metadata"]["annotations"] == {DIGEST: digest(policy["spec"])}
 
 
 def test_every_golden_file_is_some_tests() -> None:

@@ -16,9 +16,9 @@ CHECK = jsonschema.Draft7Validator(SCHEMA)
 
 def tree(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield every object and value of the schema that has a name."""
-    for name, one in schema.get("properties", {}).items():
-        yield f"{path}{name}", one
-        yield from tree(one, f"{path}{name}.")
+    for name, option in schema.get("properties", {}).items():
+        yield f"{path}{name}", option
+        yield from tree(option, f"{path}{name}.")
 
 
 def test_the_schema_is_a_schema() -> None:
@@ -30,19 +30,19 @@ def test_the_defaults_are_valid_and_exactly_the_values_of_the_schema() -> None:
 
     def keys(values: dict[str, Any], schema: dict[str, Any]) -> None:
         assert values.keys() == schema["properties"].keys()
-        for name, one in schema["properties"].items():
-            if "properties" in one:
-                keys(values[name], one)
+        for name, option in schema["properties"].items():
+            if "properties" in option:
+                keys(values[name], option)
 
     keys(VALUES, SCHEMA)
 
 
 def test_every_value_is_described_and_no_object_takes_unknown_ones() -> None:
-    for path, one in tree(SCHEMA):
+    for path, option in tree(SCHEMA):
         if not re.search(r"subjects|priorityClasses\.", path) or path == "operator.subjects":
-            assert one["description"].endswith("."), path
-        if "properties" in one:
-            assert one["additionalProperties"] is False, path
+            assert option["description"].endswith("."), path
+        if "properties" in option:
+            assert option["additionalProperties"] is False, path
 
 
 RULE = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}
@@ -102,7 +102,7 @@ WRONG: list[tuple[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("path", "value"), WRONG, ids=lambda one: str(one)[:60])
+@pytest.mark.parametrize(("path", "value"), WRONG, ids=lambda value: str(value)[:60])
 def test_a_wrong_value_is_refused(path: str, value: Any) -> None:
     assert not CHECK.is_valid(setting(path, value))
 
@@ -122,20 +122,20 @@ def test_helm_refuses_by_the_schema(path: str) -> None:
 # ---- the document
 
 
-def type_of(one: dict[str, Any]) -> str:
+def type_of(option: dict[str, Any]) -> str:
     """Say in words what a value is."""
-    if "$ref" in one:
-        return type_of(SCHEMA["definitions"][one["$ref"].rpartition("/")[2]])
-    if "enum" in one:
-        return " or ".join(f"`{each}`" for each in one["enum"])
-    if one["type"] == "array":
-        items = one["items"]
+    if "$ref" in option:
+        return type_of(SCHEMA["definitions"][option["$ref"].rpartition("/")[2]])
+    if "enum" in option:
+        return " or ".join(f"`{each}`" for each in option["enum"])
+    if option["type"] == "array":
+        items = option["items"]
         if "enum" in items:
             return "list of " + ", ".join(f"`{each}`" for each in items["enum"])
         return "list of objects" if type_of(items) == "object" else "list of text"
-    if one["type"] == "integer":
-        return f"whole number, {one['minimum']} to {one['maximum']}"
-    return {"boolean": "`true` or `false`", "string": "text", "object": "object"}[one["type"]]
+    if option["type"] == "integer":
+        return f"whole number, {option['minimum']} to {option['maximum']}"
+    return {"boolean": "`true` or `false`", "string": "text", "object": "object"}[option["type"]]
 
 
 def shown(value: Any) -> str:
@@ -145,18 +145,18 @@ def shown(value: Any) -> str:
     if value in ("", [], {}):
         return "none" if value == "" else f"`{value}`"
     if isinstance(value, list):
-        return ", ".join(shown(one) for one in value)
+        return ", ".join(shown(element) for element in value)
     if isinstance(value, dict):
-        return ", ".join(f"`{name}`: {shown(one)}" for name, one in value.items())
+        return ", ".join(f"`{name}`: {shown(setting)}" for name, setting in value.items())
     return f"`{value}`"
 
 
 def table() -> str:
     """Return the table of all values."""
     rows = []
-    for path, one in options():
+    for path, option in options():
         value = ", ".join(f"`{each['name']}`" for each in VALUES[path]) if path == "priorityClasses" else None
-        rows.append(f"| `{path}` | {type_of(one)} | {value or shown(default(path))} | {one['description']} |\n")
+        rows.append(f"| `{path}` | {type_of(option)} | {value or shown(default(path))} | {option['description']} |\n")
     return HEAD + "".join(rows)
 
 

@@ -68,10 +68,10 @@ class Api:
         _, _, inside = path.partition("api/v1/namespaces/")
         namespace, _, rest = inside.partition("/")
         kind = "ResourceQuota" if rest else "Namespace"
-        for one in self._of(provider, kind):
-            metadata = one["metadata"]
+        for manifest in self._of(provider, kind):
+            metadata = manifest["metadata"]
             if namespace == (metadata.get("namespace") if rest else metadata["name"]):
-                return 200, one
+                return 200, manifest
         return refusal(404, "NotFound", name)
 
     def _of(self, provider: str, kind: str) -> list[dict[str, Any]]:

@@ -42,11 +42,11 @@ CODES = {
 
 
 def subclasses(kind: type[errors.GpuprovError]) -> set[type[errors.GpuprovError]]:
-    return {kind}.union(*(subclasses(one) for one in kind.__subclasses__()))
+    return {kind}.union(*(subclasses(subclass) for subclass in kind.__subclasses__()))
 
 
 def test_the_table_has_every_error() -> None:
-    ours = {one for one in subclasses(errors.GpuprovError) if one.__module__ == errors.__name__}
+    ours = {error for error in subclasses(errors.GpuprovError) if error.__module__ == errors.__name__}
     assert MADE.keys() == CODES.keys() == ours
 
 
@@ -64,7 +64,7 @@ def test_each_error_as_json(kind: type[errors.GpuprovError]) -> None:
 
 
 def test_the_numbers_of_the_exit_codes() -> None:
-    assert {one.name: int(one) for one in Exit} == {
+    assert {code.name: int(code) for code in Exit} == {
         "OK": 0,
         "FAILURE": 1,
         "USAGE": 2,

@@ -17,7 +17,7 @@ def every_command(command: click.Command, path: tuple[str, ...] = ()) -> list[tu
         return [path]
     context = click.Context(command)
     below = [(name, command.get_command(context, name)) for name in command.list_commands(context)]
-    return [path, *(one for name, found in below if found for one in every_command(found, (*path, name)))]
+    return [path, *(words for name, found in below if found for words in every_command(found, (*path, name)))]
 
 
 @pytest.mark.parametrize("path", every_command(main), ids=lambda path: " ".join(path) or "gpuprov")

@@ -125,8 +125,8 @@ def clusters(world: World, authority: tuple[bytes, ssl.SSLContext]) -> Iterator[
         world.contexts({provider: f"{url}/{provider}" for provider in PROVIDERS})
         path = Path(world.environment["KUBECONFIG"])
         document = yaml.safe_load(path.read_text())
-        for one in document["clusters"]:
-            one["cluster"]["certificate-authority-data"] = base64.b64encode(certificate).decode()
+        for cluster in document["clusters"]:
+            cluster["cluster"]["certificate-authority-data"] = base64.b64encode(certificate).decode()
         path.write_text(yaml.safe_dump(document))
         yield made
 
@@ -289,7 +289,7 @@ def test_an_award_that_moved_or_left_the_list_is_revoked_wherever_it_is(world: W
         for provider in PROVIDERS:
             clusters.tenant(provider, award)
         ran = world.run("kubeconfig", award, "--revoke", "--json")
-        assert [one["provider"] for one in ran.data["revoked"]] == list(PROVIDERS)
+        assert [revocation["provider"] for revocation in ran.data["revoked"]] == list(PROVIDERS)
         assert clusters.have_accounts() == set()
 
 
@@ -298,7 +298,7 @@ def test_a_namespace_that_lost_its_labels_is_known_by_its_annotation(world: Worl
     clusters.tenant("kt-cloud", STUDIO, labels=None, annotations={"gpuprov.dev/award-id": STUDIO})
     clusters.tenant("samsung-sds", STUDIO, labels={"app": "of somebody else"})
     ran = world.run("kubeconfig", STUDIO, "--revoke", "--json")
-    assert [one["provider"] for one in ran.data["revoked"]] == ["kt-cloud"]
+    assert [revocation["provider"] for revocation in ran.data["revoked"]] == ["kt-cloud"]
     assert clusters.have_accounts() == {"samsung-sds"}
 
 
@@ -323,7 +323,9 @@ def test_a_cluster_that_does_not_answer_is_named_and_the_others_are_done(
     clusters.silent.add("kt-cloud")
     ran = world.run("kubeconfig", award, "--revoke", "--json")
     assert (ran.code, ran.data["failed"].keys()) == (5, {"kt-cloud"})
-    assert [one["provider"] for one in ran.data["revoked"]] == (["samsung-sds"] if award == STUDIO else [])
+    assert [revocation["provider"] for revocation in ran.data["revoked"]] == (
+        ["samsung-sds"] if award == STUDIO else []
+    )
     assert "not revoked: kt-cloud: the API server of context 'kt-cloud' does not answer" in ran.err
     assert ("is in no award list" in ran.err) == (award == "OLD-1")
 
@@ -345,7 +347,7 @@ def test_a_revocation_writes_no_file_and_takes_no_option_about_one(world: World,
 def test_the_namespaces_here_carry_the_labels_that_gpuprov_writes(world: World) -> None:
     project = open_project(world.root)
     desired = load(project).desired(datetime.fromisoformat(MARCH))
-    (tenant,) = [one for one in desired.tenants if one.award_id == STUDIO]
+    (tenant,) = [wanted for wanted in desired.tenants if wanted.award_id == STUDIO]
     made = Clusters()
     made.tenant(tenant.provider, STUDIO)
     assert made.objects[f"{tenant.provider}/{GPUS}"]["metadata"]["labels"].items() <= labels(tenant).items()

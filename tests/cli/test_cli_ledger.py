@@ -182,8 +182,8 @@ def test_a_forfeiture_to_come_is_carried_out_when_its_time_has_come(world: World
     assert world.run(*FORFEIT, "--at", MAY).code == 0
     for at, reclaims in ((MARCH, []), ("2026-04-30T23:59:59+09:00", []), (MAY, [("HPC-2026-1-002", True)])):
         changes = world.run("plan", "--json", at=at).data["changes"]
-        assert [(one["award_id"], one["expected"]) for one in changes if one["op"] == "reclaim"] == reclaims
-        assert "create" not in {one["op"] for one in changes}
+        assert [(change["award_id"], change["expected"]) for change in changes if change["op"] == "reclaim"] == reclaims
+        assert "create" not in {change["op"] for change in changes}
 
 
 @BOTH
@@ -210,9 +210,9 @@ def test_forfeiting_an_award_twice_at_once_writes_one_event(closed: World) -> No
     both = [
         subprocess.Popen(command, cwd=closed.root, env=environment, stderr=subprocess.PIPE, text=True) for _ in range(2)
     ]
-    said = [process.communicate()[1] for process in both]
+    messages = [process.communicate()[1] for process in both]
     assert len(lines(closed)) == 1
-    assert sum("recorded in ledger.jsonl" in text for text in said) == 1
+    assert sum("recorded in ledger.jsonl" in text for text in messages) == 1
 
 
 # ---- what the list says afterwards

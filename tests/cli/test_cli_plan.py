@@ -10,7 +10,7 @@ from cli_world import JULY, MARCH, PROVIDERS, Api, World
 def test_pending_changes_are_3_only_where_asked_for(world: World, api: Api) -> None:
     ran = world.run("plan", "--json", "--exit-code")
     assert ran.code == 3
-    assert {one["op"] for one in ran.data["changes"]} == {"create"}
+    assert {change["op"] for change in ran.data["changes"]} == {"create"}
     assert (len(ran.data["changes"]), ran.data["unchanged"]) == (120, 0)
     assert (ran.data["at"], ran.data["providers"]) == (MARCH, list(PROVIDERS))
     assert (ran.data["failed"], ran.data["refused"]) == ({}, [])
@@ -22,7 +22,7 @@ def test_where_nothing_differs_there_is_nothing_to_do(world: World, full: Api) -
     assert (ran.code, ran.out) == (0, f"at {MARCH}: nothing to change, 120 unchanged\n")
     done = world.run("up", "--json")  # no --yes: there is nothing to ask about
     assert (done.code, done.data["failed"]) == (0, {})
-    assert [one["provider"] for one in done.data["providers"]] == list(PROVIDERS)
+    assert [outcome["provider"] for outcome in done.data["providers"]] == list(PROVIDERS)
 
 
 def test_the_table_is_short_unless_it_is_wanted_in_full(world: World, api: Api) -> None:
@@ -54,7 +54,7 @@ def test_the_end_of_terms_is_for_expire(world: World, full: Api) -> None:
     after = world.run("expire", at=JULY)
     assert (after.code, "120 to reclaim" in after.err) == (2, True)
     plan = world.run("plan", "--json", at=JULY).data
-    assert {(one["op"], one["expected"]) for one in plan["changes"]} == {("reclaim", True)}
+    assert {(change["op"], change["expected"]) for change in plan["changes"]} == {("reclaim", True)}
     assert plan["refused"] == []
 
 
@@ -155,7 +155,9 @@ def test_status_counts_pods_that_no_quota_charges(world: World, full: Api) -> No
     first, second, *_ = quotas
     granted = {name: int(quotas[name]["spec"]["hard"]["requests.nvidia.com/gpu"]) for name in (first, second)}
     quotas[second]["spec"]["hard"]["requests.nvidia.com/gpu"] = "0"
-    (namespace,) = [one for one in full.objects["kt-cloud", "Namespace"] if one["metadata"]["name"] == second]
+    (namespace,) = [
+        manifest for manifest in full.objects["kt-cloud", "Namespace"] if manifest["metadata"]["name"] == second
+    ]
     del namespace["metadata"]["annotations"]["gpuprov.dev/gpus"]
     full.objects["kt-cloud", "Pod"] = [
         stuck_pod(first, granted[first] + 3),

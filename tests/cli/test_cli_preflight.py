@@ -99,7 +99,9 @@ def server(world: World) -> Iterator[Server]:
 
 def findings(data: dict[str, Any], provider: str, check: str) -> list[tuple[str, str]]:
     return [
-        (one["result"], one["seen"]) for one in data["findings"] if (one["provider"], one["check"]) == (provider, check)
+        (finding["result"], finding["seen"])
+        for finding in data["findings"]
+        if (finding["provider"], finding["check"]) == (provider, check)
     ]
 
 
@@ -119,8 +121,8 @@ def test_clusters_without_a_failing_line_are_0(world: World, server: Server) -> 
     allow_everything(server)
     ran = world.run("preflight", "--json")
     assert (ran.code, said_besides(ran.err), ran.data.keys()) == (0, "", {"findings", "failed"})
-    assert {one["provider"] for one in ran.data["findings"]} == set(PROVIDERS)
-    assert {one["result"] for one in ran.data["findings"]} == {"ok", "warning"}
+    assert {finding["provider"] for finding in ran.data["findings"]} == set(PROVIDERS)
+    assert {finding["result"] for finding in ran.data["findings"]} == {"ok", "warning"}
     assert findings(ran.data, "samsung-sds", "capacity") == [
         ("ok", "H100: 200 nvidia.com/gpu on 25 nodes; configured 200, awarded at most 200")
     ]
@@ -130,8 +132,8 @@ def test_a_failing_line_is_1(world: World, server: Server) -> None:
     allow_everything(server)
     server.fewer.add("kt-cloud")
     ran = world.run("preflight", "--json")
-    bad = [one for one in ran.data["findings"] if one["result"] == "failed"]
-    assert (ran.code, [(one["provider"], one["check"]) for one in bad]) == (1, [("kt-cloud", "capacity")])
+    bad = [finding for finding in ran.data["findings"] if finding["result"] == "failed"]
+    assert (ran.code, [(finding["provider"], finding["check"]) for finding in bad]) == (1, [("kt-cloud", "capacity")])
     assert bad[0]["seen"].startswith("H200: 392 nvidia.com/gpu on 49 nodes; configured 400, awarded at most 223")
     text = world.run("preflight", "--provider", "kt-cloud")
     assert (text.code, said_besides(text.err)) == (1, "")
@@ -147,7 +149,7 @@ def test_the_step_that_preflight_advises_mends_it_and_refuses_nothing_of_the_pas
     event = {"award": "HPC-2026-1-018", "at": april, "by": "kim", "reason": "broken server", "recorded": april}
     world.ledger.write_text(json.dumps(event | {"event": "forfeited"}) + "\n", encoding="utf-8")
     broken = world.run("preflight", "--provider", "samsung-sds", "--json", at=april)
-    (bad,) = [one for one in broken.data["findings"] if one["result"] == "failed"]
+    (bad,) = [finding for finding in broken.data["findings"] if finding["result"] == "failed"]
     assert "192 nvidia.com/gpu on 24 nodes; configured 200, awarded at most 168" in bad["seen"]
     step = bad["remedy"].split("`")[1]
     path = world.root / "stacks" / "Pulumi.samsung-sds.yaml"
@@ -218,8 +220,8 @@ def test_one_that_does_not_know_the_identity_does_not_stop_the_others(world: Wor
     ran = world.run("preflight", "--json")
     assert (ran.code, ran.data["failed"].keys()) == (5, {"kt-cloud"})
     assert "does not know the identity of context 'kt-cloud' (Unauthorized); renew" in ran.data["failed"]["kt-cloud"]
-    assert {one["provider"] for one in ran.data["findings"]} == {"elice-cloud", "samsung-sds"}
-    assert any(one["result"] == "failed" for one in ran.data["findings"])
+    assert {finding["provider"] for finding in ran.data["findings"]} == {"elice-cloud", "samsung-sds"}
+    assert any(finding["result"] == "failed" for finding in ran.data["findings"])
 
 
 def test_without_a_kubeconfig_the_way_out_is_named(world: World) -> None:

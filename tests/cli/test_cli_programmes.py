@@ -58,9 +58,9 @@ def example(name: str, tmp_path: Path) -> World:
     made = make_world(tmp_path)
     root = tmp_path / name
     shutil.copytree(EXAMPLES / name, root)
-    there = replace(made, root=root)
-    there.outputs(PROVIDERS[name], {})
-    return there
+    world = replace(made, root=root)
+    world.outputs(PROVIDERS[name], {})
+    return world
 
 
 @pytest.fixture
@@ -91,8 +91,8 @@ def test_plan_grants_what_the_lists_say_and_nothing_after_the_end(name: str, exa
     ran = example.run("plan", "--json", at=DURING[name])
     assert (ran.code, ran.data["refused"], ran.data["failed"]) == (0, [], {}), ran
     changes = ran.data["changes"]
-    assert {one["op"] for one in changes} == {"create"}
-    assert {one["award_id"]: (one["after"], one["model"]) for one in changes} == GRANTED[name]
+    assert {change["op"] for change in changes} == {"create"}
+    assert {change["award_id"]: (change["after"], change["model"]) for change in changes} == GRANTED[name]
     over = example.run("plan", "--json", at=AFTER[name])
     assert (over.code, over.data["changes"]) == (0, [])
     assert api.writes == []

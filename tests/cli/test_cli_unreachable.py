@@ -47,7 +47,7 @@ def test_only_the_providers_asked_for_are_looked_at(closed: World) -> None:
 def test_one_provider_without_context_does_not_stop_the_others(world: World, full: Api) -> None:
     path = Path(world.environment["KUBECONFIG"])
     document = yaml.safe_load(path.read_text())
-    document["contexts"] = [one for one in document["contexts"] if one["name"] != "kt-cloud"]
+    document["contexts"] = [context for context in document["contexts"] if context["name"] != "kt-cloud"]
     path.write_text(yaml.safe_dump(document))
     ran = world.run("plan", "--json", "--exit-code")
     assert (ran.code, ran.data["failed"].keys()) == (5, {"kt-cloud"})

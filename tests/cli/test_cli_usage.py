@@ -24,15 +24,15 @@ def test_an_unknown_provider_is_told_with_those_that_exist(root: Path) -> None:
     result = run("status", "--provider", "nope", "--provider", "kt-cloud", "--provider", "nada", "--json")
     data = json.loads(result.stdout)
     assert result.exit_code == 1
-    assert [one["value"] for one in data["problems"]] == ["nope", "nada"]
-    assert {one["remedy"] for one in data["problems"]} == {"use elice-cloud, kt-cloud, samsung-sds"}
+    assert [problem["value"] for problem in data["problems"]] == ["nope", "nada"]
+    assert {problem["remedy"] for problem in data["problems"]} == {"use elice-cloud, kt-cloud, samsung-sds"}
 
 
 def test_unknown_awards_are_all_named_and_nothing_is_written(root: Path) -> None:
     before = files(root)
     result = run("forfeit", "NOPE-1", "HPC-2026-1-001", "NOPE-2", "--reason", "x", "--yes", "--json")
     assert result.exit_code == 1
-    assert [one["value"] for one in json.loads(result.stdout)["problems"]] == ["NOPE-1", "NOPE-2"]
+    assert [problem["value"] for problem in json.loads(result.stdout)["problems"]] == ["NOPE-1", "NOPE-2"]
     assert "'NOPE-1': is in no award list; check the award id" in result.stderr
     assert "'NOPE-2': is in no award list; check the award id" in result.stderr
     assert files(root) == before

@@ -42,7 +42,7 @@ def forfeitures(ids: Sequence[str]) -> str:
     return "".join(
         json.dumps(
             {
-                "award": one,
+                "award": award,
                 "at": "2026-01-20T00:00:00+09:00",
                 "by": "kim",
                 "reason": "gave up",
@@ -51,7 +51,7 @@ def forfeitures(ids: Sequence[str]) -> str:
             }
         )
         + "\n"
-        for one in ids
+        for award in ids
     )
 
 
@@ -134,7 +134,7 @@ def test_a_capacity_with_a_history_is_exceeded_only_where_it_is(root: Path) -> N
     ledger = root / "examples" / "ledger.jsonl"
     ledger.write_text(forfeitures(["HPC-2026-1-018"]).replace("2026-01-20T00:00", "2026-03-15T00:00"))
     result = run("validate", "--json", "--at", "2026-03-15T10:00+09:00")
-    pools = {f"{one['provider']} {one['model']}": one for one in json.loads(result.stdout)["pools"]}
+    pools = {f"{pool['provider']} {pool['model']}": pool for pool in json.loads(result.stdout)["pools"]}
     assert (result.exit_code, said_besides(result.stderr)) == (0, "")
     assert (pools["samsung-sds H100"]["capacity"], pools["samsung-sds H100"]["peak"]) == (192, 168)
     before = json.loads(run("validate", "--json", "--at", "2026-03-14").stdout)["pools"]
@@ -257,11 +257,11 @@ def test_a_broken_list_and_a_broken_ledger_in_json(root: Path) -> None:
     data = json.loads(result.stdout)
     assert result.exit_code == 1
     assert data["error"] == "InputError"
-    assert {one["file"].rsplit("/", 1)[-1] for one in data["problems"]} == {"broken.csv", "ledger.jsonl"}
-    row = next(one for one in data["problems"] if one["column"] == "시작일")
+    assert {problem["file"].rsplit("/", 1)[-1] for problem in data["problems"]} == {"broken.csv", "ledger.jsonl"}
+    row = next(problem for problem in data["problems"] if problem["column"] == "시작일")
     assert (row["file"], row["row"], row["value"]) == ("broken.csv", 2, "2026-06-31")
     assert row["remedy"]
-    assert next(one["row"] for one in data["problems"] if one["file"].endswith("ledger.jsonl")) == 2
+    assert next(problem["row"] for problem in data["problems"] if problem["file"].endswith("ledger.jsonl")) == 2
 
 
 def test_the_schema_is_the_one_in_the_documents(root: Path) -> None:

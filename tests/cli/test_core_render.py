@@ -8,8 +8,8 @@ from gpuprov.core.plan import make_plan
 SDS = cluster("samsung-sds", H100=200)
 
 
-def plan(awards, *there, events=()):
-    return make_plan(desired(awards, [SDS], MARCH, events), [seen(SDS, *there)], {"samsung-sds": SDS})
+def plan(awards, *tenants, events=()):
+    return make_plan(desired(awards, [SDS], MARCH, events), [seen(SDS, *tenants)], {"samsung-sds": SDS})
 
 
 def here(award_id, gpus=8):

@@ -81,7 +81,7 @@ def award(award_id: str) -> tuple[str, list[dict[str, Any]]]:
         term_start=start,
         term_end=end,
     )
-    return tenant.namespace, [json.loads(json.dumps(one)) for one in tenant_manifests(tenant, cluster)]
+    return tenant.namespace, [json.loads(json.dumps(manifest)) for manifest in tenant_manifests(tenant, cluster)]
 
 
 def folder(manifest: dict[str, Any]) -> str:
@@ -99,9 +99,9 @@ def pod(gpus: int = 1, *, container: dict[str, Any] | None = None, **spec: Any) 
         "runAsNonRoot": True,
         "seccompProfile": {"type": "RuntimeDefault"},
     }
-    one = {"name": "main", "image": "nothing.invalid/none", "securityContext": security}
-    one |= {"resources": {"limits": {"nvidia.com/gpu": str(gpus)}}} if gpus else {}
-    made = {"containers": [one | (container or {})], "nodeSelector": LABEL}
+    main_container = {"name": "main", "image": "nothing.invalid/none", "securityContext": security}
+    main_container |= {"resources": {"limits": {"nvidia.com/gpu": str(gpus)}}} if gpus else {}
+    made = {"containers": [main_container | (container or {})], "nodeSelector": LABEL}
     return {"metadata": {"name": "one"}, "spec": made | spec}
 
 

@@ -113,8 +113,8 @@ def joined(container: dict[str, Any]) -> dict[str, Any]:
 def more_tolerations(key: str) -> dict[str, Any]:
     """Return the change that adds a toleration to those that the server gave the pod."""
     given = [
-        {"key": f"node.kubernetes.io/{one}", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
-        for one in ("not-ready", "unreachable")
+        {"key": f"node.kubernetes.io/{taint}", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
+        for taint in ("not-ready", "unreachable")
     ]
     return {"spec": {"tolerations": [*given, {"key": key, "operator": "Exists"}]}}
 

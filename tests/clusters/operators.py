@@ -85,7 +85,7 @@ class Folder:
         """Return the GPUs that each award should have, also where a pool is exceeded: taking back goes on then."""
         loaded = load(open_project(self.root))
         desired = desired_state(loaded.histories, loaded.project.clusters, at, loaded.unlisted)
-        return {one.award_id: one.gpus for one in desired.tenants}
+        return {tenant.award_id: tenant.gpus for tenant in desired.tenants}
 
 
 @dataclass(frozen=True)

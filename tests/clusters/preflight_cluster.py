@@ -39,15 +39,17 @@ class Preflight:
     err: str
 
     def of(self, check: str, result: str | None = None) -> list[dict[str, str]]:
-        return [one for one in self.findings if one["check"] == check and result in (None, one["result"])]
+        return [
+            finding for finding in self.findings if finding["check"] == check and result in (None, finding["result"])
+        ]
 
     def only(self, result: str) -> dict[str, str]:
-        (one,) = [one for one in self.findings if one["result"] == result]
-        return one
+        (line,) = [finding for finding in self.findings if finding["result"] == result]
+        return line
 
     @property
     def bad(self) -> list[str]:
-        return [f"{one['check']}: {one['seen']}" for one in self.findings if one["result"] == "failed"]
+        return [f"{finding['check']}: {finding['seen']}" for finding in self.findings if finding["result"] == "failed"]
 
 
 @dataclass
@@ -128,7 +130,10 @@ def identity(sandbox: Sandbox, api: Api, namespace: str, name: str, folder: Path
 def everything(api: Api) -> dict[str, list[str]]:
     """Return the UIDs of what a run might leave behind."""
     paths = ("/api/v1/namespaces", "/api/v1/pods", "/api/v1/serviceaccounts", f"{RBAC}/clusterroles")
-    return {path: sorted(one["metadata"]["uid"] for one in (api.get(path) or {"items": []})["items"]) for path in paths}
+    return {
+        path: sorted(resource["metadata"]["uid"] for resource in (api.get(path) or {"items": []})["items"])
+        for path in paths
+    }
 
 
 @contextmanager
@@ -148,8 +153,8 @@ def changed(api: Api, path: str, change: Callable[[dict[str, Any]], None]) -> It
     """Let an object be another for as long as the block lasts."""
     before = replaced(api, path, change)
 
-    def restore(one: dict[str, Any]) -> None:
-        one.update({key: value for key, value in before.items() if key not in ("metadata", "status")})
+    def restore(live: dict[str, Any]) -> None:
+        live.update({key: value for key, value in before.items() if key not in ("metadata", "status")})
 
     try:
         yield
@@ -196,5 +201,5 @@ def plugin(**environment: str) -> dict[str, Any]:
 
 def selector_line(found: Preflight) -> dict[str, str]:
     """Return what was found of the plugin that forces a namespace's node selector."""
-    (one,) = [one for one in found.of("admission") if "PodNodeSelector" in one["seen"]]
-    return one
+    (line,) = [finding for finding in found.of("admission") if "PodNodeSelector" in finding["seen"]]
+    return line

@@ -50,9 +50,9 @@ class Eyes:
                 asked = (pod.spec.containers[0].resources.limits or {}).get("nvidia.com/gpu", "0")
                 pods[pod.metadata.namespace] = pods.get(pod.metadata.namespace, 0) + int(asked)
         quotas = self.core.list_resource_quota_for_all_namespaces(label_selector=OURS).items
-        granted = {one.metadata.namespace: int(one.spec.hard[GPU]) for one in quotas}
+        granted = {quota.metadata.namespace: int(quota.spec.hard[GPU]) for quota in quotas}
         spaces = self.core.list_namespace(label_selector=OURS).items
-        return Seen(uids={one.metadata.name: one.metadata.uid for one in spaces}, granted=granted, pods=pods)
+        return Seen(uids={space.metadata.name: space.metadata.uid for space in spaces}, granted=granted, pods=pods)
 
 
 class Watch:
@@ -99,7 +99,7 @@ class Round:
 
     @property
     def line(self) -> str:
-        names = ["by hand" if one.by_hand else one.words[0] for one in self.commands]
+        names = ["by hand" if command.by_hand else command.words[0] for command in self.commands]
         both = ", ".join(f"{name} {ran.code}" for name, ran in zip(names, self.ran, strict=True))
         again = sum("deciding again" in ran.err for ran in self.ran)
         reasons = "".join(f"\n    {_reason(ran)}" for ran in self.ran if ran.code)
@@ -122,12 +122,13 @@ class Round:
         for command, ran, outcome in zip(self.commands, self.ran, outcomes, strict=True):
             if "a bug in gpuprov" in ran.err or "Traceback" in ran.err + ran.out:
                 self.faults.append(f"{command}: a bug")
-            for one in outcome.get("freed", ()):
-                freed.add(one["namespace"])
-                if not re.search(rf"reclaim +alpha +{one['award_id']} ", ran.err):
-                    self.faults.append(f"{command}: took back {one['award_id']} and had not shown it")
+            for tenant in outcome.get("freed", ()):
+                freed.add(tenant["namespace"])
+                if not re.search(rf"reclaim +alpha +{tenant['award_id']} ", ran.err):
+                    self.faults.append(f"{command}: took back {tenant['award_id']} and had not shown it")
         gone = {name for name, uid in self.before.uids.items() if self.after.uids.get(name) != uid}
-        if unexplained := gone - freed - {namespace(one) for outcome in outcomes for one in outcome.get("stuck", {})}:
+        stuck = {namespace(award) for outcome in outcomes for award in outcome.get("stuck", {})}
+        if unexplained := gone - freed - stuck:
             self.faults.append(f"gone and reported by nobody: {unexplained}")
         self._applied(outcomes)
         self._raise()
@@ -138,7 +139,7 @@ class Round:
         if self.commands[1 - self.last].by_hand and self.ran[1 - self.last].code == 0:
             return
         touched = {*other.get("applied", ()), *other.get("lowered", ()), *other.get("stuck", {})}
-        touched |= {one["award_id"] for one in other.get("freed", ())}
+        touched |= {tenant["award_id"] for tenant in other.get("freed", ())}
         for award in set(mine.get("applied", ())) - touched:
             should, has = command.folder.desired(self.at).get(award), self.after.granted.get(namespace(award))
             if should != has:

@@ -42,8 +42,8 @@ def api_of(sandbox: Sandbox, cluster: str) -> Api:
 def admin_kubeconfig(sandbox: Sandbox) -> Path:
     """Write a kubeconfig in which the contexts that are named like the clusters are the administrator's."""
     document = yaml.safe_load(sandbox.kubeconfig.read_text(encoding="utf-8"))
-    admins = [one for one in document["contexts"] if one["name"].endswith("-admin")]
-    document["contexts"] = [one | {"name": one["name"].removesuffix("-admin")} for one in admins]
+    admins = [context for context in document["contexts"] if context["name"].endswith("-admin")]
+    document["contexts"] = [context | {"name": context["name"].removesuffix("-admin")} for context in admins]
     document["current-context"] = document["contexts"][0]["name"]
     path = sandbox.root.with_name(f"{sandbox.root.name}-admin.kubeconfig")
     path.touch(mode=0o600)

@@ -92,7 +92,7 @@ class Story:
     def up(self, at: str = MARCH) -> dict[str, Any]:
         """Run `gpuprov up` and return what it did by provider."""
         data = self.ok("up", "--yes", "--json", at=at).data
-        return {one["provider"]: one for one in data["providers"]}
+        return {outcome["provider"]: outcome for outcome in data["providers"]}
 
     def by_hand(self, verb: str, provider: str, *options: str, at: str = MARCH, **environment: str) -> Ran:
         """Run pulumi as an engineer types it, with the language host and the local program."""
@@ -125,7 +125,7 @@ class Story:
     def stack_types(self, provider: str) -> list[str]:
         """Return the types of all that the stack's state holds."""
         ran = self.by_hand("stack", provider, "export")
-        return [one["type"] for one in json.loads(ran.out)["deployment"].get("resources", ())]
+        return [resource["type"] for resource in json.loads(ran.out)["deployment"].get("resources", ())]
 
     def use_lists(self, *names: str) -> None:
         """Make these files of examples/ the project's award lists."""
@@ -171,7 +171,9 @@ def accepted(core: client.CoreV1Api, namespace: str, body: dict[str, Any]) -> bo
     try:
         core.create_namespaced_pod(namespace, body)
     except client.ApiException as error:
-        if any(said in str(error.body) for said in ("status unknown for quota", "error looking up service account")):
+        if any(
+            message in str(error.body) for message in ("status unknown for quota", "error looking up service account")
+        ):
             return False
         raise
     return True

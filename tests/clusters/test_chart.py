@@ -48,10 +48,10 @@ class People(NamedTuple):
     gpuprov: Person
     awardee: Person
 
-    def ask(self, one: Ask) -> Answer:
+    def ask(self, request: Ask) -> Answer:
         """Ask for something that is not done."""
-        person: Person = getattr(self, one.who)
-        return person(one.method, one.path + DRY, one.body)
+        person: Person = getattr(self, request.who)
+        return person(request.method, request.path + DRY, request.body)
 
     def policies(self) -> list[dict[str, Any]]:
         return self.all(POLICIES)
@@ -64,7 +64,7 @@ API_SERVER = controlplane.api_server
 
 
 def bare_api_server(layout: controlplane.Layout) -> list[str]:
-    kept = [one for one in API_SERVER(layout) if "admission-plugins" not in one]
+    kept = [argument for argument in API_SERVER(layout) if "admission-plugins" not in argument]
     plugins = ["--enable-admission-plugins=NodeRestriction", "--disable-admission-plugins=PodSecurity"]
     return [*kept, *plugins]
 
@@ -86,9 +86,9 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[People]:
 
 def everybody(kubeconfig: Path) -> People:
     """Install the chart, and let everybody in."""
-    said = helm(kubeconfig, "install", "gpuprov", str(CHART), "--create-namespace")
-    assert "Group gpuprov-operators" in said
-    assert "WARNING" not in said
+    notes = helm(kubeconfig, "install", "gpuprov", str(CHART), "--create-namespace")
+    assert "Group gpuprov-operators" in notes
+    assert "WARNING" not in notes
     gpuprov = Person(kubeconfig, "gpuprov", "gpuprov-operators")
     awardee = Person(kubeconfig, "kim", "gpuprov:hpc-2026-1-001")
     people = People(kubeconfig, Person(kubeconfig), Person(kubeconfig, "staff"), gpuprov, awardee)
@@ -130,17 +130,17 @@ def allowed(person: Person) -> bool:
 
 
 def make_award(people: People, objects: list[dict[str, Any]]) -> None:
-    for one in objects:
-        answer = people.gpuprov("APPLY", f"{folder(one)}/{one['metadata']['name']}", one)
+    for manifest in objects:
+        answer = people.gpuprov("APPLY", f"{folder(manifest)}/{manifest['metadata']['name']}", manifest)
         assert answer.ok, answer
 
 
 def test_the_server_understands_every_expression(people: People) -> None:
     """Its type check knows which fields an object has; the controller manager runs it a moment later."""
-    eventually(lambda: all("typeChecking" in one.get("status", {}) for one in people.policies()))
+    eventually(lambda: all("typeChecking" in policy.get("status", {}) for policy in people.policies()))
     assert len(people.policies()) == 5
-    for one in people.policies():
-        assert one["status"]["typeChecking"] == {}, json.dumps(one["status"], indent=1)
+    for policy in people.policies():
+        assert policy["status"]["typeChecking"] == {}, json.dumps(policy["status"], indent=1)
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -158,8 +158,8 @@ def test_gpuprov_finds_all_of_it_in_force_and_any_change_by_hand(people: People)
     """The server adds to what was installed; gpuprov knows what."""
     assert lacking(tuple(people.policies()), tuple(people.all(BINDINGS))) == ()
     expression = {"spec": {"validations": [{"expression": "true"}]}}
-    for one in people.policies():
-        name = one["metadata"]["name"]
+    for policy in people.policies():
+        name = policy["metadata"]["name"]
         looser = people.admin("PATCH", f"{POLICIES}/{name}{DRY}", expression).body
         assert problems(name, (looser,), tuple(people.all(BINDINGS))) == ["was changed after it was installed"]
 
@@ -188,7 +188,7 @@ def test_the_lock_is_gpuprovs_and_no_other_lease_is(people: People) -> None:
 
 
 def test_every_policy_is_shown(people: People) -> None:
-    assert {rule.policy for rule in RULES.values()} == {one["metadata"]["name"] for one in people.policies()}
+    assert {rule.policy for rule in RULES.values()} == {policy["metadata"]["name"] for policy in people.policies()}
 
 
 def test_who_breaks_the_glass_is_held_by_nothing(people: People) -> None:
@@ -200,7 +200,7 @@ def test_who_breaks_the_glass_is_held_by_nothing(people: People) -> None:
 def test_rights_alone_hold_back_what_needs_no_rule(people: People) -> None:
     """The account's token is the only one, and the tenants' role the only one to bind."""
     binding = OBJECTS[4] | {"metadata": {"name": "more"}, "roleRef": OBJECTS[4]["roleRef"] | {"name": "edit"}}
-    for one in (
+    for request in (
         Ask("gpuprov", "POST", f"{CORE}/serviceaccounts/default/token", {"spec": {}}),
         Ask("gpuprov", "POST", folder(OBJECTS[4]), binding),
         Ask("gpuprov", "GET", f"{CORE}/secrets"),
@@ -208,8 +208,8 @@ def test_rights_alone_hold_back_what_needs_no_rule(people: People) -> None:
         Ask("awardee", "PATCH", f"{CORE}/resourcequotas/gpu", {"spec": {"hard": {}}}),
         Ask("awardee", "PATCH", f"{THERE}/ephemeralcontainers", {"spec": {}}),
     ):
-        answer = people.ask(one)
-        assert answer.status == 403, one
+        answer = people.ask(request)
+        assert answer.status == 403, request
         assert "cannot" in answer.text or "attempting to grant" in answer.text, answer
 
 
@@ -239,8 +239,8 @@ def test_a_quota_at_nothing_says_so(people: People) -> None:
     assert people.gpuprov("PATCH", quota, {"spec": {"hard": {"requests.nvidia.com/gpu": "0"}}}).ok
     eventually(lambda: people.admin("GET", f"{SPACES}/{namespace}/serviceaccounts/default").ok)
     awardee = Person(people.kubeconfig, "lee", "gpuprov:hpc-2026-1-003")
-    said = "this award has no nvidia.com/gpu; it has no GPU at this moment"
-    eventually(lambda: said in awardee("POST", f"{SPACES}/{namespace}/pods{DRY}", pod(1)).text)
+    message = "this award has no nvidia.com/gpu; it has no GPU at this moment"
+    eventually(lambda: message in awardee("POST", f"{SPACES}/{namespace}/pods{DRY}", pod(1)).text)
     assert awardee("POST", f"{SPACES}/{namespace}/pods{DRY}", pod(0)).ok
     assert people.gpuprov("DELETE", f"{SPACES}/{namespace}").ok
 
@@ -302,5 +302,5 @@ def test_an_upgrade_can_try_the_rules_out_and_take_them_away(people: People) -> 
 def test_uninstalling_leaves_nothing(people: People) -> None:
     helm(people.kubeconfig, "uninstall", "gpuprov", "--wait")
     for path in WHERE_THE_CHART_WRITES:
-        names = [one["metadata"]["name"] for one in people.admin("GET", path).body["items"]]
+        names = [resource["metadata"]["name"] for resource in people.admin("GET", path).body["items"]]
         assert [name for name in names if "gpuprov" in name and not name.startswith("gpuprov-sandbox")] == [], path

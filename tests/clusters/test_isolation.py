@@ -62,12 +62,16 @@ def test_an_attempt_ends_as_the_catalogue_says(
     settings: Settings, answers: dict[str, dict[str, Outcome]], attempt: Attempt
 ) -> None:
     with ThreadPoolExecutor(len(settings)) as pool:
-        outcomes = dict(zip(settings, pool.map(lambda one: tried(attempt, one), settings.values()), strict=True))
+        outcomes = dict(
+            zip(settings, pool.map(lambda setting: tried(attempt, setting), settings.values()), strict=True)
+        )
     answers[attempt.name] = outcomes
-    assert {name: one.by for name, one in outcomes.items()} == attempt.expected
+    assert {name: outcome.by for name, outcome in outcomes.items()} == attempt.expected
 
 
 def test_the_answers_are_those_on_record(answers: dict[str, dict[str, Outcome]]) -> None:
     if len(answers) < len(ATTEMPTS):
         pytest.skip("only some of the attempts were selected")
-    record.check("attempts", [record.row(area, one, answers[one.name]) for area in AREAS for one in AREAS[area]])
+    record.check(
+        "attempts", [record.row(area, attempt, answers[attempt.name]) for area in AREAS for attempt in AREAS[area]]
+    )

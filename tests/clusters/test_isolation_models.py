@@ -59,7 +59,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ends, list
                 for name in (FORCED, MANAGED):
                     install(sandbox, name)
                 found |= dict(zip((BOTH, CHART), pool.map(partial(phase, policies=True), labs), strict=True))
-            yield {one.name: {name: found[name][one.name] for name in SETTINGS} for one in ATTEMPTS}, labs
+            yield {attempt.name: {name: found[name][attempt.name] for name in SETTINGS} for attempt in ATTEMPTS}, labs
         finally:
             sandbox.down()
 
@@ -80,13 +80,13 @@ def phase(lab: Lab, *, policies: bool) -> dict[str, list[Outcome]]:
 @pytest.mark.parametrize("attempt", ATTEMPTS, ids=lambda attempt: attempt.name)
 def test_an_attempt_at_the_other_model_ends_as_expected(world: tuple[Ends, list[Lab]], attempt: Attempt) -> None:
     ends, _ = world
-    found = {name: [one.by for one in outcomes] for name, outcomes in ends[attempt.name].items()}
+    found = {name: [outcome.by for outcome in outcomes] for name, outcomes in ends[attempt.name].items()}
     assert found == {name: [by, by] for name, by in attempt.expected.items()}
 
 
 def test_the_answers_are_those_on_record(world: tuple[Ends, list[Lab]]) -> None:
     first = {name: {setting: ends[0] for setting, ends in found.items()} for name, found in world[0].items()}
-    record.check("models", [record.row("", one, first[one.name]) for one in ATTEMPTS])
+    record.check("models", [record.row("", attempt, first[attempt.name]) for attempt in ATTEMPTS])
 
 
 def one_gpu(awardee: Awardee) -> Json:
@@ -106,12 +106,14 @@ def test_awards_that_fill_the_cluster_land_on_their_own_models_nodes(
         spec = {"replicas": 8, "selector": labels, "template": template(one_gpu(awardee))}
         reply = awardee.post(f"{awardee.group('apps/v1')}/deployments", {"metadata": {"name": "fill"}, "spec": spec})
         lab.admin.must(reply)
-    products = {one["metadata"]["name"]: one["metadata"]["labels"][LABEL] for one in lab.admin.items("/api/v1/nodes")}
+    products = {
+        node["metadata"]["name"]: node["metadata"]["labels"][LABEL] for node in lab.admin.items("/api/v1/nodes")
+    }
     for awardee in awardees:
-        until(lambda one=awardee: [pod["status"].get("phase") for pod in one.pods()] == ["Running"] * 8)
-        landed = {products[one["spec"]["nodeName"]] for one in awardee.pods()}
+        until(lambda owner=awardee: [pod["status"].get("phase") for pod in owner.pods()] == ["Running"] * 8)
+        landed = {products[placed["spec"]["nodeName"]] for placed in awardee.pods()}
         assert landed == {awardee.tenant.pool.node_label[LABEL]}
-    used = Counter(one["spec"]["nodeName"] for awardee in awardees for one in awardee.pods())
+    used = Counter(placed["spec"]["nodeName"] for awardee in awardees for placed in awardee.pods())
     assert used == {lab.node("h100", 0): 8, lab.node("h100", 1): 8, lab.node("a100", 0): 8}
     first = awardees[0]
     more = first.api.post(f"{first.core}/pods", pod("more", 1, nodeSelector=first.tenant.pool.node_label))

@@ -125,7 +125,7 @@ def test_what_pods_hold_is_what_the_scheduler_charges_also_while_they_terminate(
         assert (held.held, len(held.stuck)) == (2, 1)
     finally:
         nodes.resume()
-    assert not any(one.stuck for one in teardown(api, timeout=60).release(["gpu-mine", "gpu-other"]))
+    assert not any(outcome.stuck for outcome in teardown(api, timeout=60).release(["gpu-mine", "gpu-other"]))
     assert pods_on(CLUSTER, None) == {}
 
 
@@ -143,7 +143,7 @@ def test_a_list_goes_on_after_the_server_has_forgotten_its_beginning(
     api: KubeApi, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "PAGE", 1)
-    there = [one["metadata"]["name"] for one in api.list("/api/v1/namespaces")]
+    names = [namespace["metadata"]["name"] for namespace in api.list("/api/v1/namespaces")]
     listed = api.list("/api/v1/namespaces")
     found = [next(listed)["metadata"]["name"]]
     for number in range(3):
@@ -154,6 +154,6 @@ def test_a_list_goes_on_after_the_server_has_forgotten_its_beginning(
     asked = []
     ask = api._send
     monkeypatch.setattr(api, "_send", lambda *some, **more: asked.append(ask(*some, **more)) or asked[-1])
-    found += [one["metadata"]["name"] for one in listed]
-    assert found == there
-    assert [one.status for one in asked][:2] == [410, 200]
+    found += [namespace["metadata"]["name"] for namespace in listed]
+    assert found == names
+    assert [answer.status for answer in asked][:2] == [410, 200]

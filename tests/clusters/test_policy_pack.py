@@ -89,7 +89,7 @@ def test_a_broken_program_is_refused_with_every_policys_name(story: Story, progr
     ran = story.by_hand("preview", SDS, *PACK)
     assert (ran.code != 0, refused(ran)) == (True, set(Rule)), ran
     first, second, third, fourth = (f"gpu-{award.lower()}" for award in AWARDS)
-    for said in (
+    for message in (
         f"ResourceQuota gpu in {first}: it grants 199 nvidia.com/gpu, and the award has 8;",
         f"ResourceQuota gpu in {first}: it grants 199 GPUs, and the namespace's annotation gpuprov.dev/gpus says 8;",
         "H100: quotas grant 205 GPUs, 5 more than the capacity of 200;",
@@ -98,7 +98,7 @@ def test_a_broken_program_is_refused_with_every_policys_name(story: Story, progr
         f"Namespace {third}: it has no LimitRange;",
         f"Namespace {fourth}: its term ends at 2026-07-01T00:00:01+09:00, after the programme's end",
     ):
-        assert said in ran.out, (said, ran.out)
+        assert message in ran.out, (message, ran.out)
 
 
 ELSEWHERE = """

@@ -83,7 +83,7 @@ def test_a_bare_cluster_lacks_what_the_chart_brings(sandbox: Sandbox, project: P
     policies, role = found.of("admission", "failed")
     assert policies["seen"].startswith("none of the policies gpuprov-gpu")
     assert role["seen"] == "the role gpuprov-tenant is not there"
-    assert all("install charts/gpu-cluster" in one["remedy"] for one in (policies, role))
+    assert all("install charts/gpu-cluster" in finding["remedy"] for finding in (policies, role))
     assert len(found.bad) == 2
     (warned,) = found.of("rights", "warning")
     assert warned["seen"] == "sandbox-admin may do everything on this cluster, as cluster-admin"
@@ -92,15 +92,15 @@ def test_a_bare_cluster_lacks_what_the_chart_brings(sandbox: Sandbox, project: P
 def test_a_fit_cluster_passes_with_gpuprovs_own_identity(project: Project, operator: Path) -> None:
     found = project.preflight(operator)
     assert (found.code, found.bad, found.failed) == (0, [], {})
-    seen = {one["seen"] for one in found.findings if one["result"] == "ok"}
+    seen = {finding["seen"] for finding in found.findings if finding["result"] == "ok"}
     assert "H100: 16 nvidia.com/gpu on 2 nodes; configured 16, awarded at most 8" in seen
     assert "A100: 8 nvidia.com/gpu on 1 node; configured 8, awarded at most 0" in seen
     assert "the 5 policies of the chart are bound and deny" in seen
     assert "Pod Security admission is active" in seen
     assert found.of("rights") == found.of("rights", "ok")
-    warned = [one["seen"] for one in found.findings if one["result"] == "warning"]
+    warned = [finding["seen"] for finding in found.findings if finding["result"] == "warning"]
     assert len(warned) == 3, warned  # PodNodeSelector without a tenant, no device plugin, and the runtime
-    assert all(one["remedy"] for one in found.findings if one["result"] != "ok")
+    assert all(finding["remedy"] for finding in found.findings if finding["result"] != "ok")
 
 
 def test_nothing_is_left_behind(project: Project, operator: Path, api: Api) -> None:
@@ -124,7 +124,7 @@ def test_a_resource_that_no_quota_covers(project: Project, operator: Path, api: 
         bad = node("odd-2", "none", **{"nvidia.com__mig-2g.24gb": "4", "rdma__hca": "1"})
         with there(api, "/api/v1/nodes", bad):
             found = project.preflight(operator)
-    uncovered = {one["seen"]: one["remedy"] for one in found.of("resource names", "failed")}
+    uncovered = {finding["seen"]: finding["remedy"] for finding in found.of("resource names", "failed")}
     assert found.code == 1
     assert set(uncovered) == {
         "nvidia.com/mig-2g.24gb: nodes offer 4, and no quota covers it",
@@ -152,8 +152,8 @@ def test_a_device_class_that_no_quota_covers(project: Project, operator: Path, a
 
 
 def test_fewer_gpus_than_configured_and_awarded(project: Project, operator: Path, api: Api) -> None:
-    def cordon(one: dict[str, Any]) -> None:
-        one["spec"]["unschedulable"] = True
+    def cordon(live: dict[str, Any]) -> None:
+        live["spec"]["unschedulable"] = True
 
     with changed(api, "/api/v1/nodes/alpha-h100-00", cordon):
         found = project.preflight(operator, awards=line("HPC-1", "H100", 16))
@@ -202,7 +202,7 @@ def test_the_device_list_strategy(
 ) -> None:
     with there(api, PLUGINS, plugin(**environment)):
         found = project.preflight(operator)
-    (line,) = [one for one in found.of("device plugin") if "device list strategy" in one["seen"]]
+    (line,) = [finding for finding in found.of("device plugin") if "device list strategy" in finding["seen"]]
     assert (line["result"], found.code) == (result, 1 if result == "failed" else 0)
     if result == "failed":
         assert "volume-mounts or cdi-cri" in line["remedy"]
@@ -219,9 +219,11 @@ def test_shares_in_the_plugins_configuration(project: Project, sandbox: Sandbox,
     with there(api, maps, {"metadata": {"name": "plugin-config"}, "data": data}), there(api, PLUGINS, daemon_set):
         as_admin, as_operator = project.preflight(admin_kubeconfig(sandbox)), project.preflight(operator)
     assert as_admin.only("failed")["seen"] == ("kube-system/nvidia-device-plugin: GPUs are shared: nvidia.com/gpu x 4")
-    assert any("device list strategy cdi-cri" in one["seen"] for one in as_admin.of("device plugin", "ok"))
+    assert any("device list strategy cdi-cri" in finding["seen"] for finding in as_admin.of("device plugin", "ok"))
     assert as_operator.code == 0
-    assert any("is set where it was not read" in one["seen"] for one in as_operator.of("device plugin", "warning"))
+    assert any(
+        "is set where it was not read" in finding["seen"] for finding in as_operator.of("device plugin", "warning")
+    )
 
 
 # ---- identities
@@ -232,11 +234,13 @@ def test_an_identity_without_rights(project: Project, sandbox: Sandbox, api: Api
     assert (found.code, found.failed) == (1, {})
     rights = found.of("rights", "failed")
     who = "system:serviceaccount:default:nobody"
-    assert f"{who} may not get, list, watch, create, patch, delete namespaces" in {one["seen"] for one in rights}
-    assert f"{who} may not bind clusterroles.rbac.authorization.k8s.io gpuprov-tenant" in {
-        one["seen"].replace("get, bind", "bind") for one in rights
+    assert f"{who} may not get, list, watch, create, patch, delete namespaces" in {
+        finding["seen"] for finding in rights
     }
-    assert all("operator.subjects" in one["remedy"] for one in rights)
+    assert f"{who} may not bind clusterroles.rbac.authorization.k8s.io gpuprov-tenant" in {
+        finding["seen"].replace("get, bind", "bind") for finding in rights
+    }
+    assert all("operator.subjects" in finding["remedy"] for finding in rights)
     assert found.of("nodes", "failed")[0]["seen"].startswith("the nodes cannot be seen: nodes is forbidden")
 
 
@@ -344,8 +348,8 @@ def test_rules_that_were_changed_by_hand_are_found_and_nothing_is_granted(
         "admission: policy gpuprov-operator was changed after it was installed",
         "admission: policy gpuprov-pods was changed after it was installed",
     ]
-    said = "; ".join(one["seen"] for one in found.of("admission", "failed"))
-    assert f"the cluster lacks what charts/gpu-cluster brings ({said})" in reason
+    seen = "; ".join(finding["seen"] for finding in found.of("admission", "failed"))
+    assert f"the cluster lacks what charts/gpu-cluster brings ({seen})" in reason
     assert project.refused(operator) == []
 
 
@@ -407,7 +411,9 @@ def why_pending(api: Api, waiting: dict[str, Any], word: str) -> str:
 
     def reasons() -> list[str]:
         events = (api.get(f"{inside}/events") or {"items": []})["items"]
-        return [one["message"] for one in events if one["reason"] == "FailedScheduling" and word in one["message"]]
+        return [
+            event["message"] for event in events if event["reason"] == "FailedScheduling" and word in event["message"]
+        ]
 
     with there(api, "/api/v1/namespaces", namespace):
         created(api, f"{inside}/resourcequotas", quota)

@@ -63,9 +63,9 @@ def test_every_cluster_is_ready_with_its_nodes_and_gpus(sandbox: Sandbox) -> Non
 
 def test_a_second_up_changes_nothing(sandbox: Sandbox) -> None:
     before = (uids(sandbox), pids(sandbox, "alpha"), pids(sandbox, "beta"), sandbox.kubeconfig.read_bytes())
-    said: list[str] = []
-    sandbox.up(said.append)
-    assert sorted(said) == ["alpha: is ready already", "beta: is ready already"]
+    messages: list[str] = []
+    sandbox.up(messages.append)
+    assert sorted(messages) == ["alpha: is ready already", "beta: is ready already"]
     assert (uids(sandbox), pids(sandbox, "alpha"), pids(sandbox, "beta"), sandbox.kubeconfig.read_bytes()) == before
 
 

@@ -121,7 +121,7 @@ def test_an_award_that_ended_or_left_the_list_is_revoked_all_the_same(story: Sto
     story.edit_list(lambda rows: [row for row in rows if not row.startswith("HPC-2026-1-005,")])
     ran = story.ok("kubeconfig", "HPC-2026-1-005", "--revoke", "--json", at="2026-07-01T00:00:00+09:00")
     list_file.write_bytes(before)
-    assert [one["provider"] for one in ran.data["revoked"]] == ["samsung-sds"]
+    assert [revocation["provider"] for revocation in ran.data["revoked"]] == ["samsung-sds"]
     core = awardee(path)
     eventually(lambda: tried(core, "gpu-hpc-2026-1-005") == 401)
 

@@ -66,7 +66,7 @@ def test_one_stopped_cluster_does_not_stop_the_others(story: Story) -> None:
         assert set(ran.data["failed"]) == {"elice-cloud"}
         assert "elice-cloud" in ran.err
         assert "rerun the same command" in ran.err
-        done = {one["provider"]: one["applied"] for one in ran.data["providers"]}
+        done = {outcome["provider"]: outcome["applied"] for outcome in ran.data["providers"]}
         assert done == {"samsung-sds": ["HPC-2026-1-003"], "kt-cloud": ["HPC-2026-1-002"]}
         assert story.run("status", "--json").code == 5
     finally:
@@ -101,7 +101,7 @@ def test_a_truncated_list_is_refused_until_the_teardown_is_confirmed(story: Stor
 
 def test_another_cluster_behind_the_context_is_refused(story: Story, tmp_path: Path) -> None:
     config = yaml.safe_load(story.world.sandbox.kubeconfig.read_text(encoding="utf-8"))
-    contexts = {one["name"]: one for one in config["contexts"]}
+    contexts = {context["name"]: context for context in config["contexts"]}
     contexts["samsung-sds"]["name"], contexts["kt-cloud"]["name"] = "kt-cloud", "samsung-sds"
     swapped = tmp_path / "swapped"
     swapped.write_text(yaml.safe_dump(config), encoding="utf-8")
@@ -143,8 +143,8 @@ def test_what_was_changed_by_hand_is_found_and_put_right(story: Story) -> None:
     elice.patch_namespace(namespace("HPC-2026-1-001"), no_label)
     elice.delete_namespace(namespace("HPC-2026-1-006"))
     eventually(lambda: namespace("HPC-2026-1-006") not in story.world.namespaces("elice-cloud"))
-    changes = {one["award_id"]: one for one in story.ok("plan", "--json").data["changes"]}
-    assert {award: one["op"] for award, one in changes.items()} == {
+    changes = {change["award_id"]: change for change in story.ok("plan", "--json").data["changes"]}
+    assert {award: change["op"] for award, change in changes.items()} == {
         "HPC-2026-1-003": "update",
         "HPC-2026-1-005": "update",
         "HPC-2026-1-001": "update",
@@ -175,8 +175,8 @@ def test_gpus_of_a_stuck_pod_are_not_given_to_the_next_awardee(story: Story) -> 
     config = story.root / "stacks" / "Pulumi.kt-cloud.yaml"
     config.write_text(config.read_text(encoding="utf-8").replace("capacity: 400", "capacity: 5"), encoding="utf-8")
     core = story.world.core("kt-cloud")
-    old, there = "HPC-2026-1-007", namespace("HPC-2026-1-007")
-    node = running(core, there, "stuck", 4)
+    old, space = "HPC-2026-1-007", namespace("HPC-2026-1-007")
+    node = running(core, space, "stuck", 4)
     new = "HPC-2026-1-888,새연구소,대학,책임자,new@example.org,1,4,KT클라우드,H200,4,2026-03-02,2026-06-30,선정,"
     later = "2026-03-02T09:00:00+09:00"
 
@@ -184,12 +184,12 @@ def test_gpus_of_a_stuck_pod_are_not_given_to_the_next_awardee(story: Story) -> 
         ran = story.run("forfeit", old, "--reason", "gave up", "--yes", "--json", "--timeout", "3")
         assert ran.code == 5, ran
         assert f"pod stuck on node {node} has not ended" in ran.data["failed"]["kt-cloud"]
-        assert story.world.quotas("kt-cloud")[there] == 0
+        assert story.world.quotas("kt-cloud")[space] == 0
 
         story.edit_list(lambda rows: [*rows, new])
         ran = story.run("up", "--yes", "--json", "--timeout", "3", at=later)
         assert ran.code == 5, ran
-        kt_cloud = next(one for one in ran.data["providers"] if one["provider"] == "kt-cloud")
+        kt_cloud = next(outcome for outcome in ran.data["providers"] if outcome["provider"] == "kt-cloud")
         assert list(kt_cloud["stuck"]) == [old]
         assert kt_cloud["postponed"] == ["HPC-2026-1-888"]
         assert namespace("HPC-2026-1-888") not in story.world.namespaces("kt-cloud")
@@ -215,10 +215,10 @@ def test_an_interrupted_run_says_so_and_is_finished_by_the_next(story: Story) ->
         if "applying" in line:
             os.killpg(process.pid, signal.SIGINT)
             break
-    said = process.stderr.read()
+    messages = process.stderr.read()
     process.stderr.close()
-    assert process.wait() == 130, said
-    assert "rerun the same command" in said
+    assert process.wait() == 130, messages
+    assert "rerun the same command" in messages
     story.up()
     assert story.world.quotas("kt-cloud")[namespace("HPC-2026-1-007")] == 2
     story.in_step()
@@ -250,21 +250,21 @@ def test_a_namespace_that_is_being_deleted_is_made_again_once_it_is_gone(story: 
 def test_a_namespace_that_lost_its_labels_is_still_taken_back(story: Story) -> None:
     """Nothing lists it any more; the stack's own outputs say that it was made."""
     core = story.world.core("kt-cloud")
-    there = namespace("HPC-2026-1-007")
+    space = namespace("HPC-2026-1-007")
     none = {"app.kubernetes.io/managed-by": None, "gpuprov.dev/provider": None, "gpuprov.dev/award": None}
-    core.patch_namespace(there, {"metadata": {"labels": none}})
-    running(core, there, "busy", 4)
+    core.patch_namespace(space, {"metadata": {"labels": none}})
+    running(core, space, "busy", 4)
     ran = story.ok("forfeit", "HPC-2026-1-007", "--reason", "gave up", "--yes", "--json")
     (kt_cloud,) = ran.data["providers"]
-    assert [(one["award_id"], one["gpus"]) for one in kt_cloud["freed"]] == [("HPC-2026-1-007", 4)]
-    assert there not in {item.metadata.name for item in core.list_namespace().items}
+    assert [(tenant["award_id"], tenant["gpus"]) for tenant in kt_cloud["freed"]] == [("HPC-2026-1-007", 4)]
+    assert space not in {item.metadata.name for item in core.list_namespace().items}
     story.in_step()
 
 
 def test_a_renamed_context_reaches_the_stack(story: Story, tmp_path: Path) -> None:
     config = yaml.safe_load(story.world.sandbox.kubeconfig.read_text(encoding="utf-8"))
-    for one in config["contexts"]:
-        one["name"] = {"kt-cloud": "kt-gpu"}.get(one["name"], one["name"])
+    for context in config["contexts"]:
+        context["name"] = {"kt-cloud": "kt-gpu"}.get(context["name"], context["name"])
     renamed = tmp_path / "renamed"
     renamed.write_text(yaml.safe_dump(config), encoding="utf-8")
     renamed.chmod(0o600)
@@ -276,10 +276,10 @@ def test_a_renamed_context_reaches_the_stack(story: Story, tmp_path: Path) -> No
     hand = story.by_hand("preview", "kt-cloud", "--refresh", "--expect-no-changes", KUBECONFIG=str(renamed))
     assert hand.code == 0, hand
     again = story.run("up", "--yes", "--json", KUBECONFIG=str(renamed)).data["providers"]
-    assert all(one["operations"] == {} for one in again)
+    assert all(outcome["operations"] == {} for outcome in again)
     story.edit_list(lambda rows: [row.replace(",1,4,KT클라우드,H200,4,", ",1,2,KT클라우드,H200,2,") for row in rows])
     done = story.run("up", "--yes", "--json", KUBECONFIG=str(renamed)).data["providers"]
-    assert [one["applied"] for one in done] == [[], ["HPC-2026-1-007"], []]
+    assert [outcome["applied"] for outcome in done] == [[], ["HPC-2026-1-007"], []]
     assert story.world.quotas("kt-cloud")[namespace("HPC-2026-1-007")] == 2
 
 
@@ -289,7 +289,7 @@ def test_by_hand_first_then_the_command_line(story: Story) -> None:
     assert ran.code == 0, ran
     assert story.world.quotas("kt-cloud")[namespace("HPC-2026-1-007")] == 2
     assert json.loads(story.run("plan", "--json").out)["changes"] == []
-    assert all(one["applied"] == [] for one in story.up().values())
+    assert all(outcome["applied"] == [] for outcome in story.up().values())
     july = "2026-07-01T00:00:00+09:00"
     ran = story.by_hand("up", "kt-cloud", "--yes", at=july)
     assert ran.code != 0, ran

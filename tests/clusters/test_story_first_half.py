@@ -104,20 +104,20 @@ def ended(changed: Stage) -> Stage:
 
 def test_before_the_term_nothing_is_provisioned(story: Story) -> None:
     done = story.up(at="2025-12-31T23:59:59+09:00")
-    assert [one["applied"] for one in done.values()] == [[], [], []]
+    assert [outcome["applied"] for outcome in done.values()] == [[], [], []]
     assert not any(story.world.namespaces(provider) for provider in PROVIDERS)
 
 
 def test_up_provisions_every_award_of_the_list(provisioned: Stage) -> None:
     assert Counter(change["op"] for change in provisioned.data["planned"]["changes"]) == {"create": len(listed())}
-    assert sum(len(one["applied"]) for one in provisioned.data["done"].values()) == len(listed())
+    assert sum(len(outcome["applied"]) for outcome in provisioned.data["done"].values()) == len(listed())
     for provider in PROVIDERS:
         assert provisioned.story.world.quotas(provider) == expected_quotas(provider)
 
 
 def test_a_second_up_changes_nothing(provisioned: Stage) -> None:
     story = provisioned.story
-    assert all(one["applied"] == [] and one["operations"] == {} for one in story.up().values())
+    assert all(outcome["applied"] == [] and outcome["operations"] == {} for outcome in story.up().values())
     assert story.run("plan", "--exit-code").code == 0
 
 
@@ -197,7 +197,7 @@ def test_forfeiting_an_award_with_a_running_pod_frees_its_gpus(forfeited: Stage)
         "by": "ops",
         "reason": "no answer since January",
     }
-    pool = next(one for one in story.ok("status", "--json").data["pools"] if one["provider"] == "samsung-sds")
+    pool = next(row for row in story.ok("status", "--json").data["pools"] if row["provider"] == "samsung-sds")
     assert (pool["capacity"], pool["allocated"], pool["free"]) == (200, 192, 8)
 
 
@@ -214,7 +214,7 @@ def test_reducing_an_award_lowers_its_quota_and_keeps_its_pod(reduced: Stage) ->
     core = story.world.core("elice-cloud")
     assert story.world.quotas("elice-cloud")["gpu-hpc-2026-1-009"] == 4
     assert core.read_namespaced_pod("train", "gpu-hpc-2026-1-009").status.phase == "Running"
-    pool = next(one for one in story.ok("status", "--json").data["pools"] if one["provider"] == "elice-cloud")
+    pool = next(row for row in story.ok("status", "--json").data["pools"] if row["provider"] == "elice-cloud")
     assert (pool["over"], pool["free"]) == (4, 400 - 398), "the four cards under the pod are not free yet"
 
 
@@ -238,13 +238,15 @@ def test_the_last_second_of_the_term_keeps_everything(changed: Stage) -> None:
     before = {provider: story.world.quotas(provider) for provider in PROVIDERS}
     for command in ("up", "expire"):
         data = story.ok(command, "--yes", "--json", at=LAST_SECOND).data
-        assert all(one["applied"] == [] for one in data["providers"])
+        assert all(outcome["applied"] == [] for outcome in data["providers"])
     assert {provider: story.world.quotas(provider) for provider in PROVIDERS} == before
 
 
 def test_the_end_of_the_term_leaves_nothing(ended: Stage) -> None:
     story = ended.story
-    freed = {one["provider"]: sum(tenant["gpus"] for tenant in one["freed"]) for one in ended.data["providers"]}
+    freed = {
+        outcome["provider"]: sum(tenant["gpus"] for tenant in outcome["freed"]) for outcome in ended.data["providers"]
+    }
     assert freed == {"samsung-sds": 200, "elice-cloud": 398 - 4 - 8, "kt-cloud": 223}
     for provider in PROVIDERS:
         assert story.world.namespaces(provider) == set()
@@ -259,6 +261,6 @@ def test_expiring_again_or_late_changes_nothing(ended: Stage) -> None:
     for at in (TERM_END, "2026-11-24T12:00:00+09:00"):
         for command in ("expire", "up"):
             data = story.ok(command, "--yes", "--json", at=at).data
-            assert all(one["applied"] == [] and one["operations"] == {} for one in data["providers"])
+            assert all(outcome["applied"] == [] and outcome["operations"] == {} for outcome in data["providers"])
     for provider in PROVIDERS:
         assert story.by_hand("up", provider, "--yes", "--expect-no-changes", at=TERM_END).code == 0

@@ -98,13 +98,13 @@ def start(story: Story) -> subprocess.Popen[bytes]:
     )
 
 
-def finish(story: Story, said: list[str], *, others_may_work: bool) -> None:
+def finish(story: Story, messages: list[str], *, others_may_work: bool) -> None:
     """The next run finishes. Where a part of the killed one lives on and works, that may take one more."""
     for last in (False, True) if others_may_work else (True,):
         ran = story.run("up", "--yes", "--json", *EVERYTHING)
         if ran.code == 0:
             return
-        assert not last, (said, ran.data["failed"])
+        assert not last, (messages, ran.data["failed"])
 
 
 def test_runs_killed_at_random_moments_are_finished_by_the_next(story: Story) -> None:
@@ -126,7 +126,7 @@ def test_runs_killed_at_random_moments_are_finished_by_the_next(story: Story) ->
             orphans = False
             assert story.world.quotas(KT) == fleet.quotas(), killed
     finish(story, killed, others_may_work=orphans)
-    assert sum("nobody" not in one for one in killed) > ROUNDS // 2, killed
+    assert sum("nobody" not in line for line in killed) > ROUNDS // 2, killed
     assert story.world.quotas(KT) == fleet.quotas(), killed
     assert story.world.namespaces(KT) == set(fleet.quotas()), killed
     story.in_step(stack_names(KT, SHARDS))

@@ -132,9 +132,9 @@ def test_validate_and_plan_accept_the_programme(story: Story, case: Case) -> Non
 
 def test_the_nodes_offer_what_the_programme_lends(story: Story, case: Case) -> None:
     findings = story.run("preflight", "--json", at=case.during).data["findings"]
-    capacity = {one["seen"].partition(": ")[0]: one for one in findings if one["check"] == "capacity"}
-    assert {model: one["seen"].partition(": ")[2] for model, one in capacity.items()} == case.fits
-    results = {check: {one["result"] for one in findings if one["check"] == check} for check in CHECKS}
+    capacity = {finding["seen"].partition(": ")[0]: finding for finding in findings if finding["check"] == "capacity"}
+    assert {model: finding["seen"].partition(": ")[2] for model, finding in capacity.items()} == case.fits
+    results = {check: {finding["result"] for finding in findings if finding["check"] == check} for check in CHECKS}
     assert results == {check: {"ok"} for check in CHECKS}
 
 
@@ -171,7 +171,8 @@ def test_the_last_second_of_the_programme_keeps_what_runs_to_its_end(story: Stor
     story.up(at=case.last_second)
     assert quotas(story, case) == expected
     assert all(
-        one["applied"] == [] for one in story.ok("expire", "--yes", "--json", at=case.last_second).data["providers"]
+        outcome["applied"] == []
+        for outcome in story.ok("expire", "--yes", "--json", at=case.last_second).data["providers"]
     )
 
 
@@ -186,4 +187,4 @@ def test_the_end_of_the_programme_leaves_nothing(story: Story, case: Case) -> No
     assert quotas(story, case) == {}
     pools = story.ok("status", "--json", at=case.end).data["pools"]
     assert all(pool["free"] == pool["capacity"] for pool in pools)
-    assert all(one["applied"] == [] for one in story.up(at=case.end).values())
+    assert all(outcome["applied"] == [] for outcome in story.up(at=case.end).values())

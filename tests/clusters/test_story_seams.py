@@ -161,18 +161,18 @@ def test_whoever_comes_second_decides_again_on_what_the_first_left(story: Story,
     both = [
         subprocess.Popen(
             [sys.executable, "-m", "gpuprov", "up", "--yes", "--provider", KT],
-            cwd=one.root,
-            env=one.environment | {"GPUPROV_AT": MARCH},
+            cwd=project.root,
+            env=project.environment | {"GPUPROV_AT": MARCH},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
         )
-        for one in (story, other)
+        for project in (story, other)
     ]
-    said = [process.communicate()[1] for process in both]
-    assert all(process.returncode in (0, 4) for process in both), said
-    assert sum(story.world.quotas(KT).values()) <= capacity, said
+    messages = [process.communicate()[1] for process in both]
+    assert all(process.returncode in (0, 4) for process in both), messages
+    assert sum(story.world.quotas(KT).values()) <= capacity, messages
 
 
 def test_gpus_that_the_pods_of_a_reduced_award_hold_are_not_granted(story: Story) -> None:
@@ -220,7 +220,7 @@ def test_by_hand_a_bad_list_is_told_in_its_own_words(story: Story) -> None:
 def test_by_hand_another_cluster_gets_nothing(story: Story, tmp_path: Path) -> None:
     """Behind the context is another cluster: nothing is made there, and the UID on record stays."""
     config = yaml.safe_load(story.world.sandbox.kubeconfig.read_text(encoding="utf-8"))
-    contexts = {one["name"]: one for one in config["contexts"]}
+    contexts = {context["name"]: context for context in config["contexts"]}
     contexts[KT]["name"], contexts["samsung-sds"]["name"] = "samsung-sds", KT
     swapped = tmp_path / "swapped"
     swapped.write_text(yaml.safe_dump(config), encoding="utf-8")
@@ -270,8 +270,8 @@ def test_two_forfeitures_at_once_write_one_event(story: Story) -> None:
         subprocess.Popen(command, cwd=story.root, env=story.environment | {"GPUPROV_AT": MARCH}, stderr=subprocess.PIPE)
         for _ in range(2)
     ]
-    said = [process.communicate()[1] for process in both]
-    assert [process.returncode for process in both] == [0, 0], said
+    messages = [process.communicate()[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], messages
     assert (story.root / "examples" / "ledger.jsonl").read_text(encoding="utf-8").count("forfeited") == 1
     assert live(story) == expected() - {namespace(FIVE[0])}
 
@@ -295,7 +295,7 @@ def test_the_ledgers_word_counts_whatever_the_list_says_since(word: str | None, 
     story.edit_list(marked)
     ran = story.ok("expire", "--yes", "--json", "--provider", KT)
     (done,) = ran.data["providers"]
-    assert sorted(one["award_id"] for one in done["freed"]) == gone
+    assert sorted(tenant["award_id"] for tenant in done["freed"]) == gone
     assert live(story) == expected() - {namespace(award) for award in gone}
 
 
@@ -321,7 +321,7 @@ def test_a_forfeiture_finds_the_award_where_it_lives(story: Story) -> None:
 
     story.edit_list(moved)
     ran = story.ok("forfeit", award, "--reason", "gave up", "--yes", "--json")
-    freed = {one["provider"]: [done["award_id"] for done in one["freed"]] for one in ran.data["providers"]}
+    freed = {outcome["provider"]: [done["award_id"] for done in outcome["freed"]] for outcome in ran.data["providers"]}
     assert freed[KT] == [award]
     assert live(story) == expected() - {namespace(award)}
 
@@ -354,8 +354,8 @@ def test_a_supplier_whose_stack_file_is_gone_is_missed(story: Story) -> None:
 
 def test_two_stacks_of_one_cluster_are_refused(story: Story, tmp_path: Path) -> None:
     config = yaml.safe_load(story.world.sandbox.kubeconfig.read_text(encoding="utf-8"))
-    clusters = {one["name"]: one["cluster"] for one in config["clusters"]}
-    contexts = {one["name"]: one["context"] for one in config["contexts"]}
+    clusters = {cluster["name"]: cluster["cluster"] for cluster in config["clusters"]}
+    contexts = {context["name"]: context["context"] for context in config["contexts"]}
     clusters[contexts["samsung-sds"]["cluster"]] |= clusters[contexts[KT]["cluster"]]
     contexts["samsung-sds"] |= contexts[KT]
     doubled = tmp_path / "doubled"

@@ -37,18 +37,20 @@ def writes(story: Story) -> dict[str, list[str]]:
     found += core.list_resource_quota_for_all_namespaces(label_selector="app.kubernetes.io/managed-by=gpuprov").items
     found += core.list_limit_range_for_all_namespaces(label_selector="app.kubernetes.io/managed-by=gpuprov").items
     return {
-        f"{type(one).__name__} {one.metadata.uid}": [
+        f"{type(resource).__name__} {resource.metadata.uid}": [
             f"{field.manager} {field.operation} {field.time}"
-            for field in one.metadata.managed_fields
+            for field in resource.metadata.managed_fields
             if field.subresource is None
         ]
-        for one in found
+        for resource in found
     }
 
 
 def awards_of(story: Story, stack: str) -> set[str]:
     state = json.loads(story.by_hand("stack", stack, "export").out)["deployment"].get("resources") or []
-    return {one["urn"].rpartition("::")[2] for one in state if one["type"] == "gpuprov:index:AwardTenant"}
+    return {
+        resource["urn"].rpartition("::")[2] for resource in state if resource["type"] == "gpuprov:index:AwardTenant"
+    }
 
 
 def in_place(story: Story, shards: int) -> None:
@@ -57,7 +59,7 @@ def in_place(story: Story, shards: int) -> None:
     found = {stack: awards_of(story, stack) for stack in cluster.stacks}
     assert sum(len(awards) for awards in found.values()) == FIRST
     assert all(cluster.stack_of(award) == stack for stack, awards in found.items() for award in awards)
-    stacks = {one["name"] for one in json.loads(story.by_hand("stack", KT, "ls", "--json").out)}
+    stacks = {stack["name"] for stack in json.loads(story.by_hand("stack", KT, "ls", "--json").out)}
     assert stacks == set(stack_names(KT, shards))
     story.in_step(cluster.stacks)
 
@@ -88,7 +90,7 @@ def test_a_provider_that_begins_with_several_stacks_and_ends(story: Story) -> No
         assert story.by_hand("up", stack, "--yes", "--expect-no-changes").code == 0
     story.edit_list(lambda rows: [row.replace(",1,4,KT클라우드,H200,4,", ",1,2,KT클라우드,H200,2,") for row in rows])
     ran = story.ok("up", "--yes", "--json", "--allow-change", "4")
-    reduced = next(one for one in ran.data["providers"] if one["provider"] == KT)
+    reduced = next(outcome for outcome in ran.data["providers"] if outcome["provider"] == KT)
     assert 0 < len(reduced["applied"]) < FIRST
     story.in_step(stack_names(KT, 3))
     end = "2026-07-01T00:00:00+09:00"
@@ -105,7 +107,7 @@ def test_a_forfeiture_right_after_the_number_changed_moves_the_state_too(story: 
     story.split(KT, 2)
     (gone, *_) = awards_of(story, KT)
     done = story.ok("forfeit", gone, "--reason", "gave up", "--yes", "--json", at=MARCH).data["providers"][0]
-    assert [one["award_id"] for one in done["freed"]] == [gone]
+    assert [tenant["award_id"] for tenant in done["freed"]] == [gone]
     found = {stack: awards_of(story, stack) for stack in stack_names(KT, 2)}
     assert sum(len(awards) for awards in found.values()) == FIRST - 1
     assert all(found.values())

@@ -16,13 +16,13 @@ def plan(awards, *observed, at=MARCH, events=()):
     return make_plan(desired(awards, list(CLUSTERS.values()), at, events), observed, CLUSTERS)
 
 
-def only(awards, *there, at=MARCH, events=()):
-    (change,) = plan(awards, seen(SDS, *there), at=at, events=events).changes
+def only(awards, *tenants, at=MARCH, events=()):
+    (change,) = plan(awards, seen(SDS, *tenants), at=at, events=events).changes
     return change
 
 
-def edited(there, kind, edit):
+def edited(tenant, kind, edit):
     """The live tenant after somebody edited one of its objects by hand."""
-    objects = deepcopy(dict(there.objects))
-    edit(next(one for (of, _), one in objects.items() if of == kind))
-    return replace(there, objects=objects)
+    objects = deepcopy(dict(tenant.objects))
+    edit(next(manifest for (of, _), manifest in objects.items() if of == kind))
+    return replace(tenant, objects=objects)

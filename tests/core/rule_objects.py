@@ -18,15 +18,15 @@ def bounds(*tenants, where=SDS, end=JULY):
 
 def written(*tenants, where=SDS):
     """The tenants' objects, to be changed by a test."""
-    return deepcopy([dict(one) for each in tenants for one in tenant_manifests(each, where)])
+    return deepcopy([dict(manifest) for each in tenants for manifest in tenant_manifests(each, where)])
 
 
 def first(objects, kind):
-    return next(one for one in objects if one["kind"] == kind)
+    return next(manifest for manifest in objects if manifest["kind"] == kind)
 
 
 def said(objects, limits=None):
-    return [(one.rule, one.text) for one in violations(objects, limits or bounds(FIRST, SECOND))]
+    return [(violation.rule, violation.text) for violation in violations(objects, limits or bounds(FIRST, SECOND))]
 
 
 def broken(change, limits=None):
@@ -37,10 +37,10 @@ def broken(change, limits=None):
 
 
 def spec(kind, **fields):
-    return lambda one: one[kind]["spec"].update(fields)
+    return lambda by_kind: by_kind[kind]["spec"].update(fields)
 
 
 def annotated(**fields):
-    return lambda one: one["Namespace"]["metadata"]["annotations"].update(
+    return lambda by_kind: by_kind["Namespace"]["metadata"]["annotations"].update(
         {name.replace("_", "-").replace("gpuprov-", "gpuprov.dev/"): value for name, value in fields.items()}
     )

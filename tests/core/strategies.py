@@ -21,7 +21,7 @@ from gpuprov.load.programme import default_programme
 PROGRAMME = default_programme()
 SEOUL = PROGRAMME.zone
 TERMS = Terms(zone=SEOUL, resources=PROGRAMME.resources)
-MODELS = tuple(one.name for one in PROGRAMME.accelerators)
+MODELS = tuple(accelerator.name for accelerator in PROGRAMME.accelerators)
 JANUARY = datetime(2026, 1, 1, tzinfo=SEOUL)
 JULY = datetime(2026, 7, 1, tzinfo=SEOUL)
 MARCH = datetime(2026, 3, 1, 12, tzinfo=SEOUL)
@@ -76,12 +76,12 @@ def extended(award_id, at, last_day):
     return _event(Extended, award_id, at, last_day=last_day)
 
 
-def breaches(one):
-    return awards_module.breaches(one, PROGRAMME)
+def breaches(award):
+    return awards_module.breaches(award, PROGRAMME)
 
 
-def history(one, happened):
-    return ledger.history(one, happened, SEOUL)
+def history(award, happened):
+    return ledger.history(award, happened, SEOUL)
 
 
 def histories(awards, happened):
@@ -118,16 +118,16 @@ def tenant(award_id="HPC-1", gpus=8, where=None, model="H100", **fields):
     return Tenant.model_validate(values | fields)
 
 
-def live(one, where, used=0):
+def live(tenant, where, used=0):
     """The tenant as a cluster has it that was written completely, with what a server adds."""
     objects = {}
-    for manifest in tenant_manifests(one, where):
-        there = deepcopy(dict(manifest))
-        there["metadata"] |= {"uid": f"uid-{len(objects)}", "resourceVersion": "7", "managedFields": []}
-        objects[there["kind"], there["metadata"]["name"]] = there
+    for manifest in tenant_manifests(tenant, where):
+        observed = deepcopy(dict(manifest))
+        observed["metadata"] |= {"uid": f"uid-{len(objects)}", "resourceVersion": "7", "managedFields": []}
+        objects[observed["kind"], observed["metadata"]["name"]] = observed
     quota = objects["ResourceQuota", "gpu"]
-    quota["status"] = {"hard": quota["spec"]["hard"], "used": {f"requests.{one.pool.resource}": str(used)}}
-    return ObservedTenant(namespace=one.namespace, objects=objects)
+    quota["status"] = {"hard": quota["spec"]["hard"], "used": {f"requests.{tenant.pool.resource}": str(used)}}
+    return ObservedTenant(namespace=tenant.namespace, objects=objects)
 
 
 def tenant_role():

@@ -82,8 +82,8 @@ def test_the_quantities_of_each_track(track, h100):
 
 @given(st.sampled_from(MODELS), st.integers(1, 40), st.integers(1, 200))
 def test_the_allocated_quantity_is_the_converted_one(model, h100, quantity):
-    one = award(track="1" if h100 <= 4 else "2", applied_h100=h100, model=model, quantity=quantity)
-    wrong = [breach for breach in breaches(one) if breach.field == "quantity"]
+    listed_award = award(track="1" if h100 <= 4 else "2", applied_h100=h100, model=model, quantity=quantity)
+    wrong = [breach for breach in breaches(listed_award) if breach.field == "quantity"]
     right = h100 * SIDE_BY_SIDE[model]
     assert bool(wrong) is (quantity != right)
     assert all(f"{h100} H100 convert to {right} {model}, not {quantity}" == breach.message for breach in wrong)
@@ -92,7 +92,7 @@ def test_the_allocated_quantity_is_the_converted_one(model, h100, quantity):
 @pytest.mark.parametrize("broken", list(itertools.product([False, True], repeat=3)))
 def test_every_combination_of_breaches_is_reported_at_once(broken):
     applied, quantity, last_day = broken
-    one = award(
+    listed_award = award(
         track="1",
         applied_h100=5 if applied else 4,
         quantity=99 if quantity else (5 if applied else 4),
@@ -103,8 +103,8 @@ def test_every_combination_of_breaches_is_reported_at_once(broken):
         for name, bad in zip(("applied_h100", "quantity", "last_day"), (applied, quantity, last_day), strict=True)
         if bad
     ]
-    assert [breach.field for breach in breaches(one)] == names
-    assert all(breach.message and breach.remedy for breach in breaches(one))
+    assert [breach.field for breach in breaches(listed_award)] == names
+    assert all(breach.message and breach.remedy for breach in breaches(listed_award))
 
 
 @pytest.mark.parametrize(

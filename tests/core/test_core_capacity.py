@@ -70,34 +70,34 @@ def test_the_sweep_finds_what_adding_up_at_every_instant_finds(parts):
     for provider in ("samsung-sds", "kt-cloud", "unknown"):
         for model in ("H100", "A100"):
             capacity = CAPACITY.get((provider, model), 0)
-            pool = [one for one in parts if (one.provider, one.model) == (provider, model)]
-            here = [one for one in found if (one.provider, one.model) == (provider, model)]
+            pool = [part for part in parts if (part.provider, part.model) == (provider, model)]
+            here = [excess for excess in found if (excess.provider, excess.model) == (provider, model)]
             for instant in HALF_HOURS:
-                holding = [one for one in pool if one.start <= instant < one.end]
-                total = sum(one.gpus for one in holding)
-                over = [one for one in here if one.start <= instant < one.end]
-                assert [(one.allocated, one.capacity, one.excess) for one in over] == (
+                holding = [part for part in pool if part.start <= instant < part.end]
+                total = sum(part.gpus for part in holding)
+                over = [excess for excess in here if excess.start <= instant < excess.end]
+                assert [(excess.allocated, excess.capacity, excess.excess) for excess in over] == (
                     [(total, capacity, total - capacity)] if total > capacity else []
                 )
-                assert not over or {one.award_id for one in holding} <= set(over[0].award_ids)
+                assert not over or {part.award_id for part in holding} <= set(over[0].award_ids)
 
 
 @settings(max_examples=300)
 @given(PARTS)
 def test_excesses_are_ordered_joined_and_name_only_awards_that_take_part(parts):
     found = excesses(parts, CLUSTERS)
-    assert found == sorted(found, key=lambda one: (one.provider, one.model, one.start))
-    for one, other in pairwise(found):
-        touching = (one.provider, one.model, one.end) == (other.provider, other.model, other.start)
-        assert not (touching and one.allocated == other.allocated)
-    for one in found:
-        there = {
+    assert found == sorted(found, key=lambda excess: (excess.provider, excess.model, excess.start))
+    for excess, other in pairwise(found):
+        touching = (excess.provider, excess.model, excess.end) == (other.provider, other.model, other.start)
+        assert not (touching and excess.allocated == other.allocated)
+    for excess in found:
+        involved = {
             a.award_id
             for a in parts
-            if (a.provider, a.model) == (one.provider, one.model)
-            and any(a.start <= instant < a.end and one.start <= instant < one.end for instant in HALF_HOURS)
+            if (a.provider, a.model) == (excess.provider, excess.model)
+            and any(a.start <= instant < a.end and excess.start <= instant < excess.end for instant in HALF_HOURS)
         }
-        assert one.award_ids == tuple(sorted(there))
+        assert excess.award_ids == tuple(sorted(involved))
 
 
 def capacity_by_hand(written, instant):
@@ -119,23 +119,23 @@ def test_a_capacity_with_a_history_is_compared_at_every_instant(parts, h100, a10
     clusters = [cluster("samsung-sds", H100=h100, A100=a100)]
     found = excesses(parts, clusters)
     for model, written in (("H100", h100), ("A100", a100)):
-        pool = [one for one in parts if (one.provider, one.model) == ("samsung-sds", model)]
-        here = [one for one in found if (one.provider, one.model) == ("samsung-sds", model)]
+        pool = [part for part in parts if (part.provider, part.model) == ("samsung-sds", model)]
+        here = [excess for excess in found if (excess.provider, excess.model) == ("samsung-sds", model)]
         for instant in HALF_HOURS:
-            total = sum(one.gpus for one in pool if one.start <= instant < one.end)
+            total = sum(part.gpus for part in pool if part.start <= instant < part.end)
             capacity = capacity_by_hand(written, instant)
-            over = [(one.allocated, one.capacity) for one in here if one.start <= instant < one.end]
+            over = [(excess.allocated, excess.capacity) for excess in here if excess.start <= instant < excess.end]
             assert over == ([(total, capacity)] if total > capacity else [])
-        for one, other in pairwise(here):
-            assert one.end <= other.start
-            assert (one.end, one.allocated, one.capacity) != (other.start, other.allocated, other.capacity)
+        for excess, other in pairwise(here):
+            assert excess.end <= other.start
+            assert (excess.end, excess.allocated, excess.capacity) != (other.start, other.allocated, other.capacity)
 
 
 @given(PARTS, st.integers(-2, 45), st.integers(1, 45))
 def test_the_peak_of_a_span_is_the_highest_sum_within_it(parts, since, hours):
     until = since + hours
     inside = [instant for instant in HALF_HOURS if at(since) <= instant < at(until)]
-    sums = [sum(one.gpus for one in parts if one.start <= instant < one.end) for instant in inside]
+    sums = [sum(part.gpus for part in parts if part.start <= instant < part.end) for instant in inside]
     assert peak(parts, at(since), at(until)) == max(sums, default=0)
     assert peak(parts) == peak(parts, None, at(90)) == peak(parts, at(-2), None)
 
@@ -159,11 +159,11 @@ def test_only_an_excess_that_is_not_over_yet_counts_against_a_decision():
 def test_a_long_list_of_excesses_is_cut_and_says_of_which_pools_the_rest_is():
     many = [part("A", 9, 2 * hour, 2 * hour + 1) for hour in range(MOST_LINES)]
     found = excesses(many, [cluster(H100=8)])
-    assert lines(found) == [str(one) for one in found]
+    assert lines(found) == [str(excess) for excess in found]
     more = [*many, part("B", 1, 0, 1, provider="zeta"), part("C", 1, 0, 1, provider="zeta", model="A100")]
     found = excesses(more, [cluster(H100=8)])
     assert lines(found) == [
-        *(str(one) for one in found[:MOST_LINES]),
+        *(str(excess) for excess in found[:MOST_LINES]),
         "and 2 more intervals, of zeta A100 and zeta H100 (`gpuprov validate --json` has all)",
     ]
 
@@ -179,15 +179,15 @@ def test_the_order_of_the_allocations_does_not_matter(parts, random):
 @given(PARTS)
 def test_sums_over_time_start_and_end_with_nothing(parts):
     sums = dict(allocated_over_time(parts))
-    assert set(sums) == {one.start for one in parts} | {one.end for one in parts}
+    assert set(sums) == {part.start for part in parts} | {part.end for part in parts}
     for edge, total in sums.items():
-        assert total == sum(one.gpus for one in parts if one.start <= edge < one.end)
+        assert total == sum(part.gpus for part in parts if part.start <= edge < part.end)
 
 
 def test_an_award_that_ends_as_another_starts_never_adds_to_it():
     before = award("A", 8, last_day=date(2026, 3, 31))
     after = award("B", 8, first_day=date(2026, 4, 1))
-    parts = [one for told in histories([before, after], []) for one in told.allocations]
+    parts = [part for told in histories([before, after], []) for part in told.allocations]
     assert excesses(parts, [cluster(H100=8)]) == []
     (found,) = excesses(parts, [cluster(H100=7)])
     assert (found.excess, found.award_ids) == (1, ("A", "B"))
@@ -237,7 +237,7 @@ def clusters():
 
 def allocations(paths, clusters, events=()):
     awards = load_awards(paths, clusters).awards
-    return [one for told in histories(awards, events) for one in told.allocations]
+    return [part for told in histories(awards, events) for part in told.allocations]
 
 
 LISTED = {FIRST: rows(FIRST, "utf-8-sig"), EXTRA: rows(EXTRA, "cp949")}
@@ -258,7 +258,7 @@ def test_both_sample_lists_together_exceed_two_pools(clusters):
         ("elice-cloud", "H100"): 34,
     }
     assert all(january <= ROOM[pool] for pool, (january, _) in both.items())
-    holders = {pool: tuple(sorted(one[4] for one in LISTED[FIRST] + LISTED[EXTRA] if one[:2] == pool)) for pool in both}
+    holders = {pool: tuple(sorted(row[4] for row in LISTED[FIRST] + LISTED[EXTRA] if row[:2] == pool)) for pool in both}
     elice, samsung = excesses(allocations([FIRST, EXTRA], clusters), clusters)
     assert str(samsung) == (
         "samsung-sds H100: 207 GPUs allocated of 200, 7 too many (7 H100-equivalents), from 2026-02-01T00:00:00+09:00 "
@@ -282,12 +282,12 @@ def test_forfeited_and_reduced_awards_make_room_for_the_second_list(clusters):
             events.append(forfeited(award_id, february))
             freed[provider, model] += gpus
     assert excesses(allocations([FIRST, EXTRA], clusters, events), clusters) == []
-    late = [one.model_copy(update={"at": one.at + timedelta(hours=1)}) for one in events]
-    assert {one.end for one in excesses(allocations([FIRST, EXTRA], clusters, late), clusters)} == {late[0].at}
+    late = [event.model_copy(update={"at": event.at + timedelta(hours=1)}) for event in events]
+    assert {excess.end for excess in excesses(allocations([FIRST, EXTRA], clusters, late), clusters)} == {late[0].at}
     assert len(excesses(allocations([FIRST, EXTRA], clusters, events[:-1]), clusters)) == 1
-    big = next(one for one in LISTED[FIRST] if one[0] == "samsung-sds" and one[2] >= 16)
-    events = [one for one in events if one.award in {row[4] for row in LISTED[FIRST] if row[0] == "elice-cloud"}]
+    big = next(row for row in LISTED[FIRST] if row[0] == "samsung-sds" and row[2] >= 16)
+    events = [event for event in events if event.award in {row[4] for row in LISTED[FIRST] if row[0] == "elice-cloud"}]
     enough, short = (reduced(big[4], february, big[2] - less) for less in (7, 6))
     assert excesses(allocations([FIRST, EXTRA], clusters, [*events, enough]), clusters) == []
-    (one,) = excesses(allocations([FIRST, EXTRA], clusters, [*events, short]), clusters)
-    assert one.excess == 1
+    (excess,) = excesses(allocations([FIRST, EXTRA], clusters, [*events, short]), clusters)
+    assert excess.excess == 1

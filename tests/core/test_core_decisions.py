@@ -30,14 +30,14 @@ WHO = {"by": "kim", "reason": "과제 중단", "recorded": NOW}
 SHORT = award(quantity=16, last_day=date(2026, 1, 7))
 
 
-def stands(*happened, one=None):
-    return histories([one or award()], happened)
+def stands(*happened, listed=None):
+    return histories([listed or award()], happened)
 
 
 def problems(call, *args, **kwargs):
     with pytest.raises(InputError) as caught:
         call(*args, **kwargs)
-    return [(one.value, one.message, one.remedy) for one in caught.value.problems]
+    return [(problem.value, problem.message, problem.remedy) for problem in caught.value.problems]
 
 
 # ---- forfeit
@@ -68,7 +68,7 @@ def test_an_award_that_is_to_be_forfeited_can_be_forfeited_earlier_and_not_later
 
 @pytest.mark.parametrize("status", ["selected", "waitlisted", "forfeited"])
 def test_the_ledger_can_forfeit_what_the_list_has_marked(status):
-    (event,) = forfeit(stands(one=award(status=status)), ["HPC-1"], at=MARCH, **WHO).events
+    (event,) = forfeit(stands(listed=award(status=status)), ["HPC-1"], at=MARCH, **WHO).events
     assert (event.award, event.at) == ("HPC-1", MARCH)
 
 
@@ -105,13 +105,13 @@ def test_a_forfeiture_before_the_term_keeps_the_award_from_starting():
 
 @given(events(), HOURS)
 def test_a_forfeiture_decided_again_on_what_it_wrote_writes_nothing_more(happened, at):
-    told = stands(*happened, one=SHORT)
+    told = stands(*happened, listed=SHORT)
     try:
         decided = forfeit(told, ["HPC-1"], at=at, **WHO)
     except InputError:
         assert told[0].at(at) is None
         return
-    after = stands(*happened, *decided.events, one=SHORT)
+    after = stands(*happened, *decided.events, listed=SHORT)
     assert after[0].at(at) is None
     assert after[0].forfeited is not None
     again = forfeit(after, ["HPC-1"], at=at, **WHO)
@@ -166,13 +166,13 @@ def test_a_reduction_before_the_term_lets_it_start_with_fewer():
     ],
 )
 def test_an_award_that_has_nothing_then_cannot_be_reduced(one, happened, at, message):
-    ((value, told, _),) = problems(reduce, stands(*happened, one=one), "HPC-1", 1, at=at, **WHO)
+    ((value, told, _),) = problems(reduce, stands(*happened, listed=one), "HPC-1", 1, at=at, **WHO)
     assert (value, told.startswith(message)) == ("HPC-1", True), told
 
 
 @given(events(), HOURS, st.integers(1, 20))
 def test_a_reduction_decided_again_on_what_it_wrote_writes_nothing_more(happened, at, gpus):
-    told = stands(*happened, one=SHORT)
+    told = stands(*happened, listed=SHORT)
     begun = max(at, JANUARY)
     try:
         decided = reduce(told, "HPC-1", gpus, at=at, **WHO)
@@ -180,7 +180,7 @@ def test_a_reduction_decided_again_on_what_it_wrote_writes_nothing_more(happened
         held = told[0].at(begun)
         assert held is None or held.gpus < gpus
         return
-    after = stands(*happened, *decided.events, one=SHORT)
+    after = stands(*happened, *decided.events, listed=SHORT)
     assert after[0].at(begun).gpus == gpus
     again = reduce(after, "HPC-1", gpus, at=at, **WHO)
     assert (again.award_ids, again.events, len(again.notes)) == (("HPC-1",), (), 1)
@@ -235,7 +235,7 @@ def test_a_forfeited_award_that_left_the_list_needs_no_event_and_is_taken_back_a
     ids=lambda event: event.event,
 )
 def test_an_award_that_only_the_ledger_knows_can_be_forfeited(event):
-    decided = forfeit(stands(one=award("A")), ["A", "HPC-1", "HPC-1"], unlisted=gone(event), at=MARCH, **WHO)
+    decided = forfeit(stands(listed=award("A")), ["A", "HPC-1", "HPC-1"], unlisted=gone(event), at=MARCH, **WHO)
     assert decided.award_ids == ("A", "HPC-1")
     assert [(written.award, written.at) for written in decided.events] == [("A", MARCH), ("HPC-1", MARCH)]
     (after,) = gone(event, decided.events[1])
@@ -252,7 +252,9 @@ def test_what_ended_by_the_ledger_has_nothing_to_forfeit_though_no_list_has_it()
 
 def test_an_award_that_neither_a_list_nor_the_ledger_has_is_told_with_what_is_like_it():
     told = gone(accepted("HPC-2026-1-001", JANUARY))
-    found = problems(forfeit, stands(one=award("HPC-2026-1-002")), ["HPC-2026-1-003"], unlisted=told, at=MARCH, **WHO)
+    found = problems(
+        forfeit, stands(listed=award("HPC-2026-1-002")), ["HPC-2026-1-003"], unlisted=told, at=MARCH, **WHO
+    )
     remedy = "check the award id; did you mean HPC-2026-1-001 or HPC-2026-1-002?"
     assert found == [("HPC-2026-1-003", "is in no award list", remedy)]
 

@@ -20,7 +20,7 @@ EVERYTHING = Confirmed(teardown=10_000, clusters=frozenset({"samsung-sds", "kt-c
 
 
 def refusals(awards, *observed, events=(), known=None, confirmed=None, clusters=(SDS, KT), end=JULY):
-    by_name = {one.provider: one for one in clusters}
+    by_name = {cluster.provider: cluster for cluster in clusters}
     state = desired(awards, clusters, MARCH, events)
     plan = make_plan(state, observed, by_name)
     return guard.reasons(plan, state, observed, by_name, known or {}, confirmed or Confirmed(), end)
@@ -126,13 +126,13 @@ def test_nothing_overrides_the_capacity():
 
 def test_a_plan_that_only_takes_back_always_passes():
     listed = [award("A", 16), award("B", 16)]
-    there = seen(SDS, here("A", 16), here("B", 16), here("C", 8))
-    assert refusals(listed, there) == []  # still 32 of 16, but nobody gets more
-    assert refusals(listed, there, events=[reduced("A", MARCH, 15)]) == []
+    observed = seen(SDS, here("A", 16), here("B", 16), here("C", 8))
+    assert refusals(listed, observed) == []  # still 32 of 16, but nobody gets more
+    assert refusals(listed, observed, events=[reduced("A", MARCH, 15)]) == []
     relabelled = here("B", 16)
     relabelled.objects["RoleBinding", "awardee"]["metadata"]["labels"].clear()
     assert refusals(listed, seen(SDS, here("A", 16), relabelled)) == []
-    assert refusals([*listed, award("D", 1)], there) != []
+    assert refusals([*listed, award("D", 1)], observed) != []
     assert refusals(listed, seen(SDS, here("A", 16), here("B", 15))) != []
 
 
@@ -162,15 +162,15 @@ def test_a_full_cluster_does_not_hold_up_the_others():
 
 def test_an_award_list_that_lost_its_rows_is_stopped_and_a_forfeiture_is_not():
     listed = [award(name, 1) for name in "ABCD"]
-    there = seen(SDS, *(here(name, 1) for name in "ABCD"))
-    assert len(refusals([listed[0]], there)) == 1
-    assert refusals(listed, there, events=[forfeited(name, MARCH) for name in "ABCD"]) == []
-    assert refusals(listed, there, events=[forfeited(name, MARCH + timedelta(hours=1)) for name in "ABCD"]) == []
+    observed = seen(SDS, *(here(name, 1) for name in "ABCD"))
+    assert len(refusals([listed[0]], observed)) == 1
+    assert refusals(listed, observed, events=[forfeited(name, MARCH) for name in "ABCD"]) == []
+    assert refusals(listed, observed, events=[forfeited(name, MARCH + timedelta(hours=1)) for name in "ABCD"]) == []
 
 
 def test_every_broken_rule_is_told_at_once():
-    there = seen(SDS, *(here(name, 1) for name in "XYZ"), uid="new")
-    found = refusals([award("A", 24)], there, known={"samsung-sds": "old"})
+    observed = seen(SDS, *(here(name, 1) for name in "XYZ"), uid="new")
+    found = refusals([award("A", 24)], observed, known={"samsung-sds": "old"})
     assert [
         word in reason for word, reason in zip(["last applied", "capacity", "live awards"], found, strict=True)
     ] == [
@@ -186,8 +186,8 @@ def test_every_broken_rule_is_told_at_once():
 def changed(change):
     """Let one object of every tenant be another than gpuprov writes."""
 
-    def manifests(one, where):
-        objects = [deepcopy(dict(manifest)) for manifest in tenant_manifests(one, where)]
+    def manifests(tenant, where):
+        objects = [deepcopy(dict(manifest)) for manifest in tenant_manifests(tenant, where)]
         change({manifest["kind"]: manifest for manifest in objects})
         return objects
 
@@ -195,11 +195,11 @@ def changed(change):
 
 
 BROKEN = {
-    Rule.AWARD: lambda one: one["ResourceQuota"]["spec"]["hard"].update({"requests.nvidia.com/gpu": "9"}),
-    Rule.ANNOTATED: lambda one: one["Namespace"]["metadata"]["annotations"].update({"gpuprov.dev/gpus": "7"}),
-    Rule.COMPLETE: lambda one: one["NetworkPolicy"]["spec"].update({"policyTypes": []}),
-    Rule.INSIDE: lambda one: one["LimitRange"]["metadata"].update({"namespace": "default"}),
-    Rule.TERM: lambda one: one["Namespace"]["metadata"]["annotations"].update({"gpuprov.dev/term-end": "June"}),
+    Rule.AWARD: lambda by_kind: by_kind["ResourceQuota"]["spec"]["hard"].update({"requests.nvidia.com/gpu": "9"}),
+    Rule.ANNOTATED: lambda by_kind: by_kind["Namespace"]["metadata"]["annotations"].update({"gpuprov.dev/gpus": "7"}),
+    Rule.COMPLETE: lambda by_kind: by_kind["NetworkPolicy"]["spec"].update({"policyTypes": []}),
+    Rule.INSIDE: lambda by_kind: by_kind["LimitRange"]["metadata"].update({"namespace": "default"}),
+    Rule.TERM: lambda by_kind: by_kind["Namespace"]["metadata"]["annotations"].update({"gpuprov.dev/term-end": "June"}),
 }
 
 
@@ -220,17 +220,17 @@ def test_a_term_beyond_the_programmes_end_is_refused_until_the_end_is_moved():
 
 def test_an_award_that_is_applied_already_counts_as_soon_as_anything_is_written():
     late = award("HPC-2", last_day=JUNE + timedelta(days=1))
-    there = live(tenant("HPC-2", 8, SDS, term_end=late.term(SEOUL).end), SDS)
-    assert refusals([late], seen(SDS, there)) == []
-    assert len(refusals([late, award()], seen(SDS, there))) == 1
+    observed = live(tenant("HPC-2", 8, SDS, term_end=late.term(SEOUL).end), SDS)
+    assert refusals([late], seen(SDS, observed)) == []
+    assert len(refusals([late, award()], seen(SDS, observed))) == 1
 
 
 def test_a_plan_that_only_takes_back_passes_whatever_the_rules_say():
     late = award("HPC-2", last_day=JUNE + timedelta(days=1))
-    there = [live(tenant(name, 8, SDS, term_end=late.term(SEOUL).end), SDS) for name in ("HPC-1", "HPC-2", "HPC-3")]
-    one, other = award("HPC-1", last_day=late.last_day), award("HPC-3", last_day=late.last_day)
+    observed = [live(tenant(name, 8, SDS, term_end=late.term(SEOUL).end), SDS) for name in ("HPC-1", "HPC-2", "HPC-3")]
+    first, other = award("HPC-1", last_day=late.last_day), award("HPC-3", last_day=late.last_day)
     events = [forfeited("HPC-1", MARCH), reduced("HPC-3", MARCH, 4)]
-    assert refusals([one, late, other], seen(SDS, *there), events=events) == []
+    assert refusals([first, late, other], seen(SDS, *observed), events=events) == []
 
 
 def test_of_many_the_first_are_named_and_the_rest_counted():
@@ -243,17 +243,17 @@ def test_of_many_the_first_are_named_and_the_rest_counted():
 # By hand
 
 
-def by_hand(awards, there, events=()):
+def by_hand(awards, observed, events=()):
     state = desired(awards, [SDS], MARCH, events)
-    plan = make_plan(state, [there], {"samsung-sds": SDS})
-    assert guard.reasons(plan, state, [there], {"samsung-sds": SDS}, {}, Confirmed(), JULY) == []
-    return guard.by_hand(plan, state, there, SDS)
+    plan = make_plan(state, [observed], {"samsung-sds": SDS})
+    assert guard.reasons(plan, state, [observed], {"samsung-sds": SDS}, {}, Confirmed(), JULY) == []
+    return guard.by_hand(plan, state, observed, SDS)
 
 
-def terminating(there):
-    objects = deepcopy(dict(there.objects))
-    objects["Namespace", there.namespace]["metadata"]["deletionTimestamp"] = "2026-03-01T02:59:59Z"
-    return replace(there, objects=objects)
+def terminating(observed):
+    objects = deepcopy(dict(observed.objects))
+    objects["Namespace", observed.namespace]["metadata"]["deletionTimestamp"] = "2026-03-01T02:59:59Z"
+    return replace(observed, objects=objects)
 
 
 def test_pulumi_up_by_hand_does_not_wait_for_a_namespace_that_is_being_deleted():

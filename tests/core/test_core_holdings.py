@@ -18,19 +18,19 @@ H100 = "H100"
 
 
 def here(award_id, gpus, where=SMALL, used=0, pods=None):
-    there = live(tenant(award_id, gpus, where), where, used)
-    return there if pods is None else replace(there, pods={"nvidia.com/gpu": pods})
+    observed = live(tenant(award_id, gpus, where), where, used)
+    return observed if pods is None else replace(observed, pods={"nvidia.com/gpu": pods})
 
 
-def decide(listed, *there, events=(), where=SMALL):
+def decide(listed, *tenants, events=(), where=SMALL):
     state = desired(listed, [where], MARCH, events)
-    observed = seen(where, *there)
+    observed = seen(where, *tenants)
     plan = make_plan(state, [observed], {where.provider: where})
     return plan, state, observed
 
 
-def refused(listed, *there, events=()):
-    plan, state, observed = decide(listed, *there, events=events)
+def refused(listed, *tenants, events=()):
+    plan, state, observed = decide(listed, *tenants, events=events)
     return guard.reasons(plan, state, [observed], {SMALL.provider: SMALL}, {}, Confirmed(teardown=99, change=99), JULY)
 
 
@@ -59,10 +59,10 @@ def test_a_tenant_that_stays_though_nobody_wants_it_counts():
 
 
 def test_a_tenant_of_an_unknown_model_counts_in_every_pool():
-    there = live(tenant("A", 8, SDS), SDS)
+    unknown = live(tenant("A", 8, SDS), SDS)
     for name in ("gpuprov.dev/gpu-model", "scheduler.alpha.kubernetes.io/node-selector"):
-        there.objects["Namespace", "gpu-a"]["metadata"]["annotations"].pop(name)
-    plan, state, observed = decide([award("B", 8)], there, where=SDS)
+        unknown.objects["Namespace", "gpu-a"]["metadata"]["annotations"].pop(name)
+    plan, state, observed = decide([award("B", 8)], unknown, where=SDS)
     none = plan.where(lambda change: change.op is not Op.RECLAIM)
     assert held_after(none, state, observed, SDS) == {H100: 16, "A100": 8}
 
@@ -101,15 +101,15 @@ TENANTS = st.lists(
 def test_what_a_plan_leaves_is_never_less_than_what_anybody_has(tenants):
     """Wanted GPUs (0: not in the list), granted now, held by pods now, and whether the tenant is there at all."""
     listed = [award(f"T{n}", want) for n, (want, *_) in enumerate(tenants) if want in (1, 2, 3, 4, 8)]
-    there = [
+    present = [
         here(f"T{n}", has, where=SDS, pods=pods)
         for n, (_, has, pods, is_there) in enumerate(tenants)
         if is_there and has
     ]
-    plan, state, observed = decide(listed, *there, where=SDS)
+    plan, state, observed = decide(listed, *present, where=SDS)
     wanted = {tenant.namespace: tenant.gpus for tenant in state.tenants}
-    names = wanted.keys() | {tenant.namespace for tenant in there}
-    pods = {tenant.namespace: tenant.pods["nvidia.com/gpu"] for tenant in there}
+    names = wanted.keys() | {tenant.namespace for tenant in present}
+    pods = {tenant.namespace: tenant.pods["nvidia.com/gpu"] for tenant in present}
     gone = {change.namespace for change in plan.changes if change.op is Op.RECLAIM}
     least = sum(max(wanted.get(name, 0), pods.get(name, 0)) for name in names - gone)
     assert held_after(plan, state, observed, SDS)[H100] == least

@@ -37,11 +37,11 @@ def day(number):
     return datetime(2026, 1, number, tzinfo=SEOUL)
 
 
-def simulate(one, happened):
+def simulate(award, happened):
     """What the award holds in each sampled hour: each event's effect is painted over the hours, one after another."""
-    held = {at: one.quantity if at.date() <= one.last_day and at >= JANUARY else 0 for at in SAMPLES}
+    held = {at: award.quantity if at.date() <= award.last_day and at >= JANUARY else 0 for at in SAMPLES}
     end = datetime(2026, 1, 8, tzinfo=SEOUL)
-    quantity = one.quantity
+    quantity = award.quantity
     for event in sorted(happened, key=lambda event: event.at):
         if event.event == "forfeited":
             return {at: 0 if at >= event.at else gpus for at, gpus in held.items()}
@@ -84,7 +84,7 @@ def test_allocations_follow_each_other_without_gap_or_overlap(happened):
         assert part.start < part.end
         assert 1 <= part.gpus <= SHORT.quantity
         assert (part.award_id, part.provider, part.model) == (SHORT.id, SHORT.provider, SHORT.model)
-    assert all(one.end == other.start for one, other in itertools.pairwise(parts))
+    assert all(earlier.end == other.start for earlier, other in itertools.pairwise(parts))
     assert [part.gpus for part in parts] == sorted((part.gpus for part in parts), reverse=True)
     if parts:
         assert (parts[0].start, parts[-1].end) == (told.term.start, told.term.end)
@@ -119,7 +119,7 @@ def test_events_on_other_awards_do_not_count(mine, others):
 @given(events(("A", "B", "C")))
 def test_histories_are_those_of_each_award_in_the_order_of_the_list(happened):
     awards = [award(name, last_day=date(2026, 1, 7)) for name in "CAB"]
-    assert histories(awards, happened) == tuple(history(one, happened) for one in awards)
+    assert histories(awards, happened) == tuple(history(listed, happened) for listed in awards)
 
 
 @pytest.mark.parametrize("status", [Status.WAITLISTED, Status.FORFEITED])
@@ -260,9 +260,9 @@ def test_appending_to_what_was_applied_never_loses_it(applied, more):
 @given(LEDGERS.filter(bool), LEDGERS, st.data())
 def test_a_removed_line_of_what_was_applied_is_a_loss(applied, more, data):
     place = data.draw(st.integers(0, len(applied) - 1))
-    there = [*applied[:place], *applied[place + 1 :], *more]
-    assume(there[: len(applied)] != applied)  # it may be that what came since says the same
-    assert lost(there, mark(applied)) is not None
+    events = [*applied[:place], *applied[place + 1 :], *more]
+    assume(events[: len(applied)] != applied)  # it may be that what came since says the same
+    assert lost(events, mark(applied)) is not None
 
 
 @given(LEDGERS.filter(bool), LEDGERS, events(("A", "B", "C", "D")).filter(bool), st.data())
@@ -344,8 +344,8 @@ def test_a_loss_says_how_much_is_missing_and_what_to_do():
 SEPTEMBER = date(2026, 9, 30)
 
 
-def late(one, *happened):
-    return dict(late_extensions([one], happened))
+def late(award, *happened):
+    return dict(late_extensions([award], happened))
 
 
 def test_an_extension_at_the_end_of_the_term_is_told_with_what_to_do():
@@ -385,9 +385,9 @@ def test_an_extension_is_told_exactly_if_it_changes_nothing_and_no_later_line_ov
             assert (event.event, event.award) == ("extended", "HPC-1")
             assert history(SHORT, [*happened[:place], *happened[place + 1 :]]) == whole
         elif event.event == "extended" and event.award == "HPC-1":
-            since = [one for one in happened[place + 1 :] if one.event == "forfeited" and one.award == "HPC-1"]
-            counted = simulated_end([one for one in happened if one.at <= event.at and one.award == "HPC-1"], event)
-            assert counted or any(one.at <= event.at for one in since)
+            since = [line for line in happened[place + 1 :] if line.event == "forfeited" and line.award == "HPC-1"]
+            counted = simulated_end([line for line in happened if line.at <= event.at and line.award == "HPC-1"], event)
+            assert counted or any(line.at <= event.at for line in since)
 
 
 def simulated_end(happened, extension):

@@ -95,11 +95,11 @@ def test_every_quantity_is_as_the_api_server_prints_it():
 
 @pytest.mark.parametrize(("where", "model"), [(MIXED, "H100"), (MIXED, "A100"), (RENAMED, "H100"), (RENAMED, "A100")])
 def test_every_other_name_of_a_gpu_is_set_to_nothing(where, model):
-    one = tenant(gpus=8, where=where, model=model)
-    hard = quota_hard(one, where)
+    desired_tenant = tenant(gpus=8, where=where, model=model)
+    hard = quota_hard(desired_tenant, where)
     granted = {name: text for name, text in hard.items() if name.startswith("requests.nvidia.com/") and text != "0"}
-    assert granted == {f"requests.{one.pool.resource}": "8"}
-    others = {*OTHER_GPU_RESOURCES, *(pool.resource for pool in where.pools)} - {one.pool.resource}
+    assert granted == {f"requests.{desired_tenant.pool.resource}": "8"}
+    others = {*OTHER_GPU_RESOURCES, *(pool.resource for pool in where.pools)} - {desired_tenant.pool.resource}
     assert {f"requests.{name}" for name in others} <= hard.keys()
     for device_class in DEVICE_CLASSES:
         assert hard[f"{device_class}.deviceclass.resource.k8s.io/devices"] == "0"
@@ -125,13 +125,13 @@ def test_an_extended_resource_stands_only_where_it_is_enforced():
 
 
 def test_quota_and_limits_come_before_access():
-    kinds = [one["kind"] for one in tenant_manifests(tenant(), cluster())]
+    kinds = [manifest["kind"] for manifest in tenant_manifests(tenant(), cluster())]
     assert kinds == ["Namespace", "ResourceQuota", "LimitRange", "NetworkPolicy", "RoleBinding"]
 
 
 def test_containers_that_declare_nothing_get_the_defaults_of_the_cluster():
     where = cluster().model_copy(update={"container_defaults": ContainerDefaults(cpu=2, memory_gib=1024)})
-    limits = next(one for one in tenant_manifests(tenant(), where) if one["kind"] == "LimitRange")
+    limits = next(manifest for manifest in tenant_manifests(tenant(), where) if manifest["kind"] == "LimitRange")
     (container,) = limits["spec"]["limits"]
     amounts = {"cpu": "2", "memory": "1Ti", "ephemeral-storage": "50Gi"}
     assert container["default"] == container["defaultRequest"] == amounts
@@ -149,19 +149,19 @@ def test_the_namespace_forces_the_nodes_of_the_awarded_model():
 def strings(value):
     if isinstance(value, dict):
         yield from value
-        for one in value.values():
-            yield from strings(one)
+        for nested in value.values():
+            yield from strings(nested)
     elif isinstance(value, list | tuple):
-        for one in value:
-            yield from strings(one)
+        for nested in value:
+            yield from strings(nested)
     else:
         yield str(value)
 
 
 def test_nothing_about_persons_reaches_the_cluster():
     listed = award(contact="김연구", email="kim@example.org", organization_type="대학")
-    (one,) = desired([listed], [cluster()]).tenants
-    found = list(strings(list(tenant_manifests(one, cluster()))))
+    (desired_tenant,) = desired([listed], [cluster()]).tenants
+    found = list(strings(list(tenant_manifests(desired_tenant, cluster()))))
     assert "한빛대학교" in found
     assert not [text for text in found if re.search(r"김연구|example\.org|대학$|e-?mail|contact", text, re.IGNORECASE)]
     assert not {"contact", "email", "organization_type"} & set(Tenant.model_fields)
@@ -169,15 +169,20 @@ def test_nothing_about_persons_reaches_the_cluster():
 
 @given(AWARD_IDS)
 def test_every_object_is_in_the_tenants_namespace_and_carries_our_labels(award_id):
-    one = tenant(award_id)
-    namespace, *inside = tenant_manifests(one, cluster())
-    assert namespace["metadata"]["name"] == one.namespace
-    assert {item["metadata"]["namespace"] for item in inside} == {one.namespace}
+    desired_tenant = tenant(award_id)
+    namespace, *inside = tenant_manifests(desired_tenant, cluster())
+    assert namespace["metadata"]["name"] == desired_tenant.namespace
+    assert {item["metadata"]["namespace"] for item in inside} == {desired_tenant.namespace}
     for item in (namespace, *inside):
-        assert labels(one).items() <= item["metadata"]["labels"].items()
-        assert all(re.fullmatch(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?", v) for v in labels(one).values())
+        assert labels(desired_tenant).items() <= item["metadata"]["labels"].items()
+        assert all(
+            re.fullmatch(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?", v) for v in labels(desired_tenant).values()
+        )
     assert json.loads(json.dumps(namespace)) == namespace
-    assert ObservedTenant(namespace=one.namespace, objects=live(one, cluster()).objects).award_id == award_id
+    assert (
+        ObservedTenant(namespace=desired_tenant.namespace, objects=live(desired_tenant, cluster()).objects).award_id
+        == award_id
+    )
 
 
 def test_a_tenant_that_crossed_a_process_boundary_gives_the_same_objects():

@@ -92,10 +92,12 @@ def test_explained_reclaims_are_not_counted():
 # Masses that are no teardown
 
 
-def refused(listed, there, *, events=(), clusters=(BOTH, KT), confirmed=None):
+def refused(listed, observed, *, events=(), clusters=(BOTH, KT), confirmed=None):
     by_name = {where.provider: where for where in clusters}
     state = desired(listed, clusters, MARCH, events)
-    return guard.reasons(make_plan(state, there, by_name), state, there, by_name, {}, confirmed or Confirmed(), JULY)
+    return guard.reasons(
+        make_plan(state, observed, by_name), state, observed, by_name, {}, confirmed or Confirmed(), JULY
+    )
 
 
 NAMES = [f"HPC-{number}" for number in range(10)]
@@ -119,10 +121,10 @@ def test_a_reduction_in_the_list_beyond_the_ledgers_is_not_explained_by_it():
 
 
 def test_quotas_that_were_raised_by_hand_are_put_right_without_a_word():
-    there = [live(tenant(name, 8, BOTH), BOTH) for name in NAMES]
-    for one in there:
-        one.objects["ResourceQuota", "gpu"]["spec"]["hard"]["requests.nvidia.com/gpu"] = "64"
-    assert refused([award(name, 8) for name in NAMES], [seen(BOTH, *there)]) == []
+    tenants = [live(tenant(name, 8, BOTH), BOTH) for name in NAMES]
+    for observed in tenants:
+        observed.objects["ResourceQuota", "gpu"]["spec"]["hard"]["requests.nvidia.com/gpu"] = "64"
+    assert refused([award(name, 8) for name in NAMES], [seen(BOTH, *tenants)]) == []
 
 
 def test_a_column_that_was_filled_down_with_another_model_is_stopped():
@@ -147,7 +149,7 @@ def test_another_group_prefix_for_all_is_stopped():
 
 
 def test_a_binding_that_is_missing_is_no_other_group():
-    there = [live(tenant(name, 8, BOTH), BOTH) for name in NAMES]
-    for one in there:
-        del one.objects["RoleBinding", "awardee"]
-    assert refused([award(name, 8) for name in NAMES], [seen(BOTH, *there)]) == []
+    tenants = [live(tenant(name, 8, BOTH), BOTH) for name in NAMES]
+    for observed in tenants:
+        del observed.objects["RoleBinding", "awardee"]
+    assert refused([award(name, 8) for name in NAMES], [seen(BOTH, *tenants)]) == []

@@ -51,8 +51,12 @@ def test_every_id_gives_a_valid_namespace_and_label_value(award_id):
 @example({"Z" * 59, "Z" * 60, "Z" * 61, "z" * 59})
 def test_different_ids_never_meet_in_one_name(ids):
     # Ids that look like the results of others, in the case in which they would pass as plain ones.
-    ids |= {slug(one).upper() for one in ids} | {slug(one) for one in ids} | {one.swapcase() for one in ids}
-    assert len({slug(one) for one in ids}) == len(ids)
+    ids |= (
+        {slug(award_id).upper() for award_id in ids}
+        | {slug(award_id) for award_id in ids}
+        | {award_id.swapcase() for award_id in ids}
+    )
+    assert len({slug(award_id) for award_id in ids}) == len(ids)
 
 
 @given(AWARD_IDS)

@@ -40,11 +40,11 @@ def _closed(quota):
     ],
 )
 def test_what_a_tenant_holds_until_it_is_gone(used, edit, held):
-    there = live(tenant(gpus=8, where=SDS), SDS, used=used)
+    observed = live(tenant(gpus=8, where=SDS), SDS, used=used)
     if edit:
-        there = edited(there, "ResourceQuota", edit)
-    assert there.held("nvidia.com/gpu") == held
-    assert only([], there).before == held
+        observed = edited(observed, "ResourceQuota", edit)
+    assert observed.held("nvidia.com/gpu") == held
+    assert only([], observed).before == held
 
 
 def test_a_namespace_of_which_little_is_known():
@@ -61,9 +61,11 @@ def test_a_namespace_of_which_little_is_known():
 
 
 def test_a_namespace_tells_its_award_end_and_pool():
-    there = live(tenant("HPC-1", 12, SDS, "A100", term_start=JANUARY), SDS)
-    assert (there.award_id, there.term_end, there.pool(SDS)) == ("HPC-1", JULY, SDS.pools[1])
-    assert there.term_end == datetime.fromisoformat("2026-06-30T15:00:00+00:00")
-    assert not there.terminating
-    going = edited(there, "Namespace", lambda one: one["metadata"].update(deletionTimestamp="2026-03-01T00:00:00Z"))
+    observed = live(tenant("HPC-1", 12, SDS, "A100", term_start=JANUARY), SDS)
+    assert (observed.award_id, observed.term_end, observed.pool(SDS)) == ("HPC-1", JULY, SDS.pools[1])
+    assert observed.term_end == datetime.fromisoformat("2026-06-30T15:00:00+00:00")
+    assert not observed.terminating
+    going = edited(
+        observed, "Namespace", lambda namespace: namespace["metadata"].update(deletionTimestamp="2026-03-01T00:00:00Z")
+    )
     assert going.terminating

@@ -30,11 +30,11 @@ def test_a_tenant_that_is_as_it_should_be_is_left_alone():
 
 def test_a_reduced_award_is_updated():
     events = [reduced("HPC-1", MARCH, 3)]
-    there = live(tenant(where=SDS), SDS, used=6)
-    change = only([award("HPC-1", 8)], there, events=events)
+    observed = live(tenant(where=SDS), SDS, used=6)
+    change = only([award("HPC-1", 8)], observed, events=events)
     assert (change.op, change.before, change.after, change.used) == (Op.UPDATE, 8, 3, 6)
     assert change.reasons[0] == "the quota grants 8 H100, the award has 3"
-    assert plan([award("HPC-1", 8)], seen(SDS, there), at=MARCH - timedelta(hours=1), events=events).changes == ()
+    assert plan([award("HPC-1", 8)], seen(SDS, observed), at=MARCH - timedelta(hours=1), events=events).changes == ()
 
 
 def test_an_extended_term_is_written_to_the_cluster():
@@ -104,15 +104,17 @@ def _all_namespaces(policy):
 
 @pytest.mark.parametrize("edit", [_narrow, _all_namespaces])
 def test_a_network_policy_that_isolates_less_is_found(edit):
-    there = edited(live(tenant(where=SDS), SDS), "NetworkPolicy", edit)
-    assert plan([award()], seen(SDS, there)).changes
+    observed = edited(live(tenant(where=SDS), SDS), "NetworkPolicy", edit)
+    assert plan([award()], seen(SDS, observed)).changes
 
 
 @pytest.mark.parametrize("kind", ["ResourceQuota", "LimitRange", "NetworkPolicy", "RoleBinding"])
 def test_a_missing_object_is_found(kind):
-    there = live(tenant(where=SDS), SDS, used=8)
-    there = replace(there, objects={key: one for key, one in there.objects.items() if key[0] != kind})
-    change = only([award()], there)
+    observed = live(tenant(where=SDS), SDS, used=8)
+    observed = replace(
+        observed, objects={key: manifest for key, manifest in observed.objects.items() if key[0] != kind}
+    )
+    change = only([award()], observed)
     assert len(change.reasons) == 1
     assert change.reasons[0].startswith(kind)
     assert change.reasons[0].endswith(" is missing")
@@ -137,16 +139,20 @@ def test_another_model_comes_back_first():
 
 def test_an_annotation_of_the_model_that_was_lost_is_drift():
     """At a supplier of two models it would else count as having the first one's."""
-    there = live(tenant("HPC-1", 32, SDS, "A100"), SDS)
-    bare = edited(there, "Namespace", lambda one: one["metadata"]["annotations"].pop("gpuprov.dev/gpu-model"))
+    observed = live(tenant("HPC-1", 32, SDS, "A100"), SDS)
+    bare = edited(
+        observed, "Namespace", lambda namespace: namespace["metadata"]["annotations"].pop("gpuprov.dev/gpu-model")
+    )
     change = only([award("HPC-1", 32, "A100")], bare)
     assert (change.op, change.before, change.after) == (Op.UPDATE, 32, 32)
     assert "gpuprov.dev/gpu-model is None, should be 'A100'" in change.reasons[0]
 
 
 def test_a_model_that_only_the_nodes_tell_still_comes_back_first():
-    there = live(tenant("HPC-1", 32, SDS, "A100"), SDS)
-    bare = edited(there, "Namespace", lambda one: one["metadata"]["annotations"].pop("gpuprov.dev/gpu-model"))
+    observed = live(tenant("HPC-1", 32, SDS, "A100"), SDS)
+    bare = edited(
+        observed, "Namespace", lambda namespace: namespace["metadata"]["annotations"].pop("gpuprov.dev/gpu-model")
+    )
     change = only([award("HPC-1", 8, "H100")], bare)
     assert (change.op, change.model, change.loss) == (Op.RECLAIM, "A100", Loss.MODEL)
 
@@ -158,7 +164,7 @@ def test_a_cluster_that_did_not_answer_has_no_part():
     listed = [award("A"), award("B", 8, "H200", provider="kt-cloud")]
     made = plan(listed, seen(KT))
     assert made.providers == ("kt-cloud",)
-    assert [one.award_id for one in made.changes] == ["B"]
+    assert [change.award_id for change in made.changes] == ["B"]
 
 
 NAMES = st.lists(st.sampled_from("ABCDEFGH"), unique=True, max_size=8)
@@ -172,10 +178,10 @@ def situations(draw):
         provider = draw(st.sampled_from(["samsung-sds", "kt-cloud"]))
         model = "H100" if provider == "samsung-sds" else "H200"
         listed.append(award(name, draw(st.sampled_from([1, 4, 8, 16])), model, provider=provider))
-    for where, there in zip((SDS, KT), observed.values(), strict=True):
+    for where, tenants in zip((SDS, KT), observed.values(), strict=True):
         for name in draw(NAMES):
-            one = tenant(name, draw(st.sampled_from([1, 4, 8])), where, where.pools[0].model)
-            there.append(live(one, where, used=draw(st.integers(0, one.gpus))))
+            desired_tenant = tenant(name, draw(st.sampled_from([1, 4, 8])), where, where.pools[0].model)
+            tenants.append(live(desired_tenant, where, used=draw(st.integers(0, desired_tenant.gpus))))
     return listed, observed
 
 
@@ -183,39 +189,46 @@ def situations(draw):
 @given(situations(), st.randoms())
 def test_a_plan_is_ordered_complete_and_always_the_same(situation, random):
     listed, observed = situation
-    made = plan(listed, *(seen(CLUSTERS[name], *there) for name, there in observed.items()))
-    shuffled = [seen(CLUSTERS[name], *random.sample(there, len(there))) for name, there in reversed(observed.items())]
+    made = plan(listed, *(seen(CLUSTERS[name], *tenants) for name, tenants in observed.items()))
+    shuffled = [
+        seen(CLUSTERS[name], *random.sample(tenants, len(tenants))) for name, tenants in reversed(observed.items())
+    ]
     again = plan(random.sample(listed, len(listed)), *shuffled)
     assert (again.changes, again.unchanged) == (made.changes, made.unchanged)
 
-    should = {(one.provider, one.id): one.quantity for one in listed}
-    there = {(name, one.award_id): one.hard("nvidia.com/gpu") for name, tenants in observed.items() for one in tenants}
+    should = {(award.provider, award.id): award.quantity for award in listed}
+    granted = {
+        (name, tenant.award_id): tenant.hard("nvidia.com/gpu")
+        for name, tenants in observed.items()
+        for tenant in tenants
+    }
     for op, keys in {
-        Op.CREATE: should.keys() - there.keys(),
-        Op.RECLAIM: there.keys() - should.keys(),
-        Op.UPDATE: {key for key in should.keys() & there.keys() if should[key] != there[key]},
+        Op.CREATE: should.keys() - granted.keys(),
+        Op.RECLAIM: granted.keys() - should.keys(),
+        Op.UPDATE: {key for key in should.keys() & granted.keys() if should[key] != granted[key]},
     }.items():
-        found = {(one.provider, one.award_id): one for one in made.changes if one.op is op}
+        found = {(change.provider, change.award_id): change for change in made.changes if change.op is op}
         assert found.keys() == keys
-        assert all(one.before == there.get(key, 0) for key, one in found.items())
-        assert all(one.after == should.get(key, 0) for key, one in found.items())
-    assert made.unchanged == sum(1 for key in should if should[key] == there.get(key))
+        assert all(change.before == granted.get(key, 0) for key, change in found.items())
+        assert all(change.after == should.get(key, 0) for key, change in found.items())
+    assert made.unchanged == sum(1 for key in should if should[key] == granted.get(key))
 
     order = [
-        (provider, [one.op for one in changes]) for provider, changes in groupby(made.changes, lambda c: c.provider)
+        (provider, [change.op for change in changes])
+        for provider, changes in groupby(made.changes, lambda c: c.provider)
     ]
-    assert [provider for provider, _ in order] == sorted({one.provider for one in made.changes})
+    assert [provider for provider, _ in order] == sorted({change.provider for change in made.changes})
     assert all(ops == sorted(ops, key=["create", "update", "reclaim"].index) for _, ops in order)
     for _, same in groupby(made.changes, lambda c: (c.provider, c.op)):
-        ids = [one.award_id for one in same]
+        ids = [change.award_id for change in same]
         assert ids == sorted(ids)
 
     data = json.loads(json.dumps(made.to_json()))
     assert data["at"] == "2026-03-01T12:00:00+09:00"
-    assert [(one["op"], one["award_id"], one["before"], one["after"]) for one in data["changes"]] == [
-        (one.op, one.award_id, one.before, one.after) for one in made.changes
+    assert [(change["op"], change["award_id"], change["before"], change["after"]) for change in data["changes"]] == [
+        (change.op, change.award_id, change.before, change.after) for change in made.changes
     ]
-    assert all(isinstance(one["reasons"], list) for one in data["changes"])
+    assert all(isinstance(change["reasons"], list) for change in data["changes"])
 
 
 @settings(max_examples=30)
@@ -223,7 +236,7 @@ def test_a_plan_is_ordered_complete_and_always_the_same(situation, random):
 def test_a_plan_that_was_carried_out_leaves_nothing_to_do(situation):
     listed, _ = situation
     state = desired(listed, list(CLUSTERS.values()))
-    after = [seen(where, *(live(one, where) for one in state.on(where.provider))) for where in CLUSTERS.values()]
+    after = [seen(where, *(live(tenant, where) for tenant in state.on(where.provider))) for where in CLUSTERS.values()]
     made = make_plan(state, after, CLUSTERS)
     assert (made.changes, made.unchanged) == ((), len(listed))
 
@@ -231,5 +244,5 @@ def test_a_plan_that_was_carried_out_leaves_nothing_to_do(situation):
 def test_a_part_of_a_plan():
     made = plan([award("A"), award("B")], seen(SDS))
     part = made.where(lambda change: change.award_id == "B")
-    assert [one.award_id for one in part.changes] == ["B"]
+    assert [change.award_id for change in part.changes] == ["B"]
     assert (part.at, part.providers) == (made.at, made.providers)

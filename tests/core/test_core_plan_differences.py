@@ -55,36 +55,36 @@ def test_a_changed_leaf_is_found_exactly(tree, data):
     path = data.draw(st.sampled_from(list(leaves(tree))))
     should = at_path(tree, path)
     other = {str: lambda old: old + "x", int: lambda old: old + 1, bool: lambda old: not old}[type(should)](should)
-    there = with_extras(tree, "x")
-    at_path(there, path[:-1])[path[-1]] = other
-    assert list(differences(tree, there)) == [(written(path), other, should)]
+    observed = with_extras(tree, "x")
+    at_path(observed, path[:-1])[path[-1]] = other
+    assert list(differences(tree, observed)) == [(written(path), other, should)]
 
 
 @pytest.mark.parametrize("extra", ["x", {}, [], 0, False])
 def test_one_key_more_inside_the_rules_is_found(extra):
     """Only labels, annotations, a quota's limits and the server's own fields may be more than the manifest states."""
     should = {"metadata": {"labels": {"a": "b"}}, "spec": {"hard": {"pods": "1"}, "podSelector": {}}}
-    there = deepcopy(should)
-    there["metadata"]["labels"]["more"] = extra
-    there["spec"]["hard"]["more"] = extra
-    there["status"] = extra
-    assert list(differences(should, there)) == []
-    there["spec"]["podSelector"]["more"] = extra
-    assert list(differences(should, there)) == [("spec.podSelector.more", extra, None)]
+    observed = deepcopy(should)
+    observed["metadata"]["labels"]["more"] = extra
+    observed["spec"]["hard"]["more"] = extra
+    observed["status"] = extra
+    assert list(differences(should, observed)) == []
+    observed["spec"]["podSelector"]["more"] = extra
+    assert list(differences(should, observed)) == [("spec.podSelector.more", extra, None)]
 
 
 @given(TREES.filter(lambda tree: any(leaves(tree))), st.data())
 def test_a_missing_key_is_found_unless_it_was_empty(tree, data):
     path = data.draw(st.sampled_from(list(leaves(tree))))
-    there = deepcopy(tree)
-    home = at_path(there, path[:-1])
+    observed = deepcopy(tree)
+    home = at_path(observed, path[:-1])
     if isinstance(home, dict):
         should = home.pop(path[-1])
-        assert list(differences(tree, there)) == ([(written(path), None, should)] if should else [])
+        assert list(differences(tree, observed)) == ([(written(path), None, should)] if should else [])
     else:
         whole = at_path(tree, path[:-1])
         home.pop(path[-1])
-        assert list(differences(tree, there)) == [(written(path[:-1]), home, whole)]
+        assert list(differences(tree, observed)) == [(written(path[:-1]), home, whole)]
 
 
 def test_a_longer_list_differs_as_a_whole():
@@ -95,9 +95,9 @@ def test_a_longer_list_differs_as_a_whole():
 
 @pytest.mark.parametrize("index", range(5))
 def test_every_leaf_of_every_manifest_is_watched(index):
-    one = tenant(where=SDS)
-    manifest = tenant_manifests(one, SDS)[index]
+    desired_tenant = tenant(where=SDS)
+    manifest = tenant_manifests(desired_tenant, SDS)[index]
     for path in leaves(manifest):
-        there = deepcopy(dict(manifest))
-        at_path(there, path[:-1])[path[-1]] = "otherwise"
-        assert list(differences(manifest, there)) == [(written(path), "otherwise", at_path(manifest, path))]
+        observed = deepcopy(dict(manifest))
+        at_path(observed, path[:-1])[path[-1]] = "otherwise"
+        assert list(differences(manifest, observed)) == [(written(path), "otherwise", at_path(manifest, path))]

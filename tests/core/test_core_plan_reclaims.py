@@ -99,7 +99,7 @@ def test_an_ended_award_is_recognised_by_its_namespace_alone():
 def test_a_moved_award_is_created_there_and_reclaimed_here():
     listed = [award(quantity=8, model="H200", provider="kt-cloud")]
     made = plan(listed, seen(SDS, HERE), seen(KT))
-    assert [(one.provider, one.op, one.model) for one in made.changes] == [
+    assert [(change.provider, change.op, change.model) for change in made.changes] == [
         ("kt-cloud", Op.CREATE, "H200"),
         ("samsung-sds", Op.RECLAIM, "H100"),
     ]
@@ -129,10 +129,10 @@ def test_the_promised_end_explains_a_teardown_unless_the_ledger_has_a_later_one(
     """A cluster that was down when the term was extended still has the old promise, and the awardee a new one."""
     awards = LISTED[listed]
     for events, expected in (([], True), ([LATER], False)):
-        known = {one.id for one in awards}
+        known = {award.id for award in awards}
         state = desired_state(histories(awards, events), [SDS, KT], SOON_OVER, unlisted(known, events))
         changes = make_plan(state, [seen(SDS, HERE), seen(KT)], CLUSTERS).on("samsung-sds")
-        ((op, is_expected, reason),) = [(one.op, one.expected, one.reasons[0]) for one in changes]
+        ((op, is_expected, reason),) = [(change.op, change.expected, change.reasons[0]) for change in changes]
         assert (op, is_expected) == (Op.RECLAIM, expected), reason
         assert reason.endswith("; the ledger extends it to 2026-09-01T00:00+09:00") is not expected
 

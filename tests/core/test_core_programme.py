@@ -75,7 +75,7 @@ def test_equivalents_are_the_whole_ones_below_and_above(made, devices):
 def test_what_is_not_convertible_is_its_own_unit():
     npu = LOAN.accelerator("NPU")
     assert (npu.devices_for(12), npu.equivalents(12), npu.equivalents_up(12)) == (12, None, None)
-    assert [LOAN.counted_in(one) for one in LOAN.accelerators] == ["B200", "B200", "B200", "NPU"]
+    assert [LOAN.counted_in(accelerator) for accelerator in LOAN.accelerators] == ["B200", "B200", "B200", "NPU"]
 
 
 def test_rules_are_told_in_the_programmes_words():
@@ -188,7 +188,7 @@ def test_a_pool_of_another_programmes_accelerator_is_refused_once():
     with pytest.raises(ValidationError) as caught:
         cluster_of("H100", 8)
     error, *rest = caught.value.errors()
-    assert [one["type"] for one in rest] == ["too_short"]  # the list of pools without the one that is wrong
+    assert [detail["type"] for detail in rest] == ["too_short"]  # the list of pools without the one that is wrong
     assert error["loc"] == ("pools", 0, "model")
     assert error["msg"] == "is no accelerator of the programme: write one of B200, GB, OLD, NPU"
     GpuPool.model_validate({"model": "H100", "capacity": 8, "nodeLabel": {"a": "b"}}, context=TERMS)

@@ -19,10 +19,10 @@ def test_a_supplier_whose_stack_file_is_gone_is_told_with_the_way_out():
 
 
 @given(NAMES, NAMES, NAMES)
-def test_exactly_the_known_suppliers_that_are_neither_there_nor_retired_have_departed(known, there, retired):
-    reasons = departed(known, there, retired)
+def test_exactly_the_known_suppliers_that_are_neither_there_nor_retired_have_departed(known, present, retired):
+    reasons = departed(known, present, retired)
     assert [reason.split(":")[0] for reason in reasons] == sorted(
-        name for name in known if name not in there and name not in retired
+        name for name in known if name not in present and name not in retired
     )
 
 

@@ -30,9 +30,9 @@ CLUSTERS = (cluster("samsung-sds", H100=200, A100=40), cluster("kt-cloud", H200=
 TICK = timedelta(microseconds=1)
 
 
-def only(one, at, happened=()):
+def only(award, at, happened=()):
     """Return the cause of the award's absence, or its GPUs."""
-    state = desired([one], CLUSTERS, at, happened)
+    state = desired([award], CLUSTERS, at, happened)
     if state.tenants:
         assert not state.absences
         return state.tenants[0].gpus
@@ -122,8 +122,8 @@ def test_a_tenant_carries_what_its_objects_need():
 
 
 def test_an_extended_term_is_the_one_that_the_tenant_is_promised():
-    (one,) = desired([award()], CLUSTERS, MARCH, [extended("HPC-1", MARCH, date(2026, 7, 31))]).tenants
-    assert one.term_end == datetime.fromisoformat("2026-08-01T00:00+09:00")
+    (desired_tenant,) = desired([award()], CLUSTERS, MARCH, [extended("HPC-1", MARCH, date(2026, 7, 31))]).tenants
+    assert desired_tenant.term_end == datetime.fromisoformat("2026-08-01T00:00+09:00")
 
 
 def test_an_award_that_was_not_validated_is_no_tenant():
@@ -140,9 +140,9 @@ LISTED += [award("C", status="waitlisted"), award("D", status="forfeited")]
 def test_every_award_is_a_tenant_or_absent_and_always_the_same(happened, at):
     state = desired(LISTED, CLUSTERS, at, happened)
     assert state == desired(LISTED, CLUSTERS, at.astimezone(UTC), list(happened))
-    there, gone = [one.award_id for one in state.tenants], [one.award_id for one in state.absences]
-    assert sorted(there + gone) == ["A", "B", "C", "D"]
-    assert there == sorted(there)
+    present, gone = [tenant.award_id for tenant in state.tenants], [absence.award_id for absence in state.absences]
+    assert sorted(present + gone) == ["A", "B", "C", "D"]
+    assert present == sorted(present)
     assert gone == sorted(gone)
 
 
@@ -218,7 +218,7 @@ BY_LIST = {
 
 def decided(listed, happened, at=MARCH):
     """Decide as the commands do, with the awards that only the ledger knows."""
-    return desired_state(histories(listed, happened), CLUSTERS, at, unlisted({one.id for one in listed}, happened))
+    return desired_state(histories(listed, happened), CLUSTERS, at, unlisted({award.id for award in listed}, happened))
 
 
 @pytest.mark.parametrize("said_by_list", LISTS)
@@ -226,7 +226,7 @@ def decided(listed, happened, at=MARCH):
 def test_an_event_of_the_ledger_decides_whatever_the_list_says_now(said_by_list, said_by_ledger):
     state = decided(LISTS[said_by_list], LEDGERS[said_by_ledger])
     held = [tenant.gpus for tenant in state.tenants]
-    absences = [(one.award_id, one.cause, one.reason, one.by_ledger) for one in state.absences]
+    absences = [(absence.award_id, absence.cause, absence.reason, absence.by_ledger) for absence in state.absences]
     if said_by_ledger in BY_LEDGER and (said_by_list, said_by_ledger) != UNKNOWN_END:
         cause, reason = BY_LEDGER[said_by_ledger]
         assert (held, absences) == ([], [("HPC-1", cause, reason + ALSO[said_by_list], True)])
@@ -248,14 +248,14 @@ def test_an_event_of_the_ledger_decides_whatever_the_list_says_now(said_by_list,
 )
 def test_the_ledgers_end_counts_from_its_first_instant_on(said_by_list, happened, end):
     before, after = (decided(LISTS[said_by_list], happened, at) for at in (end - TICK, end))
-    assert not any(one.by_ledger for one in before.absences)
-    assert [one.by_ledger for one in after.absences] == [True]
+    assert not any(absence.by_ledger for absence in before.absences)
+    assert [absence.by_ledger for absence in after.absences] == [True]
 
 
 def test_awards_that_only_the_ledger_knows_come_after_those_of_the_list():
     happened = [forfeited("B", LONG_AGO), forfeited("A", LONG_AGO), reduced("C", LONG_AGO, 3)]
     state = decided([award("A"), award("Z", status="waitlisted")], happened)
-    assert [one.award_id for one in state.absences] == ["A", "Z", "B"]
+    assert [absence.award_id for absence in state.absences] == ["A", "Z", "B"]
 
 
 @settings(max_examples=200)

@@ -25,8 +25,8 @@ SELECTOR = "scheduler.alpha.kubernetes.io/node-selector"
 @given(award_id=AWARD_IDS, gpus=st.integers(1, 5000), model=st.sampled_from(MODELS), hours=st.integers(1, 24 * 181))
 def test_every_tenant_that_fits_keeps_all_rules(award_id, gpus, model, hours):
     where = cluster("kt-cloud", H100=gpus, A100=gpus, H200=gpus)
-    one = tenant(award_id, gpus, where, model, term_end=JANUARY + timedelta(hours=hours))
-    assert said(written(one, where=where), bounds(one, where=where)) == []
+    desired_tenant = tenant(award_id, gpus, where, model, term_end=JANUARY + timedelta(hours=hours))
+    assert said(written(desired_tenant, where=where), bounds(desired_tenant, where=where)) == []
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=6), st.integers(0, 120))
@@ -70,10 +70,10 @@ def test_a_quota_counts_for_the_model_that_its_namespace_forces():
 
 def test_a_quota_whose_namespace_forces_no_model_counts_for_each():
     where = cluster("samsung-sds", H100=8, A100=4)
-    one = tenant("HPC-1", 8, where)
-    objects = written(one, where=where)
+    desired_tenant = tenant("HPC-1", 8, where)
+    objects = written(desired_tenant, where=where)
     del first(objects, "Namespace")["metadata"]["annotations"][SELECTOR]
-    found = said(objects, bounds(one, where=where))
+    found = said(objects, bounds(desired_tenant, where=where))
     assert [text.partition(";")[0] for rule, text in found if rule is Rule.CAPACITY] == [
         "A100: quotas grant 8 GPUs, 4 more than the capacity of 4"
     ]
@@ -85,8 +85,8 @@ def test_pools_with_resource_names_of_their_own_are_told_apart_by_these():
         GpuPool(model=model, capacity=8, node_label=label, resource=f"nvidia.com/{model}") for model in ("H100", "A100")
     )
     where = SDS.model_copy(update={"pools": pools})
-    one, two = tenant("HPC-1", 8, where), tenant("HPC-2", 8, where, "A100")
-    assert said(written(one, two, where=where), bounds(one, two, where=where)) == []
+    h100_tenant, a100_tenant = tenant("HPC-1", 8, where), tenant("HPC-2", 8, where, "A100")
+    assert said(written(h100_tenant, a100_tenant, where=where), bounds(h100_tenant, a100_tenant, where=where)) == []
 
 
 # 5. Terms
@@ -104,8 +104,8 @@ def test_pools_with_resource_names_of_their_own_are_told_apart_by_these():
     ],
 )
 def test_no_term_is_beyond_the_programmes(end, limit, passes):
-    one = tenant("HPC-1", 8, SDS, term_end=datetime.fromisoformat(end))
-    found = said(written(one), bounds(one, end=limit))
+    desired_tenant = tenant("HPC-1", 8, SDS, term_end=datetime.fromisoformat(end))
+    found = said(written(desired_tenant), bounds(desired_tenant, end=limit))
     assert [(rule, "set programmeEnd in Pulumi.yaml" in text) for rule, text in found] == [(Rule.TERM, True)] * (
         not passes
     )
@@ -126,13 +126,13 @@ def test_a_term_is_two_aware_instants_in_order(fields, message):
 
 
 def test_a_namespace_without_a_term_breaks_two_rules():
-    found = broken(lambda one: one["Namespace"]["metadata"]["annotations"].pop(END))
+    found = broken(lambda by_kind: by_kind["Namespace"]["metadata"]["annotations"].pop(END))
     assert {rule for rule, _ in found} == {Rule.TERM, Rule.COMPLETE}
 
 
 def test_a_term_may_not_outlive_the_awards():
     shorter = bounds(tenant("HPC-1", 8, SDS, term_end=JULY - timedelta(days=1)), SECOND)
-    found = broken(lambda one: None, shorter)
+    found = broken(lambda by_kind: None, shorter)
     assert [(rule, "after the award's" in text) for rule, text in found] == [(Rule.TERM, True)]
 
 
@@ -149,8 +149,8 @@ JSON = st.recursive(
 @given(st.data())
 def test_a_part_that_is_anything_else_never_raises(data):
     objects = written(FIRST)
-    one = data.draw(st.sampled_from(objects))
-    part = one
+    manifest = data.draw(st.sampled_from(objects))
+    part = manifest
     while isinstance(part, (dict, list)) and part:
         parent, key = part, data.draw(st.sampled_from(list(part) if isinstance(part, dict) else range(len(part))))
         part = parent[key]

@@ -11,18 +11,18 @@ from gpuprov.core.rules import OBJECT_RULES, Rule
 
 @pytest.mark.parametrize("kind", KINDS[1:])
 def test_a_namespace_without_one_of_its_objects_is_incomplete(kind):
-    found = broken(lambda one: one["all"].remove(one[kind]))
+    found = broken(lambda by_kind: by_kind["all"].remove(by_kind[kind]))
     assert found == [(Rule.COMPLETE, f"Namespace gpu-hpc-1: it has no {kind}; declare all objects of a tenant")]
 
 
 def test_objects_without_their_namespace_are_told():
-    found = broken(lambda one: one["all"].remove(one["Namespace"]))
+    found = broken(lambda by_kind: by_kind["all"].remove(by_kind["Namespace"]))
     message = "the program declares objects in it, but not the namespace itself"
     assert (Rule.COMPLETE, f"Namespace gpu-hpc-1: {message}; declare the namespace too") in found
 
 
 def labelled(label, value):
-    return lambda one: one["Namespace"]["metadata"]["labels"].update({label: value})
+    return lambda by_kind: by_kind["Namespace"]["metadata"]["labels"].update({label: value})
 
 
 SAME = {"podSelector": {}}
@@ -45,20 +45,20 @@ INCOMPLETE = {
     "all namespaces": (spec("NetworkPolicy", ingress=[{"from": [{"namespaceSelector": {}}]}]), "opens ingress"),
     "all addresses": (spec("NetworkPolicy", egress=[{"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}]), "opens egress"),
     "another role": (
-        lambda one: one["RoleBinding"].update(roleRef={"kind": "ClusterRole", "name": "cluster-admin"}),
+        lambda by_kind: by_kind["RoleBinding"].update(roleRef={"kind": "ClusterRole", "name": "cluster-admin"}),
         "gives ClusterRole cluster-admin",
     ),
     "another group": (
-        lambda one: one["RoleBinding"]["subjects"].append({"kind": "Group", "name": "system:authenticated"}),
+        lambda by_kind: by_kind["RoleBinding"]["subjects"].append({"kind": "Group", "name": "system:authenticated"}),
         "lets Group system:authenticated in",
     ),
     "an account of another namespace": (
-        lambda one: one["RoleBinding"]["subjects"].append(
+        lambda by_kind: by_kind["RoleBinding"]["subjects"].append(
             {"kind": "ServiceAccount", "name": "awardee", "namespace": "gpu-hpc-2"}
         ),
         "lets ServiceAccount awardee in",
     ),
-    "nobody": (lambda one: one["RoleBinding"].update(subjects=[]), "access to nobody"),
+    "nobody": (lambda by_kind: by_kind["RoleBinding"].update(subjects=[]), "access to nobody"),
 }
 
 
@@ -73,7 +73,7 @@ def test_a_namespace_that_isolates_less_is_incomplete(name):
 
 def test_the_awards_service_account_may_be_let_in():
     own = {"kind": "ServiceAccount", "name": "awardee", "namespace": "gpu-hpc-1"}
-    assert broken(lambda one: one["RoleBinding"]["subjects"].append(own)) == []
+    assert broken(lambda by_kind: by_kind["RoleBinding"]["subjects"].append(own)) == []
 
 
 # 3. Nothing outside an award's namespace
@@ -118,7 +118,7 @@ def test_an_award_of_another_provider_is_outside():
 
 @pytest.mark.parametrize("label", ["app.kubernetes.io/managed-by", "gpuprov.dev/provider", "gpuprov.dev/award"])
 def test_an_object_with_another_label_is_outside(label):
-    found = broken(lambda one: one["LimitRange"]["metadata"]["labels"].update({label: "other"}))
+    found = broken(lambda by_kind: by_kind["LimitRange"]["metadata"]["labels"].update({label: "other"}))
     assert [(rule, f"its label {label} is 'other'" in text) for rule, text in found] == [(Rule.INSIDE, True)]
 
 

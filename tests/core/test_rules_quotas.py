@@ -14,7 +14,7 @@ from gpuprov.core.rules import Rule
 
 
 def hard(**fields):
-    return lambda one: one["ResourceQuota"]["spec"]["hard"].update(fields)
+    return lambda by_kind: by_kind["ResourceQuota"]["spec"]["hard"].update(fields)
 
 
 @given(st.integers(0, 40))
@@ -43,7 +43,7 @@ def test_the_annotation_may_not_say_more_than_the_award_nor_less_than_the_quota(
 
 def test_a_reduced_award_bounds_its_quota():
     reduced = bounds(tenant("HPC-1", 4, SDS), SECOND)
-    assert [(rule, "the award has 4" in text) for rule, text in broken(lambda one: None, reduced)] == [
+    assert [(rule, "the award has 4" in text) for rule, text in broken(lambda by_kind: None, reduced)] == [
         (Rule.AWARD, True),  # the annotation
         (Rule.AWARD, True),  # the quota
     ]
@@ -56,7 +56,7 @@ OTHERS = sorted(set(bounds(FIRST).gpu_keys) - {"requests.nvidia.com/gpu"})
 def test_every_other_name_of_a_gpu_is_at_zero(key):
     raised = broken(hard(**{key: "1"}))
     assert [(rule, f"it grants 1 of {key}" in text) for rule, text in raised] == [(Rule.AWARD, True)]
-    left_out = broken(lambda one: one["ResourceQuota"]["spec"]["hard"].pop(key))
+    left_out = broken(lambda by_kind: by_kind["ResourceQuota"]["spec"]["hard"].pop(key))
     assert [(rule, f"{key} has no limit" in text) for rule, text in left_out] == [(Rule.AWARD, True)]
 
 
@@ -85,7 +85,7 @@ def test_a_quota_for_some_pods_bounds_nothing(field):
 def test_quotas_are_within_the_capacity_of_the_instant(later, over):
     begins = (MARCH + timedelta(seconds=later)).isoformat()
     where = cluster("samsung-sds", H100=[{"gpus": 8}, {"gpus": 7, "from": begins}])
-    one = tenant("HPC-1", 8, where)
-    found = said(written(one, where=where), bounds(one, where=where))
+    desired_tenant = tenant("HPC-1", 8, where)
+    found = said(written(desired_tenant, where=where), bounds(desired_tenant, where=where))
     expected = "H100: quotas grant 8 GPUs, 1 more than the capacity of 7"
     assert [(rule, text.startswith(expected)) for rule, text in found] == ([(Rule.CAPACITY, True)] if over else [])

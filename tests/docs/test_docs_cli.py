@@ -68,14 +68,19 @@ def test_options_of_every_command_are_told_once() -> None:
 
 
 def test_every_long_option_stands_in_the_document_as_code() -> None:
-    longs = {opt for one in COMMANDS.values() for param in one.params for opt in param.opts if opt.startswith("--")}
+    longs = {
+        opt for command in COMMANDS.values() for param in command.params for opt in param.opts if opt.startswith("--")
+    }
     told = {opt for span in spans(CLI) for opt in re.findall(r"--[a-z-]+", span)}
     assert longs - told == set()
 
 
 def test_no_option_is_told_that_does_not_exist() -> None:
     """Options of other programs stand beside those programs' names."""
-    real = {opt for one in COMMANDS.values() for param in one.params for opt in param.opts} | {"--help", "--version"}
+    real = {opt for command in COMMANDS.values() for param in command.params for opt in param.opts} | {
+        "--help",
+        "--version",
+    }
     ours = [span for span in spans(CLI) if not span.startswith(("pulumi ", "kubectl "))]
     told = {opt for span in ours for opt in re.findall(r"(?<!\w)--[a-z-]+", span)}
     assert told - real == set()
@@ -87,7 +92,7 @@ def test_the_exit_codes_are_exactly_those_of_the_code() -> None:
 
 
 def test_every_environment_variable_of_an_option_is_told() -> None:
-    names = {param.envvar for one in COMMANDS.values() for param in one.params if param.envvar}
+    names = {param.envvar for command in COMMANDS.values() for param in command.params if param.envvar}
     told = sections(CLI, 2)["Environment variables"]
     assert names
     assert [name for name in names if f"`{name}`" not in told] == []
@@ -95,4 +100,4 @@ def test_every_environment_variable_of_an_option_is_told() -> None:
 
 def test_commands_stand_in_the_order_of_their_sections() -> None:
     order = [CLI.index(f"\n## {name}\n") for name in main.list_commands(click.Context(main))]
-    assert all(one < other for one, other in pairwise(order))
+    assert all(earlier < other for earlier, other in pairwise(order))

@@ -71,18 +71,18 @@ def drawn_tree() -> dict[str, str]:
 
 def test_the_errors_are_exactly_those_that_are_drawn() -> None:
     classes = {
-        name: one
-        for name, one in vars(errors).items()
-        if inspect.isclass(one) and issubclass(one, Exception) and one.__module__ == errors.__name__
+        name: member
+        for name, member in vars(errors).items()
+        if inspect.isclass(member) and issubclass(member, Exception) and member.__module__ == errors.__name__
     }
-    parents = {name: "" if one.__base__ is Exception else one.__base__.__name__ for name, one in classes.items()}
+    parents = {name: "" if error.__base__ is Exception else error.__base__.__name__ for name, error in classes.items()}
     assert drawn_tree() == parents
 
 
 def test_the_public_names_of_errors_are_the_tree_and_a_problem() -> None:
     public = {
         name
-        for name, one in vars(errors).items()
-        if not name.startswith("_") and getattr(one, "__module__", None) == errors.__name__
+        for name, member in vars(errors).items()
+        if not name.startswith("_") and getattr(member, "__module__", None) == errors.__name__
     }
     assert public == drawn_tree().keys() | {"Problem"}

@@ -25,7 +25,7 @@ def first_json(section: str) -> Any:
 
 
 def fields(model: type[Any]) -> set[str]:
-    return {one.name for one in dataclasses.fields(model)}
+    return {field.name for field in dataclasses.fields(model)}
 
 
 def test_every_example_in_json_is_json() -> None:
@@ -37,7 +37,7 @@ def test_every_example_in_json_is_json() -> None:
 def test_the_example_of_plan_has_the_plans_keys() -> None:
     example = first_json("plan")
     assert example.keys() == fields(Plan) | {"restored", "failed", "refused"}
-    assert [one.keys() for one in example["changes"]] == [fields(Change) | {"expected"}]
+    assert [change.keys() for change in example["changes"]] == [fields(Change) | {"expected"}]
 
 
 def test_the_example_of_up_has_the_outcomes_keys() -> None:
@@ -45,7 +45,7 @@ def test_the_example_of_up_has_the_outcomes_keys() -> None:
     (outcome,) = example["providers"]
     assert example.keys() == {"providers", "failed"}
     assert outcome.keys() == Outcome.model_fields.keys() - {"stale"}
-    assert [one.keys() for one in outcome["freed"]] == [Freed.model_fields.keys()]
+    assert [freed.keys() for freed in outcome["freed"]] == [Freed.model_fields.keys()]
 
 
 def test_the_example_of_preflight_is_a_finding() -> None:
@@ -57,7 +57,9 @@ def test_the_example_of_preflight_is_a_finding() -> None:
 
 
 def test_every_check_of_preflight_is_told() -> None:
-    checks = {one.CHECK for one in (admission, clock, identity, names, nodes, plugin, policies, rights, role, version)}
+    checks = {
+        module.CHECK for module in (admission, clock, identity, names, nodes, plugin, policies, rights, role, version)
+    }
     assert rows_of_checks() == checks | {nodes.CAPACITY}
 
 
@@ -67,8 +69,8 @@ def rows_of_checks() -> set[str]:
 
 def test_the_example_of_status_is_what_a_pool_says() -> None:
     (pool,) = first_json("status")["pools"]
-    said = {name: pool[name] for name in fields(PoolStatus)}
-    status = PoolStatus(**said)
+    values = {name: pool[name] for name in fields(PoolStatus)}
+    status = PoolStatus(**values)
     assert json.loads(json.dumps(status.to_json(default_programme()))) == pool
 
 

@@ -37,7 +37,7 @@ MODELS = {
 
 @pytest.mark.parametrize(("heading", "model"), MODELS.items())
 def test_configuration_has_exactly_the_fields_of_the_models(heading: str, model: type[BaseModel]) -> None:
-    assert rows(heading).keys() == {one.alias or name for name, one in model.model_fields.items()}
+    assert rows(heading).keys() == {field.alias or name for name, field in model.model_fields.items()}
 
 
 @pytest.mark.parametrize(("heading", "model"), MODELS.items())

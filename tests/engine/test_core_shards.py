@@ -46,7 +46,7 @@ def state(stack, awards, *, shards=1, provider="11", empty=False):
         home = None
         for kind in OBJECTS:
             urn = f"{prefix}{TENANT_TYPE}$kubernetes:core/v1:{kind}::{award}"
-            one = {
+            resource = {
                 "urn": urn,
                 "custom": True,
                 "id": f"{award}/{kind}",
@@ -56,9 +56,9 @@ def state(stack, awards, *, shards=1, provider="11", empty=False):
                 "inputs": {"metadata": {"annotations": {"organization": f'"한빛" \\ {stack}'}}},
             }
             if home:
-                one |= {"dependencies": [home], "deletedWith": home}
+                resource |= {"dependencies": [home], "deletedWith": home}
             home = home or urn
-            resources.append(one)
+            resources.append(resource)
     return {"version": 3, "deployment": {"manifest": {"time": "now"}, "resources": None if empty else resources}}
 
 
@@ -66,21 +66,21 @@ def awards_in(deployment, stack):
     """The awards that a deployment has, after checking that every reference in it leads to something in it."""
     resources = deployment["deployment"]["resources"] or []
     seen = set()
-    for one in resources:
-        assert one["urn"].startswith(f"urn:pulumi:{stack}::{PROJECT}::")
-        assert one["urn"] not in seen, "twice in one state"
-        for needed in [one.get("parent"), one.get("deletedWith"), *one.get("dependencies", ())]:
-            assert needed is None or needed in seen, f"{one['urn']} comes before {needed}"
-        if "provider" in one:
-            urn, _, name = one["provider"].rpartition("::")
+    for resource in resources:
+        assert resource["urn"].startswith(f"urn:pulumi:{stack}::{PROJECT}::")
+        assert resource["urn"] not in seen, "twice in one state"
+        for needed in [resource.get("parent"), resource.get("deletedWith"), *resource.get("dependencies", ())]:
+            assert needed is None or needed in seen, f"{resource['urn']} comes before {needed}"
+        if "provider" in resource:
+            urn, _, name = resource["provider"].rpartition("::")
             assert (urn, name) in {(other["urn"], other.get("id")) for other in resources}
-        seen.add(one["urn"])
-    return {one["urn"].rpartition("::")[2] for one in resources if one["type"] == TENANT_TYPE}
+        seen.add(resource["urn"])
+    return {tenant["urn"].rpartition("::")[2] for tenant in resources if tenant["type"] == TENANT_TYPE}
 
 
 def recorded(deployment):
     resources = deployment["deployment"]["resources"] or []
-    return next((one["outputs"] for one in resources if one["type"] == "pulumi:pulumi:Stack"), None)
+    return next((resource["outputs"] for resource in resources if resource["type"] == "pulumi:pulumi:Stack"), None)
 
 
 @given(AWARD_IDS, st.integers(1, 64))
@@ -116,7 +116,7 @@ NAMES = st.lists(st.integers(0, 60).map(lambda n: f"HPC-2026-1-{n:03d}"), unique
 
 def printed(deployments):
     """What `pulumi stack output` would print of each stack."""
-    return {stack: recorded(one) or {} for stack, one in deployments.items()}
+    return {stack: recorded(deployment) or {} for stack, deployment in deployments.items()}
 
 
 def written(deployments, moved, count=None):
@@ -128,11 +128,11 @@ def splits(draw):
     """Awards over some stacks, as they should be over others; an award may be in several states already."""
     names, before, after = draw(NAMES), draw(st.integers(1, 5)), draw(st.integers(1, 5))
     old, new = split(before), split(after)
-    there = {one: {name for name in names if old.stack_of(name) == one} for one in old.stacks}
+    placed = {old_stack: {name for name in names if old.stack_of(name) == old_stack} for old_stack in old.stacks}
     for name in draw(st.lists(st.sampled_from(names), unique=True, max_size=5)) if names else ():
-        there[draw(st.sampled_from(old.stacks))].add(name)
+        placed[draw(st.sampled_from(old.stacks))].add(name)
     deployments = {
-        stack: state(stack, sorted(mine), shards=before, provider=f"p-{stack}") for stack, mine in there.items()
+        stack: state(stack, sorted(mine), shards=before, provider=f"p-{stack}") for stack, mine in placed.items()
     }
     for stack in new.stacks:
         deployments.setdefault(stack, state(stack, [], empty=True))
@@ -148,7 +148,7 @@ def test_every_award_is_moved_to_its_stack_and_nothing_is_lost(made):
     assert deployments == given_
     final = written(deployments, moved)
     for stack in new.stacks:
-        mine = {one for one in names if new.stack_of(one) == stack}
+        mine = {name for name in names if new.stack_of(name) == stack}
         assert awards_in(final[stack], stack) == mine
         if outputs := recorded(final[stack]):
             assert (outputs["tenants"].keys(), outputs["shards"]) == (mine, new.shards)
@@ -163,31 +163,37 @@ def test_a_move_that_was_cut_off_loses_nothing_and_is_seen_and_finished_by_the_n
     """The run may end after any write; what the stacks then print has to say that something is left to do."""
     names, new, deployments = made
     moved = move(deployments, PROJECT, new)
-    there = written(deployments, moved, count)
-    assert set().union(*(awards_in(one, stack) for stack, one in there.items())) == set(names)
-    misplaced = any(new.stack_of(one) != stack for stack, state_ in there.items() for one in awards_in(state_, stack))
-    if misplaced or any(there[stack]["deployment"]["resources"] for stack in there.keys() - set(new.stacks)):
-        first = read(new, {stack: one for stack, one in printed(there).items() if stack in new.stacks})
+    interrupted = written(deployments, moved, count)
+    assert set().union(*(awards_in(deployment, stack) for stack, deployment in interrupted.items())) == set(names)
+    misplaced = any(
+        new.stack_of(name) != stack for stack, state_ in interrupted.items() for name in awards_in(state_, stack)
+    )
+    if misplaced or any(
+        interrupted[stack]["deployment"]["resources"] for stack in interrupted.keys() - set(new.stacks)
+    ):
+        first = read(
+            new, {stack: deployment for stack, deployment in printed(interrupted).items() if stack in new.stacks}
+        )
         known = stack_names("kt-cloud", max(first.shards, new.shards))
-        said = read(new, {stack: one for stack, one in printed(there).items() if stack in known})
-        assert said.misplaced or said.shards != new.shards
-    final = written(there, move(there, PROJECT, new))
+        outputs = read(new, {stack: deployment for stack, deployment in printed(interrupted).items() if stack in known})
+        assert outputs.misplaced or outputs.shards != new.shards
+    final = written(interrupted, move(interrupted, PROJECT, new))
     for stack in new.stacks:
-        assert awards_in(final[stack], stack) == {one for one in names if new.stack_of(one) == stack}
+        assert awards_in(final[stack], stack) == {name for name in names if new.stack_of(name) == stack}
 
 
 def test_moving_back_gives_the_same_resources():
     names = [f"HPC-{number}" for number in range(40)]
-    one = {"kt-cloud": state("kt-cloud", names), "kt-cloud.1": state("kt-cloud.1", [], empty=True)}
-    there = written(one, move(one, PROJECT, split(2)))
-    back = written(there, move(there, PROJECT, split(1)))
+    single = {"kt-cloud": state("kt-cloud", names), "kt-cloud.1": state("kt-cloud.1", [], empty=True)}
+    moved = written(single, move(single, PROJECT, split(2)))
+    back = written(moved, move(moved, PROJECT, split(1)))
 
     def by_urn(deployment):
         return {resource["urn"]: resource for resource in deployment["deployment"]["resources"]}
 
-    before, after = by_urn(one["kt-cloud"]), by_urn(back["kt-cloud"])
+    before, after = by_urn(single["kt-cloud"]), by_urn(back["kt-cloud"])
     assert before.keys() == after.keys()
-    stack_text = {urn: json.dumps(one).replace("kt-cloud.1", "kt-cloud") for urn, one in after.items()}
+    stack_text = {urn: json.dumps(exported).replace("kt-cloud.1", "kt-cloud") for urn, exported in after.items()}
     for urn, resource in before.items():
         assert json.loads(stack_text[urn]) == resource or resource["type"] == "pulumi:pulumi:Stack"
 
@@ -210,12 +216,12 @@ def test_outputs_of_one_stack(printed, expected):
 def test_outputs_of_several_stacks_are_taken_together():
     mine = next(f"A{n}" for n in range(99) if split(2).stack_of(f"A{n}") == "kt-cloud")
     other = next(f"A{n}" for n in range(99) if split(2).stack_of(f"A{n}") == "kt-cloud.1")
-    said = read(
+    outputs = read(
         split(2),
         {
             "kt-cloud": {"clusterUid": "u", "context": "kt-cloud", "shards": 1, "tenants": {mine: 1, other: "old"}},
             "kt-cloud.1": {"clusterUid": "u", "context": "before", "shards": 2, "tenants": {other: 2}},
         },
     )
-    assert said.tenants == {mine: 1, other: 2}
-    assert (said.misplaced, said.shards, said.context, said.cluster_uid) == (1, 2, "before", "u")
+    assert outputs.tenants == {mine: 1, other: 2}
+    assert (outputs.misplaced, outputs.shards, outputs.context, outputs.cluster_uid) == (1, 2, "before", "u")

@@ -54,12 +54,12 @@ class Backend:
 
 
 def locked(pid: int) -> StackLocked:
-    said = (
+    message = (
         "the stack is currently locked by 1 lock(s). Either wait for the other\n"
         f"  file:///state/.pulumi/locks/organization/p/s/{pid}.json: created by me@{socket.gethostname()} "
         f"(pid {pid}) at 2026-03-01T09:00:00+09:00"
     )
-    return StackLocked(said)
+    return StackLocked(message)
 
 
 @pytest.fixture
@@ -104,8 +104,8 @@ def test_the_slower_of_two_commands_does_not_cancel_the_lock_that_the_faster_too
     seen, taken, asked_again = Event(), Event(), Event()
     real = locks.holder
 
-    def holder(root: Path, stack: str, said: str) -> Holder:
-        found = real(root, stack, said)
+    def holder(root: Path, stack: str, message: str) -> Holder:
+        found = real(root, stack, message)
         if current_thread().name.startswith("slower") and not seen.is_set():
             assert found is Holder.KILLED
             seen.set()
@@ -135,8 +135,8 @@ def test_the_slower_of_two_commands_does_not_cancel_the_lock_that_the_faster_too
         ThreadPoolExecutor(thread_name_prefix="slower") as second,
     ):
         both = [first.submit(go, run_faster), second.submit(go, run_slower)]
-        for one in both:
-            one.result()
+        for future in both:
+            future.result()
     assert (backend.cancelled, backend.owner) == ([killed], None)
 
 

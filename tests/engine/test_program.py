@@ -35,7 +35,7 @@ OBJECTS = {
     "kubernetes:rbac.authorization.k8s.io/v1:RoleBinding",
 }
 NAMESPACE, QUOTA, LIMITS, POLICY, BINDING = (
-    next(one for one in OBJECTS if one.endswith(kind))
+    next(token for token in OBJECTS if token.endswith(kind))
     for kind in ("Namespace", "ResourceQuota", "LimitRange", "NetworkPolicy", "RoleBinding")
 )
 TENANT, PROVIDER = "gpuprov:index:AwardTenant", "pulumi:providers:kubernetes"
@@ -112,8 +112,8 @@ def declared(tenants, monitor=None, **how):
         outputs.update(settings.get_root_resource().outputs)
 
     pulumi.runtime.test(lambda: asyncio.ensure_future(program()))()
-    asked = [one for one in monitor.requests if one.type != "pulumi:pulumi:Stack"]
-    found = {(one.type, one.name): one for one in asked}
+    asked = [request for request in monitor.requests if request.type != "pulumi:pulumi:Stack"]
+    found = {(request.type, request.name): request for request in asked}
     assert len(found) == len(asked), "two resources with one type and name"
     return found, outputs
 
@@ -153,17 +153,19 @@ def test_every_object_is_written_by_our_one_provider(two):
     asked, _ = two
     provider = asked[PROVIDER, "samsung-sds"]
     assert provider.version == version("pulumi-kubernetes")
-    for (kind, _), one in asked.items():
+    for (kind, _), request in asked.items():
         if kind in OBJECTS:
-            assert one.provider == f"{provider.urn}::samsung-sds-id"
+            assert request.provider == f"{provider.urn}::samsung-sds-id"
 
 
 def test_objects_are_their_manifests_with_notes_for_the_provider(two):
     asked, _ = two
-    one = tenant("과제-2", 16)
-    for manifest in tenant_manifests(one, SDS):
+    desired_tenant = tenant("과제-2", 16)
+    for manifest in tenant_manifests(desired_tenant, SDS):
         inputs = next(
-            r for (kind, of), r in asked.items() if of == one.award_id and kind.endswith(f":{manifest['kind']}")
+            r
+            for (kind, of), r in asked.items()
+            if of == desired_tenant.award_id and kind.endswith(f":{manifest['kind']}")
         ).inputs
         annotations = dict(inputs["metadata"]["annotations"])
         assert annotations.pop("pulumi.com/patchFieldManager") == "gpuprov"
@@ -217,7 +219,7 @@ def test_the_provider_knows_the_context_and_no_credentials(two, monkeypatch, tmp
     path.write_text("users: [{name: me, user: {token: not-a-real-one}}]\n", encoding="utf-8")
     monkeypatch.setenv("KUBECONFIG", str(path))
     again, outputs = declared([tenant("HPC-1")])
-    text = json.dumps([[one.inputs for one in again.values()], outputs], default=str)
+    text = json.dumps([[request.inputs for request in again.values()], outputs], default=str)
     assert "HPC-1" in text
     assert "kubeconfig" not in text.lower()
     assert "not-a-real-one" not in text

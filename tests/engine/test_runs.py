@@ -21,12 +21,12 @@ def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def locked(*pids: int, host: str | None = None) -> str:
     """What Pulumi's backend says of locks on a stack."""
-    said = [
+    lines = [
         f"  file:///state/.pulumi/locks/organization/p/s/{pid}.json: created by me@{host or socket.gethostname()} "
         f"(pid {pid}) at 2026-03-01T09:00:00+09:00"
         for pid in pids
     ]
-    return "\n".join([f"the stack is currently locked by {len(pids)} lock(s). Either wait for the other", *said])
+    return "\n".join([f"the stack is currently locked by {len(pids)} lock(s). Either wait for the other", *lines])
 
 
 def sleeper() -> subprocess.Popen[bytes]:
@@ -79,14 +79,14 @@ def test_a_process_that_took_over_the_number_is_not_ours() -> None:
 
 def test_locks_of_others_are_never_called_ours() -> None:
     pid = killed_while_remembered()
-    for said in (
+    for message in (
         locked(pid + 1),  # another process
         locked(pid, host="runner"),  # the same number on another machine
         locked(pid, pid + 1),  # ours, and another one beside it
         "the stack is locked, in words that we do not know",
         "",
     ):
-        assert holder(ROOT, "kt-cloud", said) is Holder.OTHER
+        assert holder(ROOT, "kt-cloud", message) is Holder.OTHER
     assert holder(ROOT, "samsung-sds", locked(pid)) is Holder.OTHER
     assert holder(Path("/another/project"), "kt-cloud", locked(pid)) is Holder.OTHER
 

@@ -139,7 +139,7 @@ class Server:
         self.stop()
 
     def count(self, method: str) -> int:
-        return len([one for one in self.asked if one.method == method])
+        return len([request for request in self.asked if request.method == method])
 
 
 def _handler(talk: Talk) -> type[JsonHandler]:
@@ -152,11 +152,11 @@ def _handler(talk: Talk) -> type[JsonHandler]:
         def reply_as_told(self) -> None:
             url = urlsplit(self.path)
             sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            one = Asked(self.command, url.path, dict(parse_qsl(url.query)), json.loads(sent or b"null"))
+            request = Asked(self.command, url.path, dict(parse_qsl(url.query)), json.loads(sent or b"null"))
             with lock:
-                talk.asked.append(one)
+                talk.asked.append(request)
                 try:
-                    reply = talk.answer(one)
+                    reply = talk.answer(request)
                 except Exception as error:  # noqa: BLE001 (the test is told when the server ends)
                     talk.mistakes.append(error)
                     reply = RESET

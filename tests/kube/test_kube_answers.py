@@ -169,14 +169,14 @@ def expired(token=""):
 
 
 def names(server):
-    return [one["metadata"]["name"] for one in server.api.list("/api/v1/pods", labelSelector="a=b")]
+    return [pod["metadata"]["name"] for pod in server.api.list("/api/v1/pods", labelSelector="a=b")]
 
 
 def test_a_list_goes_on_with_the_token_that_an_expired_one_is_answered_with(server):
     server.answers(listing(pod("a"), pod("b"), token="old"), expired("inconsistent"), listing(pod("c")))
     assert names(server) == ["a", "b", "c"]
-    assert [one.query.get("continue") for one in server.asked] == [None, "old", "inconsistent"]
-    assert {one.query["labelSelector"] for one in server.asked} == {"a=b"}
+    assert [request.query.get("continue") for request in server.asked] == [None, "old", "inconsistent"]
+    assert {request.query["labelSelector"] for request in server.asked} == {"a=b"}
 
 
 def test_a_list_starts_over_without_such_a_token_and_yields_each_object_once(server):
@@ -187,7 +187,7 @@ def test_a_list_starts_over_without_such_a_token_and_yields_each_object_once(ser
         listing(pod("b"), pod("c")),
     )
     assert names(server) == ["a", "b", "a", "c"]
-    assert [one.query.get("continue") for one in server.asked] == [None, "old", None, "new"]
+    assert [request.query.get("continue") for request in server.asked] == [None, "old", None, "new"]
 
 
 def test_a_list_that_always_expires_is_an_error(server):

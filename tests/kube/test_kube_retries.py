@@ -41,15 +41,15 @@ def test_what_does_no_harm_twice_is_sent_again_until_the_server_does_it(server, 
     server.answers(first, first, THERE)
     REPEATABLE[request_](server.api)
     assert len(server.asked) == 3
-    assert len({str(one) for one in server.asked}) == 1
+    assert len({str(request) for request in server.asked}) == 1
     assert len(server.watch.slept) == 2
 
 
 def test_a_page_in_the_middle_of_a_list_is_read_again(server):
     item = {"metadata": {"name": "one"}}, {"metadata": {"name": "two"}}
     server.answers(listing(item[0], token="next"), refusal(500, "InternalError"), RESET, listing(item[1]))
-    assert [one["metadata"]["name"] for one in server.api.list("/api/v1/pods")] == ["one", "two"]
-    assert [one.query.get("continue") for one in server.asked] == [None, "next", "next", "next"]
+    assert [pod["metadata"]["name"] for pod in server.api.list("/api/v1/pods")] == ["one", "two"]
+    assert [request.query.get("continue") for request in server.asked] == [None, "next", "next", "next"]
 
 
 @pytest.mark.parametrize(("asked", "waited"), [("3", 3.0), ("10", 10.0), ("600", LONGEST_SECONDS)])
@@ -123,7 +123,7 @@ def test_a_post_whose_answer_is_lost_is_not_sent_again(server, reply):
 def test_a_post_that_the_server_did_not_do_is_sent_again(server, reply):
     server.answers(reply, Reply(201, {"kind": "SelfSubjectReview"}))
     assert server.api.ask("POST", PATH, body={"a": 1}).status == 201
-    assert [one.body for one in server.asked] == [{"a": 1}, {"a": 1}]
+    assert [request.body for request in server.asked] == [{"a": 1}, {"a": 1}]
 
 
 def test_an_object_that_a_lost_try_has_made_is_there(server):

@@ -34,4 +34,4 @@ def test_those_that_are_there_are_found_and_many_that_are_not_cost_one_list(serv
     (found,) = find(cluster(), names)
     assert (found.namespace, sorted(found.objects)) == (LOST, [("Namespace", LOST), ("ResourceQuota", "gpu")])
     assert len(server.asked) == most
-    assert all(one.method == "GET" and "labelSelector" not in one.query for one in server.asked)
+    assert all(request.method == "GET" and "labelSelector" not in request.query for request in server.asked)

@@ -128,8 +128,8 @@ def test_a_restart_while_namespaces_go_proves_nothing_by_itself(server, waits):
     found = [namespace("gpu-a"), namespace("gpu-a"), None]
 
     def answer(asked: Asked) -> Reply:
-        there = found.pop(0) if len(found) > 1 else found[0]
-        return not_found("gpu-a") if there is None else Reply(body=there)
+        body = found.pop(0) if len(found) > 1 else found[0]
+        return not_found("gpu-a") if body is None else Reply(body=body)
 
     server.does(closing(reading(answer)))
     remaining, told = restarts_when_told(server, lambda work: work.prove_gone(["gpu-a"]), waits)

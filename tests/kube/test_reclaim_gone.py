@@ -11,7 +11,9 @@ FINALIZER = "Some content in the namespace has finalizers remaining: example.com
 
 
 def terminating(name, *messages):
-    conditions = [{"type": "NamespaceFinalizersRemaining", "status": "True", "message": one} for one in messages]
+    conditions = [
+        {"type": "NamespaceFinalizersRemaining", "status": "True", "message": message} for message in messages
+    ]
     conditions.append({"type": "NamespaceDeletionDiscoveryFailure", "status": "False", "message": "All is well"})
     return {
         "kind": "Namespace",
@@ -54,7 +56,7 @@ def test_namespaces_are_gone_when_the_api_server_says_so(server):
     told = []
     assert remaining(server, "gpu-a", "gpu-b", told=told) == {}
     assert told == ["waiting for 1 namespaces to go"]
-    assert [one.path for one in server.asked].count("/api/v1/namespaces/gpu-b") == 1
+    assert [request.path for request in server.asked].count("/api/v1/namespaces/gpu-b") == 1
 
 
 def test_what_remains_is_told_with_its_reasons(server):
@@ -167,7 +169,7 @@ def test_deleting_and_lowering_are_sent_again_and_what_is_gone_is_no_error(serve
     )
     teardown(server).delete(["gpu-a"])
     teardown(server).lower({"gpu-b": {"pods": "4"}})
-    assert [(one.method, one.path, one.body) for one in server.asked] == [
+    assert [(request.method, request.path, request.body) for request in server.asked] == [
         *[("DELETE", "/api/v1/namespaces/gpu-a", None)] * 2,
         *[("PATCH", "/api/v1/namespaces/gpu-b/resourcequotas/gpu", {"spec": {"hard": {"pods": "4"}}})] * 2,
     ]

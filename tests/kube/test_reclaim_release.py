@@ -44,25 +44,25 @@ class Namespaces:
     def read(self, parts: list[str]) -> Reply:
         self.readings += 1
         if self.readings in self.comes:
-            namespace, one = self.comes.pop(self.readings)
-            self.pods[namespace].append(one)
-        shown = [one for name, pods in self.pods.items() if parts[4:5] in ([name], []) for one in pods]
-        answer = listing(*(dict(one) for one in shown))
-        for one in [one for one in shown if "left" in one]:
-            one["left"] -= 1
-            if one["left"] < 0:
-                self.pods[one["metadata"]["namespace"]].remove(one)
+            namespace, arrival = self.comes.pop(self.readings)
+            self.pods[namespace].append(arrival)
+        shown = [pod for name, pods in self.pods.items() if parts[4:5] in ([name], []) for pod in pods]
+        answer = listing(*(dict(pod) for pod in shown))
+        for terminating in [candidate for candidate in shown if "left" in candidate]:
+            terminating["left"] -= 1
+            if terminating["left"] < 0:
+                self.pods[terminating["metadata"]["namespace"]].remove(terminating)
         return answer
 
     def end(self, namespace: str, query: dict[str, str]) -> None:
         assert query == {"gracePeriodSeconds": str(GRACE_SECONDS)}
-        for one in list(self.pods[namespace]):
-            if "deletionTimestamp" not in one["metadata"]:
-                one["metadata"] = one["metadata"] | {"deletionTimestamp": "2026-03-01T00:00:30Z"}
-                one["left"] = self.lasts if one["spec"].get("nodeName") else 0
+        for ended in list(self.pods[namespace]):
+            if "deletionTimestamp" not in ended["metadata"]:
+                ended["metadata"] = ended["metadata"] | {"deletionTimestamp": "2026-03-01T00:00:30Z"}
+                ended["left"] = self.lasts if ended["spec"].get("nodeName") else 0
 
     def ending(self) -> bool:
-        return any("left" in one for pods in self.pods.values() for one in pods)
+        return any("left" in pod for pods in self.pods.values() for pod in pods)
 
 
 NEVER = 10**6
@@ -83,22 +83,27 @@ def freed(server, *names, timeout=120.0, told=None):
     progress = [] if told is None else told
     teardown = Teardown(cluster=cluster(), api=server.api, timeout=timeout, progress=progress.append)
     done = teardown.release(names)
-    assert sorted(one.namespace for one in done) == sorted(names)
-    return {one.namespace: one for one in done}
+    assert sorted(outcome.namespace for outcome in done) == sorted(names)
+    return {outcome.namespace: outcome for outcome in done}
 
 
 def deleted(server, namespace="gpu-a"):
     """Count how often the pods of the namespace were told to end."""
-    return [(one.method, one.path) for one in server.asked].count(("DELETE", f"/api/v1/namespaces/{namespace}/pods"))
+    return [(request.method, request.path) for request in server.asked].count(
+        ("DELETE", f"/api/v1/namespaces/{namespace}/pods")
+    )
 
 
 def test_access_and_quota_go_before_the_pods_and_pods_are_told_once(server):
     server.does(Namespaces({"gpu-a": [of("gpu-a", "one")], "gpu-b": []}, lasts=3))
     done = freed(server, "gpu-a", "gpu-b")
-    assert {name: (one.stuck, one.held) for name, one in done.items()} == {"gpu-a": ((), 0), "gpu-b": ((), 0)}
+    assert {name: (outcome.stuck, outcome.held) for name, outcome in done.items()} == {
+        "gpu-a": ((), 0),
+        "gpu-b": ((), 0),
+    }
     assert done["gpu-b"].seconds == 0 < done["gpu-a"].seconds == server.watch.at
-    mine = [one for one in server.asked if one.path.split("/")[-2] == "gpu-a" or "/gpu-a/" in one.path]
-    assert [(one.method, one.path.rpartition("gpu-a/")[2]) for one in mine[:5]] == [
+    mine = [request for request in server.asked if request.path.split("/")[-2] == "gpu-a" or "/gpu-a/" in request.path]
+    assert [(request.method, request.path.rpartition("gpu-a/")[2]) for request in mine[:5]] == [
         ("DELETE", "rolebindings/awardee"),
         ("DELETE", "serviceaccounts/awardee"),
         ("PATCH", "resourcequotas/gpu"),
@@ -186,7 +191,7 @@ def test_a_failure_that_has_passed_is_not_told_at_the_end(server):
     told = []
     done = freed(server, "gpu-a", timeout=5.0, told=told)["gpu-a"]
     assert done.stuck == ("pod one on node h200-01 has not ended; check the node",)
-    assert ["reading failed" in one for one in told[:2]] == [True, False]
+    assert ["reading failed" in line for line in told[:2]] == [True, False]
 
 
 def test_ended_pods_that_cannot_be_read_again_hold_nothing(server):
@@ -226,6 +231,6 @@ def test_many_namespaces_are_read_in_one_list(server):
     namespaces = Namespaces({name: [of(name, "one", container(number % 3))] for number, name in enumerate(names)})
     namespaces.pods["other"] = [of("other", "one")]
     server.does(namespaces)
-    assert not any(one.stuck for one in freed(server, *names).values())
+    assert not any(outcome.stuck for outcome in freed(server, *names).values())
     assert {asked.path for asked in server.asked if asked.method == "GET"} == {"/api/v1/pods"}
     assert deleted(server, "other") == 0

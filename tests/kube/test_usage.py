@@ -38,18 +38,18 @@ def test_what_the_pods_of_all_awards_hold_is_one_list_of_those_on_nodes(server):
         ),
     )
     assert pods_on(cluster(), None, server.api) == {"gpu-a": {GPU: 6}, "gpu-d": {GPU: 1}}
-    assert [one.path for one in server.asked] == ["/api/v1/pods"] * 2
-    assert {one.query["fieldSelector"] for one in server.asked} == {SELECTOR}
+    assert [request.path for request in server.asked] == ["/api/v1/pods"] * 2
+    assert {request.query["fieldSelector"] for request in server.asked} == {SELECTOR}
 
 
 def test_of_a_few_namespaces_each_is_read(server):
     server.does(lambda asked: listing(of(asked.path.split("/")[4], "one", pod(container(1)))))
     assert pods_on(cluster(), ["gpu-a", "other"], server.api) == {"gpu-a": {GPU: 1}, "other": {GPU: 1}}
-    assert [one.path for one in server.asked] == [
+    assert [request.path for request in server.asked] == [
         "/api/v1/namespaces/gpu-a/pods",
         "/api/v1/namespaces/other/pods",
     ]
-    assert {one.query["fieldSelector"] for one in server.asked} == {SELECTOR}
+    assert {request.query["fieldSelector"] for request in server.asked} == {SELECTOR}
 
 
 def test_of_many_namespaces_only_those_that_were_asked_for_are_told(server):

@@ -83,9 +83,9 @@ def test_every_bad_line_is_told_with_its_row(tmp_path):
         errors="xmlcharrefreplace",
     )
     found = problems(read_ledger, path)
-    assert [one.row for one in found] == [2, 4, 5, 6, 7, 8]
-    assert [one.column for one in found][1:2] == ["reduced.quantity"]
-    assert {one.remedy for one in found} == {"restore the line from git; events are never edited"}
+    assert [problem.row for problem in found] == [2, 4, 5, 6, 7, 8]
+    assert [problem.column for problem in found][1:2] == ["reduced.quantity"]
+    assert {problem.remedy for problem in found} == {"restore the line from git; events are never edited"}
 
 
 def test_a_line_that_was_cut_off_is_told_as_such(tmp_path):
@@ -155,7 +155,7 @@ def test_commands_that_write_at_once_do_not_mix_their_lines(tmp_path):
     written = [event.award for event in read_ledger(path)]
     assert len(written) == 80
     for writer in range(4):
-        assert [one for one in written if one.startswith(f"{writer}-")] == [f"{writer}-{n}" for n in range(20)]
+        assert [line for line in written if line.startswith(f"{writer}-")] == [f"{writer}-{n}" for n in range(20)]
 
 
 FORFEITER = """
@@ -204,11 +204,11 @@ def test_forfeiting_one_award_in_several_processes_at_once_writes_one_event(tmp_
     for process in processes:
         process.stdin.write("go\n")
         process.stdin.flush()
-    said = [process.communicate()[0] for process in processes]
+    outputs = [process.communicate()[0] for process in processes]
     assert [process.returncode for process in processes] == [0] * 4
     (event,) = read_ledger(path)
-    assert sum(not text for text in said) == 1
-    assert sum(f"line 1: forfeited HPC-1 by {event.by}" in text for text in said) == 3
+    assert sum(not text for text in outputs) == 1
+    assert sum(f"line 1: forfeited HPC-1 by {event.by}" in text for text in outputs) == 3
 
 
 def test_a_ledger_that_has_grown_since_the_decision_is_left_alone(tmp_path):

@@ -41,7 +41,9 @@ def problems(call, *args):
 def test_the_repositorys_own_project():
     own = open_project(ROOT)
     assert (own.root, own.name, own.columns) == (ROOT, "gpuprov", None)
-    assert {name: {str(pool.model): pool.capacity for pool in one.pools} for name, one in own.by_provider.items()} == {
+    assert {
+        name: {str(pool.model): pool.capacity for pool in cluster.pools} for name, cluster in own.by_provider.items()
+    } == {
         "elice-cloud": {"H100": 400, "A100": 80},
         "kt-cloud": {"H200": 400},
         "samsung-sds": {"H100": 200},
@@ -67,7 +69,7 @@ def test_without_settings_the_defaults_hold(tmp_path):
 def test_clusters_come_in_order_and_other_stacks_are_left_out(tmp_path):
     other = "config:\n  shop:something: 1\n"
     read = open_project(project(tmp_path, zeta=STACK, alpha=STACK, dev=other, empty="config:\n"))
-    assert [one.provider for one in read.clusters] == ["alpha", "zeta"]
+    assert [cluster.provider for cluster in read.clusters] == ["alpha", "zeta"]
 
 
 def test_the_project_is_found_from_below(tmp_path):
@@ -122,9 +124,9 @@ def test_the_project_is_found_from_below(tmp_path):
 def test_a_wrong_setting_of_a_stack_is_told_by_its_place(old, new, column, tmp_path):
     assert old in STACK
     found = problems(open_project, project(tmp_path, sds=STACK.replace(old, new)))
-    assert column in [one.column for one in found]
-    assert {Path(one.file).name for one in found} == {"Pulumi.sds.yaml"}
-    assert all(one.message and one.remedy for one in found)
+    assert column in [problem.column for problem in found]
+    assert {Path(problem.file).name for problem in found} == {"Pulumi.sds.yaml"}
+    assert all(problem.message and problem.remedy for problem in found)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +178,7 @@ def test_every_wrong_step_of_a_capacity_is_told_at_once(tmp_path):
     day = "from: '2026-03-15'"
     steps = f"capacity: [{{gpus: 8, {day}}}, {{gpus: 7}}, {{gpus: 6, {day}}}, {{gpus: 5, {day}}}]"
     found = problems(open_project, project(tmp_path, sds=STACK.replace("capacity: 8", steps)))
-    assert [one.column.rpartition("capacity.")[2] for one in found] == ["0.from", "1.from", "3.from"]
+    assert [problem.column.rpartition("capacity.")[2] for problem in found] == ["0.from", "1.from", "3.from"]
     assert "since ever" in found[0].message
     assert "2026-03-15T10:00+09:00" in found[1].message
     assert "later than the step before" in found[2].message
@@ -190,11 +192,13 @@ def test_a_capacity_crosses_a_process_boundary_as_it_is(drawn):
     written = drawn
     if not isinstance(drawn, int):
         written = [{"gpus": drawn[0]}, *({"gpus": drawn[1][at], "from": at} for at in sorted(drawn[1]))]
-    there = cluster(H100=written)
-    read = ProviderCluster.model_validate_json(there.model_dump_json(by_alias=True))
-    assert read == there
-    assert read.pools[0].steps == there.pools[0].steps
-    assert isinstance(json.loads(there.model_dump_json(by_alias=True))["pools"][0]["capacity"], type(written))
+    provider_cluster = cluster(H100=written)
+    read = ProviderCluster.model_validate_json(provider_cluster.model_dump_json(by_alias=True))
+    assert read == provider_cluster
+    assert read.pools[0].steps == provider_cluster.pools[0].steps
+    assert isinstance(
+        json.loads(provider_cluster.model_dump_json(by_alias=True))["pools"][0]["capacity"], type(written)
+    )
 
 
 def test_a_day_that_the_calendar_does_not_have_is_a_problem_of_its_file(tmp_path):
@@ -214,7 +218,9 @@ def test_all_problems_of_all_files_are_told_at_once(tmp_path):
     main = MAIN.replace("[a.csv]", "[]")
     bad = STACK + "      - {model: B200, capacity: -1, nodeLabel: {gpu: b200}}\n"
     root = project(tmp_path, main, good=STACK, one=bad, two="config: [", three="- a list\n")
-    found = sorted((Path(one.file).name, (one.column or "").rpartition(".")[2]) for one in problems(open_project, root))
+    found = sorted(
+        (Path(problem.file).name, (problem.column or "").rpartition(".")[2]) for problem in problems(open_project, root)
+    )
     assert found == [
         ("Pulumi.one.yaml", "capacity"),
         ("Pulumi.one.yaml", "model"),
@@ -290,8 +296,8 @@ def test_a_supplier_is_not_both_there_and_retired(tmp_path):
 
 
 def test_two_stacks_that_pin_one_cluster_are_refused(tmp_path):
-    one, other = (STACK.replace("context: there", f"context: there\n    uid: {uid}") for uid in ("u-1", "u-2"))
-    (problem,) = problems(open_project, project(tmp_path, alpha=one, beta=other, gamma=one, delta=STACK))
+    first, other = (STACK.replace("context: there", f"context: there\n    uid: {uid}") for uid in ("u-1", "u-2"))
+    (problem,) = problems(open_project, project(tmp_path, alpha=first, beta=other, gamma=first, delta=STACK))
     assert (Path(problem.file).name, problem.column, problem.value) == ("Pulumi.gamma.yaml", "shop:cluster.uid", "u-1")
     assert "Pulumi.alpha.yaml" in problem.message
     assert "counted twice" in problem.message

@@ -167,17 +167,17 @@ def test_messages_say_where_what_and_what_to_do(tmp_path, monkeypatch, row, mess
 
 
 def test_an_id_belongs_to_one_row_of_all_files(tmp_path):
-    one = write(tmp_path / "one.csv", HEADER, GOOD)
-    two = write(tmp_path / "two.csv", HEADER, GOOD.replace("HPC-1", "ＨＰＣ-1"), GOOD)
-    found = problems(one, two)
-    assert [p.message for p in found] == [f"cannot be told from 'HPC-1' in {one}:2", f"is in {one}:2 too"]
+    first = write(tmp_path / "one.csv", HEADER, GOOD)
+    second = write(tmp_path / "two.csv", HEADER, GOOD.replace("HPC-1", "ＨＰＣ-1"), GOOD)
+    found = problems(first, second)
+    assert [p.message for p in found] == [f"cannot be told from 'HPC-1' in {first}:2", f"is in {first}:2 too"]
 
 
 def test_the_same_content_twice_is_one_problem(tmp_path):
-    one = write(tmp_path / "one.csv", HEADER, GOOD)
-    two = write(tmp_path / "two.csv", HEADER, GOOD)
-    assert [(p.file, p.message) for p in problems(one, two)] == [(str(two), f"has the same content as {one}")]
-    assert [p.message for p in problems(one, one)] == [f"has the same content as {one}"]
+    first = write(tmp_path / "one.csv", HEADER, GOOD)
+    second = write(tmp_path / "two.csv", HEADER, GOOD)
+    assert [(p.file, p.message) for p in problems(first, second)] == [(str(second), f"has the same content as {first}")]
+    assert [p.message for p in problems(first, first)] == [f"has the same content as {first}"]
 
 
 def test_titles_blank_rows_and_totals_are_no_awards(tmp_path):

@@ -54,7 +54,7 @@ def test_a_value_that_is_merged_over_rows_counts_for_each_of_them(tmp_path):
     rows[1][1] = "누리대학교"
     path = save(tmp_path / "list.xlsx", rows, "B2:B4", "H2:H3", "I3:I4")
     loaded = load_awards([path], CLUSTERS)
-    assert [(award.id, award.organization) for award in loaded.awards] == [(one, "누리대학교") for one in IDS]
+    assert [(award.id, award.organization) for award in loaded.awards] == [(award_id, "누리대학교") for award_id in IDS]
     assert {loaded.origins[award_id].row for award_id in IDS} == {2, 3, 4}
 
 
@@ -169,10 +169,10 @@ def tables(draw):
     ranges, taken = [], set()
     for _ in range(draw(st.integers(0, 4))):
         top, left = draw(st.integers(1, height)), draw(st.integers(0, width - 1))
-        one = Merged(top, draw(st.integers(top, height)), left, draw(st.integers(left, width - 1)))
-        cells = set(places(one))
+        merged = Merged(top, draw(st.integers(top, height)), left, draw(st.integers(left, width - 1)))
+        cells = set(places(merged))
         if len(cells) > 1 and not cells & taken:
-            ranges.append(one)
+            ranges.append(merged)
             taken |= cells
     rows = [[draw(st.sampled_from([None, "", "a", "b", 1])) for _ in range(width)] for _ in range(height)]
     return rows, ranges
@@ -187,10 +187,10 @@ def test_every_cell_shows_the_first_of_the_cells_it_is_merged_with(table):
     rows, ranges = table
     expected = [list(row) for row in rows]
     own = {(r, c): cell for r, row in enumerate(rows, 1) for c, cell in enumerate(row)}
-    for one in ranges:
-        for r, c in places(one):
-            expected[r - 1][c] = rows[one.top - 1][one.left]
-            if (r, c) != (one.top, one.left):
+    for merged in ranges:
+        for r, c in places(merged):
+            expected[r - 1][c] = rows[merged.top - 1][merged.left]
+            if (r, c) != (merged.top, merged.left):
                 own[r, c] = None
     filled = [(number, row) for number, row in enumerate(rows, 1) if any(cell not in (None, "") for cell in row)]
     shown = {number: list(row) for number, row in across(down(filled, ranges), ranges, len(rows[0]))}

@@ -192,12 +192,12 @@ def wrong(tmp_path, name, file="awards.csv", **columns):
 
 def test_the_examples_load_with_their_programmes():
     loaded = {
-        name: load_awards(one.awards, one.clusters, programme=one.programme).awards
+        name: load_awards(project.awards, project.clusters, programme=project.programme).awards
         for name in PROJECTS
-        if (one := opened(name))
+        if (project := opened(name))
     }
     told = {
-        name: [(one.track, one.applied_h100, one.model, one.quantity, one.call) for one in awards]
+        name: [(award.track, award.applied_h100, award.model, award.quantity, award.call) for award in awards]
         for name, awards in loaded.items()
     }
     assert told == {
@@ -285,7 +285,7 @@ def test_ids_are_unique_over_calls(tmp_path):
 def test_without_calls_in_the_programme_a_call_column_is_not_looked_at(tmp_path):
     own = opened("2026-h1")
     awards = load_awards([own.awards[0]], own.clusters).awards
-    assert {one.call for one in awards} == {""}
+    assert {award.call for award in awards} == {""}
 
 
 @pytest.mark.parametrize(

@@ -21,10 +21,10 @@ from gpuprov.toolchain.pins import KUBERNETES_VERSION
 
 def judged(facts: Facts, **more: Any) -> dict[str, list[Finding]]:
     found: dict[str, list[Finding]] = {}
-    for one in examine(
+    for finding in examine(
         more.pop("where", cluster(uid="u-1")), facts, at=NOON, peaks=more.pop("peaks", {"H100": 200}), **more
     ):
-        found.setdefault(one.check, []).append(one)
+        found.setdefault(finding.check, []).append(finding)
     return found
 
 
@@ -33,8 +33,8 @@ def judged(facts: Facts, **more: Any) -> dict[str, list[Finding]]:
 
 def test_a_fit_cluster_has_nothing_to_complain_of() -> None:
     found = judged(FIT, known="u-1", chart="0.2.0")
-    assert {one.result for lines in found.values() for one in lines} == {Result.OK}
-    assert {one.remedy for lines in found.values() for one in lines} == {""}
+    assert {finding.result for lines in found.values() for finding in lines} == {Result.OK}
+    assert {finding.remedy for lines in found.values() for finding in lines} == {""}
 
 
 def test_what_cannot_be_read_is_never_ok() -> None:
@@ -54,10 +54,12 @@ def test_what_cannot_be_read_is_never_ok() -> None:
         probed_namespace=Reply(status=403, message="no"),
     )
     found = judged(blind)
-    unseen = [one for check, lines in found.items() if check not in ("version", "clock") for one in lines]
+    unseen = [finding for check, lines in found.items() if check not in ("version", "clock") for finding in lines]
     assert Result.OK not in results(unseen)
-    assert all(one.remedy for one in unseen)
-    assert {"identity", "rights", "nodes", "admission"} <= {one.check for one in unseen if one.result is Result.FAILED}
+    assert all(finding.remedy for finding in unseen)
+    assert {"identity", "rights", "nodes", "admission"} <= {
+        finding.check for finding in unseen if finding.result is Result.FAILED
+    }
 
 
 def test_device_classes_are_judged_where_the_nodes_cannot_be_seen() -> None:
@@ -71,8 +73,8 @@ def test_device_classes_are_judged_where_the_nodes_cannot_be_seen() -> None:
 def test_each_failing_line_says_what_to_do_and_each_good_one_nothing() -> None:
     bad = replace(FIT, nodes=(node(gpus=1, labels={}),), policies=(), tenant_role=None, rights={}, uid="other")
     for lines in judged(bad).values():
-        for one in lines:
-            assert bool(one.remedy) == (one.result is not Result.OK), one
+        for finding in lines:
+            assert bool(finding.remedy) == (finding.result is not Result.OK), finding
 
 
 # ---- version
@@ -107,10 +109,10 @@ def test_a_skew_is_found_whatever_the_request_took(apart: float, took: float, sh
     """The header tells whole seconds, and when within the request it was written is not known."""
     sent, received = NOON, NOON + timedelta(seconds=took)
     told = sent + timedelta(seconds=took * share + apart)
-    one = Clock(sent=sent, received=received, date=format_datetime(told.replace(microsecond=0), usegmt=True))
+    reading = Clock(sent=sent, received=received, date=format_datetime(told.replace(microsecond=0), usegmt=True))
     server = told.replace(microsecond=0)
-    assert abs(clock.skew(one, server).total_seconds() - apart) <= 0.5 + took / 2 + 1e-5
-    result = only(clock.check(one)).result
+    assert abs(clock.skew(reading, server).total_seconds() - apart) <= 0.5 + took / 2 + 1e-5
+    result = only(clock.check(reading)).result
     unsure = 0.5 + took / 2 + 1e-5
     if abs(apart) > clock.FAILED_SECONDS + unsure:
         assert result is Result.FAILED

@@ -19,7 +19,9 @@ from gpuprov.preflight.lacking import lacking
 
 def selector(**facts: Any) -> Result:
     nothing = {"probed_pod": None, "policies": (), "bindings": ()}
-    (line,) = [one for one in admission.check(replace(FIT, **nothing | facts)) if "PodNodeSelector" in one.seen]
+    (line,) = [
+        finding for finding in admission.check(replace(FIT, **nothing | facts)) if "PodNodeSelector" in finding.seen
+    ]
     return line.result
 
 
@@ -81,7 +83,7 @@ def test_policies_that_are_absent_or_not_in_force() -> None:
     absent = only(policies.check((), (), "0.2.0"))
     assert (absent.result, "charts/gpu-cluster" in absent.remedy) == (Result.FAILED, True)
     wrong_check = {"typeChecking": {"expressionWarnings": [{"warning": "no such field"}]}}
-    there = (
+    installed = (
         policy("gpuprov-gpu", failurePolicy="Ignore"),
         policy("gpuprov-pods"),
         policy("gpuprov-objects") | {"status": wrong_check},
@@ -92,8 +94,10 @@ def test_policies_that_are_absent_or_not_in_force() -> None:
         binding("gpuprov-objects", policyName="other"),
         binding("gpuprov-namespaces"),
     )
-    said = {one.seen.removeprefix("policy "): one.result for one in policies.check(there, bound, "0.2.0")}
-    assert said == {
+    results = {
+        finding.seen.removeprefix("policy "): finding.result for finding in policies.check(installed, bound, "0.2.0")
+    }
+    assert results == {
         (
             "gpuprov-gpu was changed after it was installed; lets pass what it cannot judge (failurePolicy); "
             "does not deny (validationActions)"
@@ -114,9 +118,9 @@ def test_versions_of_the_chart() -> None:
 
 
 def test_the_chart_has_what_is_looked_for() -> None:
-    there, bound = chart("ValidatingAdmissionPolicy"), chart("ValidatingAdmissionPolicyBinding")
-    assert there.keys() == bound.keys() == set(ADMISSION_POLICIES)
-    judged = policies.check(tuple(there.values()), tuple(bound.values()), None)
+    installed, bound = chart("ValidatingAdmissionPolicy"), chart("ValidatingAdmissionPolicyBinding")
+    assert installed.keys() == bound.keys() == set(ADMISSION_POLICIES)
+    judged = policies.check(tuple(installed.values()), tuple(bound.values()), None)
     assert results([*judged, *role.check(chart("ClusterRole")["gpuprov-tenant"])]) == ["ok", "ok", "ok"]
 
 
@@ -153,26 +157,29 @@ EVERY_POD = [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["*"], "re
     ],
 )
 def test_a_policy_that_was_changed_by_hand_is_found(change: Any) -> None:
-    there = served(policy("gpuprov-gpu"))
-    assert policies.problems("gpuprov-gpu", (there,), ALL_BINDINGS) == []
-    change(there["spec"])
-    assert policies.problems("gpuprov-gpu", (there,), ALL_BINDINGS) == ["was changed after it was installed"]
+    installed = served(policy("gpuprov-gpu"))
+    assert policies.problems("gpuprov-gpu", (installed,), ALL_BINDINGS) == []
+    change(installed["spec"])
+    assert policies.problems("gpuprov-gpu", (installed,), ALL_BINDINGS) == ["was changed after it was installed"]
 
 
-def served(one: dict[str, Any]) -> dict[str, Any]:
+def served(manifest: dict[str, Any]) -> dict[str, Any]:
     """Return a policy with what the API server adds to it."""
-    constraints = one["spec"]["matchConstraints"]
+    constraints = manifest["spec"]["matchConstraints"]
     rules = [rule | {"scope": "*"} for rule in constraints["resourceRules"]]
     added = {"matchPolicy": "Equivalent", "namespaceSelector": {}, "objectSelector": {}, "resourceRules": rules}
-    return one | {"spec": one["spec"] | {"matchConstraints": constraints | added}, "status": {"typeChecking": {}}}
+    return manifest | {
+        "spec": manifest["spec"] | {"matchConstraints": constraints | added},
+        "status": {"typeChecking": {}},
+    }
 
 
 @given(st.data(), st.sampled_from(ADMISSION_POLICIES), st.booleans())
 def test_no_text_of_a_policy_can_be_changed_unseen(data: st.DataObject, name: str, by_server: bool) -> None:
     """Any text anywhere in the spec becomes another, or goes with all that is beside it."""
-    there = policy(name)
-    spec = (served(there) if by_server else there)["spec"]
-    assert policies.digest(spec) == there["metadata"]["annotations"][policies.DIGEST]
+    manifest = policy(name)
+    spec = (served(manifest) if by_server else manifest)["spec"]
+    assert policies.digest(spec) == manifest["metadata"]["annotations"][policies.DIGEST]
     holder, key = data.draw(st.sampled_from(list(texts(spec))))
     if data.draw(st.booleans()):
         holder[key] = data.draw(st.text().filter(lambda text: text != holder[key]))
@@ -180,7 +187,7 @@ def test_no_text_of_a_policy_can_be_changed_unseen(data: st.DataObject, name: st
         del holder[key]
     else:
         return
-    assert policies.digest(spec) != there["metadata"]["annotations"][policies.DIGEST]
+    assert policies.digest(spec) != manifest["metadata"]["annotations"][policies.DIGEST]
 
 
 def texts(part: Any) -> Iterator[tuple[Any, Any]]:
@@ -217,7 +224,7 @@ AS_SERVED = {"matchPolicy": "Equivalent", "objectSelector": {}}
 )
 def test_a_binding_that_holds_for_less_is_found(name: str, spec: dict[str, Any], found: str) -> None:
     problems = policies.problems(name, ALL_POLICIES, (binding(name, **spec),))
-    assert [found in one for one in problems] == ([True] if found else [])
+    assert [found in problem for problem in problems] == ([True] if found else [])
 
 
 # ---- what the guard asks for
@@ -228,13 +235,17 @@ def test_the_guard_asks_for_what_the_preflight_knows() -> None:
     nothing, no_right = Unread("no right"), Unread("no right to list")
     wide = chart("ClusterRole")["gpuprov-tenant"] | {"aggregationRule": {"clusterRoleSelectors": []}}
     changed = policy("gpuprov-gpu", validations=[{"expression": "true"}])
-    for there, bound, given_role, classes in (
+    for installed, bound, given_role, classes in (
         (ALL_POLICIES, ALL_BINDINGS, chart("ClusterRole")["gpuprov-tenant"], ()),
         ((), (), None, ()),
         ((changed, *ALL_POLICIES[1:]), ALL_BINDINGS[1:], wide, no_right),
         (nothing, ALL_BINDINGS, nothing, ()),
         (ALL_POLICIES, nothing, None, nothing),
     ):
-        lines = [*policies.check(there, bound, None), *role.check(given_role), *names.check(cluster(), (), classes, ())]
+        lines = [
+            *policies.check(installed, bound, None),
+            *role.check(given_role),
+            *names.check(cluster(), (), classes, ()),
+        ]
         failing = tuple(line.seen for line in lines if line.result is Result.FAILED)
-        assert lacking(there, bound, given_role, classes) == failing
+        assert lacking(installed, bound, given_role, classes) == failing

@@ -28,13 +28,13 @@ def test_capacity_counts_ready_schedulable_nodes_exactly(
         node(f"n-{index}", gpus, ready=how != "not ready", spec=specs.get(how))
         for index, (gpus, how) in enumerate(servers)
     ]
-    there = sum(gpus for gpus, how in servers if how == "good")
+    available = sum(gpus for gpus, how in servers if how == "good")
     line = only(nodes.capacity(cluster(H100=capacity), nodes.read(live), {"H100": peak}, NOON))
-    if there < capacity or there < peak:
+    if available < capacity or available < peak:
         assert line.result is Result.FAILED
     else:
-        assert line.result is (Result.WARNING if there > capacity else Result.OK)
-    assert line.seen.startswith(f"H100: {there} nvidia.com/gpu on ")
+        assert line.result is (Result.WARNING if available > capacity else Result.OK)
+    assert line.seen.startswith(f"H100: {available} nvidia.com/gpu on ")
     assert f"configured {capacity}, awarded at most {peak}" in line.seen
     assert [how for _, how in servers if how != "good"][:1] == [] or "not counted" in line.seen
 
@@ -201,5 +201,5 @@ def test_a_device_of_a_pool_on_a_node_of_none_is_told_whatever_its_name() -> Non
     for part in ("capacity", "allocatable"):
         if part in stray["status"]:
             stray["status"][part] = {"rebellions.ai/ATOM": "4"}
-    found = [one.seen for one in nodes.check(npus, nodes.read([stray])) if "in no pool" in one.seen]
+    found = [finding.seen for finding in nodes.check(npus, nodes.read([stray])) if "in no pool" in finding.seen]
     assert found == ["1 node with GPUs in no pool: a (no product label)"]

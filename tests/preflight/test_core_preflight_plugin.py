@@ -12,7 +12,7 @@ from gpuprov.preflight import Result, Unread, nodes, plugin
 def judged_plugin(*sets: dict[str, Any], configs: Any = None, servers: Any = ()) -> dict[str, Result]:
     """Return the lines but that about the runtime."""
     found = plugin.check(cluster(), sets, configs or {}, nodes.read(servers))
-    return {one.seen: one.result for one in found if "container runtime" not in one.seen}
+    return {finding.seen: finding.result for finding in found if "container runtime" not in finding.seen}
 
 
 def strategy(*sets: dict[str, Any], configs: Any = None) -> Result:
@@ -43,15 +43,15 @@ def test_the_strategy_of_a_configuration_counts_where_nothing_else_is_given() ->
     mounts = {"flags": {"plugin": {"deviceListStrategy": "volume-mounts"}}}
     several = {"flags": {"plugin": {"deviceListStrategy": ["cdi-cri", "cdi-annotations"]}}}
     bad = {"flags": {"plugin": {"deviceListStrategy": "envvar"}}}
-    one = daemon_set(container(), config="c")
-    assert strategy(one, configs={"gpu/c": (mounts,)}) == "ok"
-    assert strategy(one, configs={"gpu/c": (several,)}) == "ok"
-    assert strategy(one, configs={"gpu/c": (mounts, bad)}) == "failed"
+    manifest = daemon_set(container(), config="c")
+    assert strategy(manifest, configs={"gpu/c": (mounts,)}) == "ok"
+    assert strategy(manifest, configs={"gpu/c": (several,)}) == "ok"
+    assert strategy(manifest, configs={"gpu/c": (mounts, bad)}) == "failed"
     assert (
-        strategy(one, configs={"gpu/c": (mounts, {"version": "v1"})}) == "failed"
+        strategy(manifest, configs={"gpu/c": (mounts, {"version": "v1"})}) == "failed"
     )  # some nodes have the default, which is envvar
-    assert strategy(one, configs={"gpu/c": ({"version": "v1"}, {"other": "file"})}) == "failed"
-    assert strategy(one, configs={"gpu/c": Unread("forbidden")}) == "warning"
+    assert strategy(manifest, configs={"gpu/c": ({"version": "v1"}, {"other": "file"})}) == "failed"
+    assert strategy(manifest, configs={"gpu/c": Unread("forbidden")}) == "warning"
     given_by_variable = daemon_set(container(env=env(DEVICE_LIST_STRATEGY="cdi-cri")), config="c")
     assert strategy(given_by_variable, configs={"gpu/c": (bad,)}) == "ok"
 
@@ -74,13 +74,13 @@ def test_the_plugin_is_found_by_its_image_or_program(one: dict[str, Any], found:
 
 def test_shares_and_slices() -> None:
     way = {"resources": [{"name": "nvidia.com/gpu", "replicas": 4}]}
-    one = daemon_set(container(env=env(DEVICE_LIST_STRATEGY="cdi-cri", MIG_STRATEGY="single")), config="c")
+    manifest = daemon_set(container(env=env(DEVICE_LIST_STRATEGY="cdi-cri", MIG_STRATEGY="single")), config="c")
     for kind in ("timeSlicing", "mps"):
-        found = judged_plugin(one, configs={"gpu/c": ({"sharing": {kind: way}},)})
+        found = judged_plugin(manifest, configs={"gpu/c": ({"sharing": {kind: way}},)})
         assert found["gpu/plugin: GPUs are shared: nvidia.com/gpu x 4"] is Result.FAILED
         assert found["gpu/plugin: MIG strategy single"] is Result.WARNING
     alone = {"resources": [{"name": "nvidia.com/gpu", "replicas": 1}]}
-    assert Result.FAILED not in judged_plugin(one, configs={"gpu/c": ({"sharing": {"mps": alone}},)}).values()
+    assert Result.FAILED not in judged_plugin(manifest, configs={"gpu/c": ({"sharing": {"mps": alone}},)}).values()
 
 
 @pytest.mark.parametrize(

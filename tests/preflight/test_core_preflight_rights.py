@@ -18,14 +18,14 @@ from gpuprov.preflight import Result, rights, role
 def test_every_right_that_is_missing_is_named(missing: set[rights.Right]) -> None:
     allowed = {right: right not in missing for right in rights.NEEDED}
     findings = rights.check("gpuprov", allowed)
-    said = {
+    named = {
         (verb.strip(), what)
-        for one in findings
-        if one.result is Result.FAILED
-        for verbs, what in [_verbs_and_what(one.seen.removeprefix("gpuprov may not "))]
+        for finding in findings
+        if finding.result is Result.FAILED
+        for verbs, what in [_verbs_and_what(finding.seen.removeprefix("gpuprov may not "))]
         for verb in verbs
     }
-    assert said == {(right.verb, right.what) for right in missing}
+    assert named == {(right.verb, right.what) for right in missing}
     assert bool(missing) == (Result.OK not in results(findings))
 
 

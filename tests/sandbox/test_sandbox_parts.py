@@ -99,11 +99,11 @@ def test_ports_that_stay_taken_are_changed_and_then_given_up(tmp_path: Path) -> 
     script.write_text("#!/bin/sh\necho 'listen tcp 127.0.0.1:1: bind: address already in use'\nexit 1\n")
     script.chmod(0o700)
     sandbox = Sandbox(tmp_path / "root", dict.fromkeys(COMPONENTS, script), (SMALL,))
-    said: list[str] = []
+    messages: list[str] = []
     with pytest.raises(SandboxError, match="small: found no free ports in 5 attempts"):
-        sandbox.up(said.append)
+        sandbox.up(messages.append)
     either = {f"small: a port of {name} is in use, choosing others" for name in ("etcd", "kube-apiserver")}
-    assert (len(said), set(said) <= either) == (5, True), said  # they start together, and any may end first
+    assert (len(messages), set(messages) <= either) == (5, True), messages  # they start together, and any may end first
     sandbox.down()
     assert not sandbox.root.exists()
 
@@ -206,9 +206,9 @@ def test_a_link_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
 def test_nodes_offer_other_devices_under_their_own_names() -> None:
     npus = NodePool(product="ATOM", count=2, gpus_per_node=4, resource="rebellions.ai/ATOM", label="rebellions.ai/npu")
     made = list(nodes.node_objects(ClusterSpec(name="domestic", pools=(npus,))))
-    assert [one["metadata"]["name"] for one in made] == ["domestic-atom-00", "domestic-atom-01"]
-    for one in made:
-        assert one["metadata"]["labels"]["rebellions.ai/npu"] == "ATOM"
-        assert not [label for label in one["metadata"]["labels"] if label.startswith("nvidia.com/")]
-        allocatable = one["status"]["allocatable"]
+    assert [node["metadata"]["name"] for node in made] == ["domestic-atom-00", "domestic-atom-01"]
+    for node in made:
+        assert node["metadata"]["labels"]["rebellions.ai/npu"] == "ATOM"
+        assert not [label for label in node["metadata"]["labels"] if label.startswith("nvidia.com/")]
+        allocatable = node["status"]["allocatable"]
         assert {name: number for name, number in allocatable.items() if "/" in name} == {"rebellions.ai/ATOM": "4"}

@@ -197,7 +197,9 @@ class Run:
             purpose=self.command.kind,
         ).run()
         self.outcomes = list(report.outcomes)
-        errors = [one.error for one in report.outcomes if one.error] + [str(one) for one in report.failed.values()]
+        errors = [outcome.error for outcome in report.outcomes if outcome.error] + [
+            str(failure) for failure in report.failed.values()
+        ]
         return "; ".join(errors)
 
     def intent(self) -> intents.Intent:

@@ -262,7 +262,7 @@ class PlayedCluster:
         if after > before and self.held() > capacity:
             self.broken.append(f"{self.me().name} granted {name} {after} GPUs: {self.held()} are held of {capacity}")
 
-    def up(self, state: State, tenants: Any, *, changed: Any, refresh: bool, said: dict[str, Any]) -> None:
+    def up(self, state: State, tenants: Any, *, changed: Any, refresh: bool, recorded: dict[str, Any]) -> None:
         """Do what Pulumi does: write what differs from what it believes, forget what is declared no more."""
         me = self.me()
         wanted = {tenant.award_id: tenant for tenant in tenants if changed is None or tenant.award_id in changed}
@@ -275,12 +275,15 @@ class PlayedCluster:
                     del believed[award_id]
         for award_id, tenant in sorted(wanted.items(), key=self._shrinks):
             should = live(tenant, self.where).objects
-            plain = {(one["kind"], one["metadata"]["name"]): one for one in tenant_manifests(tenant, self.where)}
+            plain = {
+                (manifest["kind"], manifest["metadata"]["name"]): manifest
+                for manifest in tenant_manifests(tenant, self.where)
+            }
             known = believed.get(award_id, {})
             self.write(tenant.namespace, {key: should[key] for key in should if known.get(key) != plain[key]})
             believed[award_id] = plain
         me.pause("saves the state")
-        state.written, state.outputs = believed, said
+        state.written, state.outputs = believed, recorded
 
     def _shrinks(self, wanted: tuple[str, Any]) -> int:
         """Order what is written: Pulumi does it side by side, so what grows may well be first."""
@@ -289,8 +292,12 @@ class PlayedCluster:
 
     def _refreshed(self, known: Mapping[tuple[str, str], Any]) -> dict[tuple[str, str], Any]:
         name = next(key[1] for key in known if key[0] == "Namespace")
-        there = self.spaces[name].objects if name in self.spaces else {}
-        return {key: one for key, one in known.items() if key in there and not any(differences(one, there[key]))}
+        objects = self.spaces[name].objects if name in self.spaces else {}
+        return {
+            key: manifest
+            for key, manifest in known.items()
+            if key in objects and not any(differences(manifest, objects[key]))
+        }
 
 
 def said(cluster: ProviderCluster, origin: outputs.Origin, tenants: Mapping[str, Any]) -> dict[str, Any]:

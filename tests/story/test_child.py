@@ -125,7 +125,7 @@ def test_interrupts_are_tested_also_where_the_suite_runs_in_the_background() -> 
 def test_slots_bound_engines_over_all_processes(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(ENGINES_VARIABLE, "2")
     holders = [subprocess.Popen([sys.executable, "-m", "hold_slot", "0.3"]) for _ in range(5)]
-    assert [one.wait(timeout=60) for one in holders] == [0] * 5
+    assert [holder.wait(timeout=60) for holder in holders] == [0] * 5
     assert most_at_once(log) == 2
 
 

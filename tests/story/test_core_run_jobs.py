@@ -29,14 +29,16 @@ SAME = object()
 ORIGIN = Origin(providers=("kt-cloud", "samsung-sds"), ledger={"events": 0, "sha256": ""})
 
 
-def planned(awards, there, *, said=SAME, events=(), before=(), context="samsung-sds"):
-    """A situation on samsung-sds. ``said``: the awards and GPUs of the last outputs, all that is desired if not given.
+def planned(awards, tenants, *, granted=SAME, events=(), before=(), context="samsung-sds"):
+    """A situation on samsung-sds. ``granted``: awards and GPUs of the last outputs, all that is desired if not given.
 
     ``before`` and ``context``: the cluster's UID and the context that the stack knows.
     """
     state = desired(awards, (SDS, KT), MARCH, events)
-    recorded = summary(state.tenants if said is SAME else [tenant(name, gpus, SDS) for name, gpus in said.items()])
-    observed = (seen(SDS, *there, uid="uid-1"),)
+    recorded = summary(
+        state.tenants if granted is SAME else [tenant(name, gpus, SDS) for name, gpus in granted.items()]
+    )
+    observed = (seen(SDS, *tenants, uid="uid-1"),)
     outputs = StackOutputs(
         cluster_uid=before[0] if before else "uid-1",
         context=context,
@@ -84,15 +86,15 @@ def test_where_nothing_differs_there_is_nothing_to_do():
 
 
 def test_a_job_knows_its_cluster_and_its_tenants():
-    made = job([A, B], [here("A")], said={"A": 8})
+    made = job([A, B], [here("A")], granted={"A": 8})
     assert (made.root, made.project, made.cluster, made.timeout) == (Path("project"), "gpuprov", SDS, 1.0)
     assert made.cluster_uid == "uid-1"
-    assert [one.award_id for one in made.tenants] == ["A", "B"]
+    assert [tenant.award_id for tenant in made.tenants] == ["A", "B"]
     assert set(made.recorded) == {"A"}
 
 
 def test_new_awards_grow_and_need_no_refresh():
-    made = job([A, B], [here("A")], said={"A": 8})
+    made = job([A, B], [here("A")], granted={"A": 8})
     assert (made.changed, made.growing, made.shrinking, made.reclaim, made.refresh) == (("B",), ("B",), (), (), False)
 
 
@@ -102,7 +104,7 @@ def test_an_award_whose_namespace_was_deleted_by_hand_needs_a_refresh():
 
 
 def test_a_reduced_award_is_lowered():
-    made = job([A], [here("A")], said={"A": 8}, events=[reduced("A", MARCH, 3)])
+    made = job([A], [here("A")], granted={"A": 8}, events=[reduced("A", MARCH, 3)])
     assert (made.changed, made.growing, made.shrinking, made.reclaim, made.refresh) == (("A",), (), ("A",), (), True)
 
 
@@ -112,21 +114,21 @@ def test_a_quota_that_was_raised_by_hand_is_lowered_and_a_lowered_one_grows():
 
 
 def test_drift_beside_the_quota_neither_grows_nor_shrinks():
-    one = here("A")
-    objects = {key: value for key, value in one.objects.items() if key[0] != "NetworkPolicy"}
-    made = job([A], [type(one)(namespace=one.namespace, objects=objects)])
+    observed = here("A")
+    objects = {key: value for key, value in observed.objects.items() if key[0] != "NetworkPolicy"}
+    made = job([A], [type(observed)(namespace=observed.namespace, objects=objects)])
     assert (made.changed, made.growing, made.shrinking, made.refresh) == (("A",), (), (), True)
 
 
 def test_a_forfeited_award_is_reclaimed_with_what_its_quota_grants():
-    made = job([A, B], [here("A", 5), here("B")], said={"A": 8, "B": 8}, events=[forfeited("A", MARCH)])
+    made = job([A, B], [here("A", 5), here("B")], granted={"A": 8, "B": 8}, events=[forfeited("A", MARCH)])
     assert made.reclaim == (Reclaim(award_id="A", namespace="gpu-a", model="H100", gpus=5),)
     assert (made.changed, made.growing, made.shrinking, made.refresh) == (("A",), (), (), False)
 
 
 def test_a_namespace_that_the_state_does_not_know_needs_a_refresh_before_it_is_reclaimed():
-    made = job([], [here("A")], said={})
-    assert (made.changed, [one.award_id for one in made.reclaim], made.refresh) == (("A",), ["A"], True)
+    made = job([], [here("A")], granted={})
+    assert (made.changed, [reclaim.award_id for reclaim in made.reclaim], made.refresh) == (("A",), ["A"], True)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +143,7 @@ def test_a_namespace_that_the_state_does_not_know_needs_a_refresh_before_it_is_r
     ],
 )
 def test_outputs_that_say_otherwise_are_made_good(said, changed):
-    made = job([A, B], [here("A"), here("B")], said=said)
+    made = job([A, B], [here("A"), here("B")], granted=said)
     assert (made.changed, made.growing, made.shrinking, made.reclaim) == (changed, (), (), ())
     assert made.recorded.keys() == said.keys()
 
@@ -155,22 +157,22 @@ def test_outputs_of_another_term_or_model_are_otherwise():
 
 
 def test_a_job_may_be_limited_to_some_awards():
-    there = [here("B"), here("C", 8), here("D", 16)]
-    listed, said = [A, B, C], {"B": 4, "C": 8, "D": 16}
+    observed = [here("B"), here("C", 8), here("D", 16)]
+    listed, granted = [A, B, C], {"B": 4, "C": 8, "D": 16}
     events = [reduced("C", MARCH, 2)]
-    whole = job(listed, there, said=said, events=events)
+    whole = job(listed, observed, granted=granted, events=events)
     assert (whole.changed, whole.growing, whole.shrinking) == (("A", "B", "C", "D"), ("A",), ("C",))
-    assert [one.award_id for one in whole.reclaim] == ["D"]
+    assert [reclaim.award_id for reclaim in whole.reclaim] == ["D"]
     for name in "ABCD":
-        part = job(listed, there, said=said, events=events, only=[name])
+        part = job(listed, observed, granted=granted, events=events, only=[name])
         assert part.changed == (name,)
-        assert part.growing == tuple(one for one in whole.growing if one == name)
-        assert part.shrinking == tuple(one for one in whole.shrinking if one == name)
-        assert part.reclaim == tuple(one for one in whole.reclaim if one.award_id == name)
+        assert part.growing == tuple(award_id for award_id in whole.growing if award_id == name)
+        assert part.shrinking == tuple(award_id for award_id in whole.shrinking if award_id == name)
+        assert part.reclaim == tuple(reclaim for reclaim in whole.reclaim if reclaim.award_id == name)
         assert (part.tenants, part.recorded) == (whole.tenants, whole.recorded)
-    assert job(listed, there, said=said, events=events, only=["X"]).empty
-    assert job(listed, there, said=said, events=events, only=["A"]).refresh is False
-    assert job(listed, there, said=said, events=events, only=["C"]).refresh is True
+    assert job(listed, observed, granted=granted, events=events, only=["X"]).empty
+    assert job(listed, observed, granted=granted, events=events, only=["A"]).refresh is False
+    assert job(listed, observed, granted=granted, events=events, only=["C"]).refresh is True
 
 
 @pytest.mark.parametrize(
@@ -194,7 +196,7 @@ def test_a_renamed_context_is_written_even_where_nothing_else_differs():
     for other in (
         job([A, B], [here("A"), here("B")]),
         job([A, B], [here("A"), here("B")], context="old", only=["A"]),
-        job([A], [], said={}, context=None),  # the first run has no context to change
+        job([A], [], granted={}, context=None),  # the first run has no context to change
     ):
         assert not other.reconnect
 
@@ -214,7 +216,7 @@ def test_each_observed_provider_gets_a_job_of_its_own():
         plan=make_plan(state, observed, PROJECT.by_provider),
     )
     jobs = make_jobs(whole, timeout=1)
-    assert [(one.cluster.provider, one.changed) for one in jobs] == [("kt-cloud", ("K",)), ("samsung-sds", ("A",))]
+    assert [(job.cluster.provider, job.changed) for job in jobs] == [("kt-cloud", ("K",)), ("samsung-sds", ("A",))]
 
 
 @pytest.mark.parametrize(
@@ -238,4 +240,4 @@ def test_providers_are_selected_in_the_order_of_the_project():
     assert select([SDS, KT], ["kt-cloud", "samsung-sds", "kt-cloud"]) == ["samsung-sds", "kt-cloud"]
     with pytest.raises(InputError) as caught:
         select([SDS, KT], ["kt-cloud", "x", "y"])
-    assert [one.value for one in caught.value.problems] == ["x", "y"]
+    assert [problem.value for problem in caught.value.problems] == ["x", "y"]

@@ -42,7 +42,7 @@ def stack_runs(job, stuck=(), postponed=()):
 
 def test_each_stack_gets_its_own_awards():
     made = stack_runs(split_job(MANY))
-    assert {stack: [one.award_id for one in run.tenants] for stack, run in made.items()} == {
+    assert {stack: [tenant.award_id for tenant in run.tenants] for stack, run in made.items()} == {
         stack: in_stack(stack) for stack in SPLIT.stacks
     }
     assert {stack: run.exists for stack, run in made.items()} == {

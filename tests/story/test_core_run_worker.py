@@ -35,7 +35,7 @@ def plain(tenants, *, growing=(), reclaim=(), recorded=None, shrinking=(), recon
         turn=6,
         tenants=tuple(tenant(name, gpus, where, *model) for name, gpus, *model in tenants),
         recorded=recorded or {},
-        changed=tuple(sorted({*growing, *shrinking, *(one[0] for one in reclaim)})),
+        changed=tuple(sorted({*growing, *shrinking, *(award[0] for award in reclaim)})),
         growing=growing,
         shrinking=shrinking,
         reconnect=reconnect,
@@ -64,7 +64,7 @@ def plain(tenants, *, growing=(), reclaim=(), recorded=None, shrinking=(), recon
 )
 def test_awards_wait_for_gpus_that_a_stuck_tenant_still_holds(tenants, reclaim, stuck, postponed, monkeypatch):
     made = plain(tenants, growing=("B",), reclaim=reclaim)
-    held = {f"gpu-{one[0].lower()}": (("a pod",), one[1]) for one in reclaim if one[0] in stuck}
+    held = {f"gpu-{award[0].lower()}": (("a pod",), award[1]) for award in reclaim if award[0] in stuck}
     assert set(run(made, monkeypatch, stuck=held)[0].postponed) == postponed
 
 
@@ -185,7 +185,7 @@ class Cluster:
         self.asked.append(
             ("up", None if what.changed is None else set(what.changed), sorted(what.recorded), what.refresh)
         )
-        self.declared = {one.award_id for one in what.tenants}
+        self.declared = {tenant.award_id for tenant in what.tenants}
         return StackDone(stack=what.stack, operations={"create": 6})
 
     def prove_gone(self, namespaces):
@@ -193,9 +193,9 @@ class Cluster:
         return self.remains
 
 
-def run(made, monkeypatch, fake=None, **there):
-    fake = fake or Cluster(**there)
-    fake.gpus = {one.namespace: one.gpus for one in made.tenants}
+def run(made, monkeypatch, fake=None, **situation):
+    fake = fake or Cluster(**situation)
+    fake.gpus = {tenant.namespace: tenant.gpus for tenant in made.tenants}
     monkeypatch.setattr(worker, "KubeApi", lambda where: None)
     monkeypatch.setattr(worker, "Teardown", lambda **given: fake)
     for name in ("take_turn", "read_back", "pods_on"):
@@ -217,7 +217,7 @@ def test_gpus_are_given_back_before_others_get_them(monkeypatch, capsys):
         ("up", {"A", "B", "X"}, ["A", "B", "Z"], False),
     ]
     assert (outcome.error, outcome.operations, outcome.stuck, outcome.postponed) == (None, {"create": 6}, {}, ())
-    assert [(one.award_id, one.namespace, one.gpus, one.pods_seconds) for one in outcome.freed] == [
+    assert [(freed.award_id, freed.namespace, freed.gpus, freed.pods_seconds) for freed in outcome.freed] == [
         ("X", "gpu-x", 8, 2.0)
     ]
     assert (outcome.lowered, outcome.applied) == (("B",), ("A", "B", "X"))
@@ -236,13 +236,13 @@ def test_what_is_stuck_stays_in_the_state_and_whoever_needs_it_waits(monkeypatch
     assert outcome.stuck == {"X": "pod a; pod b"}
     assert outcome.postponed == ("A", "S")
     assert outcome.error == worker._complaint(outcome.stuck, {"A", "S"})
-    assert [one.award_id for one in outcome.freed] == ["Y"]
+    assert [freed.award_id for freed in outcome.freed] == ["Y"]
 
 
 def test_a_namespace_that_does_not_go_is_not_made_again(monkeypatch):
     made = plain([("A", 8), ("B", 8)], growing=("A", "B"))
     outcome, asked = run(made, monkeypatch, going={"gpu-a"})
-    assert [one[:3] for one in asked] == [("up", {"B"}, ["B"])]
+    assert [call[:3] for call in asked] == [("up", {"B"}, ["B"])]
     assert (outcome.applied, outcome.stuck) == (("B",), {"A": "namespace gpu-a: a finalizer"})
     assert "A is not reclaimed: namespace gpu-a: a finalizer" in outcome.error
 
@@ -257,7 +257,7 @@ def test_a_namespace_that_does_not_go_is_not_credited(monkeypatch):
     made = plain([], reclaim=[("X", 8), ("Y", 8)], recorded={"X": {}, "Y": {}})
     outcome, asked = run(made, monkeypatch, remains={"gpu-y": "a finalizer"})
     assert asked[-1] == ("up", {"X"}, ["Y"], False)  # Pulumi would wait for Y
-    assert [one.award_id for one in outcome.freed] == ["X"]
+    assert [freed.award_id for freed in outcome.freed] == ["X"]
     assert outcome.stuck == {"Y": "namespace gpu-y: a finalizer"}
     assert "Y is not reclaimed: namespace gpu-y: a finalizer" in outcome.error
 
@@ -275,7 +275,7 @@ def test_a_namespace_that_does_not_go_is_not_credited(monkeypatch):
 def test_the_last_award_takes_the_rest_of_the_stack_with_it(tenants, recorded, stuck, changed, monkeypatch):
     made = plain(tenants, reclaim=[("X", 8), ("Y", 8)], recorded={name: {} for name in recorded})
     _, asked = run(made, monkeypatch, stuck=stuck)
-    assert [one[1] for one in asked if one[0] == "up"] == [changed]
+    assert [call[1] for call in asked if call[0] == "up"] == [changed]
 
 
 def test_a_renamed_context_reaches_every_award(monkeypatch):
@@ -292,7 +292,7 @@ def test_a_renamed_context_destroys_nothing_that_is_stuck_or_waits(award_id, mon
     fake = Cluster(stuck={"gpu-x": (("pod",), 8)})
     outcome, asked = run(made, monkeypatch, fake)
     assert outcome.postponed == ("B",)
-    applied = [one for one in asked if one[0] == "up"]
+    applied = [call for call in asked if call[0] == "up"]
     assert all(changed is not None or award_id in fake.declared for _, changed, _, _ in applied)
     assert all(changed is None or award_id not in changed for _, changed, _, _ in applied)
 
@@ -316,9 +316,9 @@ def test_files_that_changed_while_pods_ended_stop_what_would_be_granted(monkeypa
     made = plain([("A", 8)], growing=("A",), reclaim=[("X", 8)], recorded={"X": {}})
     made = made.model_copy(update={"files": {str(path): "the digest of the old one"}})
     outcome, asked = run(made, monkeypatch)
-    assert [one[0] for one in asked] == ["release", "delete", "prove"]
+    assert [call[0] for call in asked] == ["release", "delete", "prove"]
     assert outcome.stale == "awards.csv changed meanwhile"
-    assert [one.award_id for one in outcome.freed] == ["X"]
+    assert [freed.award_id for freed in outcome.freed] == ["X"]
     assert outcome.applied == ()
     same = made.model_copy(update={"files": digests([path])})
     assert run(same, monkeypatch)[0].stale is None
@@ -326,7 +326,7 @@ def test_files_that_changed_while_pods_ended_stop_what_would_be_granted(monkeypa
 
 def test_a_lease_that_cannot_be_had_stops_what_grants_and_no_teardown(monkeypatch):
     outcome, _ = run(plain([], reclaim=[("X", 8)], recorded={"X": {}}), monkeypatch, without_lease=True)
-    assert [one.award_id for one in outcome.freed] == ["X"]
+    assert [freed.award_id for freed in outcome.freed] == ["X"]
     with pytest.raises(NoLease):
         run(plain([("A", 8)], growing=("A",)), monkeypatch, without_lease=True)
 
@@ -335,8 +335,8 @@ def test_where_the_state_cannot_be_read_gpus_come_back_all_the_same(monkeypatch)
     made = plain([("A", 8)], reclaim=[("X", 8)]).model_copy(update={"unread": "the backend is down", "changed": ()})
     assert not made.empty
     outcome, asked = run(made, monkeypatch)
-    assert [one[0] for one in asked] == ["release", "delete", "prove"]
-    assert [one.award_id for one in outcome.freed] == ["X"]
+    assert [call[0] for call in asked] == ["release", "delete", "prove"]
+    assert [freed.award_id for freed in outcome.freed] == ["X"]
     assert outcome.error == "the backend is down"
 
 
@@ -345,7 +345,7 @@ def test_state_is_moved_only_when_gpus_are_free(monkeypatch):
     monkeypatch.setattr(worker.stacks, "reshard", lambda job, progress: fake.asked.append(("reshard",)))
     made = plain([("A", 8)], growing=("A",), shrinking=(), reclaim=[("X", 8)], recorded={"X": {}, "Z": {}})
     run(made.model_copy(update={"reshard": True}), monkeypatch, fake)
-    assert [one[0] for one in fake.asked] == ["release", "delete", "prove", "reshard", "up"]
+    assert [call[0] for call in fake.asked] == ["release", "delete", "prove", "reshard", "up"]
 
 
 # GPUs are counted as held

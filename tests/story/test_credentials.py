@@ -22,55 +22,55 @@ AFTERWARDS = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 def test_a_token_lives_to_the_end_of_the_term_or_as_long_as_was_asked_for():
-    one = history(award("A"), [])
-    assert credentials.lifetime(one, MARCH, None, AFTERWARDS).seconds == int((JULY - MARCH).total_seconds())
-    assert credentials.lifetime(one, MARCH, 12, AFTERWARDS).seconds == 12 * 3600
-    assert credentials.lifetime(one, JULY - timedelta(hours=3), 12, AFTERWARDS).seconds == 3 * 3600
+    award_history = history(award("A"), [])
+    assert credentials.lifetime(award_history, MARCH, None, AFTERWARDS).seconds == int((JULY - MARCH).total_seconds())
+    assert credentials.lifetime(award_history, MARCH, 12, AFTERWARDS).seconds == 12 * 3600
+    assert credentials.lifetime(award_history, JULY - timedelta(hours=3), 12, AFTERWARDS).seconds == 3 * 3600
 
 
 def test_a_forfeiture_that_is_known_already_ends_the_token():
-    one = history(award("A", 8), [reduced("A", EARLIER, 4), forfeited("A", LATER)])
-    assert credentials.lifetime(one, None, None, MARCH) == Life(
+    award_history = history(award("A", 8), [reduced("A", EARLIER, 4), forfeited("A", LATER)])
+    assert credentials.lifetime(award_history, None, None, MARCH) == Life(
         seconds=int((LATER - MARCH).total_seconds()), until=LATER
     )
 
 
 def test_a_term_that_is_nearly_over_gets_no_token():
-    one = history(award("A"), [])
+    award_history = history(award("A"), [])
     last = JULY - timedelta(seconds=SHORTEST_SECONDS)
     for at, clock in ((last, AFTERWARDS), (None, last)):
-        assert credentials.lifetime(one, at, None, clock).seconds == SHORTEST_SECONDS
+        assert credentials.lifetime(award_history, at, None, clock).seconds == SHORTEST_SECONDS
     second = timedelta(seconds=1)
     for at, clock in ((last + second, AFTERWARDS), (None, last + second), (None, AFTERWARDS)):
         with pytest.raises(InputError, match="no token can live less than 600 s"):
-            credentials.lifetime(one, at, None, clock)
+            credentials.lifetime(award_history, at, None, clock)
 
 
 def test_no_instant_of_the_past_makes_a_token_outlive_a_term_that_runs():
-    one = history(award("A"), [])
+    award_history = history(award("A"), [])
     clock = JULY - timedelta(hours=2)
-    assert credentials.lifetime(one, MARCH, None, clock) == Life(seconds=2 * 3600, until=JULY)
-    assert credentials.lifetime(one, JULY - timedelta(hours=1), None, clock) == Life(seconds=3600, until=JULY)
+    assert credentials.lifetime(award_history, MARCH, None, clock) == Life(seconds=2 * 3600, until=JULY)
+    assert credentials.lifetime(award_history, JULY - timedelta(hours=1), None, clock) == Life(seconds=3600, until=JULY)
 
 
 def test_only_an_instant_that_was_asked_for_makes_a_rehearsal():
-    one = history(award("A"), [])
-    assert credentials.lifetime(one, MARCH, None, AFTERWARDS).until is None
-    assert credentials.lifetime(one, MARCH, None, MARCH).until == JULY
-    assert credentials.lifetime(one, None, None, MARCH).until == JULY
+    award_history = history(award("A"), [])
+    assert credentials.lifetime(award_history, MARCH, None, AFTERWARDS).until is None
+    assert credentials.lifetime(award_history, MARCH, None, MARCH).until == JULY
+    assert credentials.lifetime(award_history, None, None, MARCH).until == JULY
 
 
 @given(events(), st.none() | HOURS, st.none() | st.integers(1, 10_000), HOURS)
 def test_no_token_outlives_what_the_award_holds(some, at, hours, clock):
-    one = history(award("HPC-1"), some)
-    assume(one.at(at or clock) is not None)
+    award_history = history(award("HPC-1"), some)
+    assume(award_history.at(at or clock) is not None)
     try:
-        life = credentials.lifetime(one, at, hours, clock)
+        life = credentials.lifetime(award_history, at, hours, clock)
     except InputError:
         begins = [instant for instant in (at, clock) if instant is not None]
-        assert any(one.at(instant + timedelta(seconds=SHORTEST_SECONDS)) is None for instant in begins)
+        assert any(award_history.at(instant + timedelta(seconds=SHORTEST_SECONDS)) is None for instant in begins)
         return
-    end = max(part.end for part in one.allocations)
+    end = max(part.end for part in award_history.allocations)
     spent = timedelta(seconds=life.seconds)
     assert life.seconds >= SHORTEST_SECONDS
     assert at is None or at + spent <= end
@@ -92,7 +92,7 @@ def test_the_kubeconfig_leads_to_the_namespace_and_checks_the_server(tmp_path):
     path.chmod(0o644)
     credentials.write_private(path, credentials.kubeconfig(tenant("HPC-1"), token))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert [one.name for one in tmp_path.iterdir()] == ["kubeconfig"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["kubeconfig"]
     made = yaml.safe_load(path.read_text(encoding="utf-8"))
     (where,) = made["clusters"]
     assert where["cluster"] == {
@@ -109,7 +109,7 @@ def test_a_file_that_cannot_be_written_is_told_and_nothing_is_left(tmp_path):
         credentials.write_private(tmp_path / "folder", "text")
     with pytest.raises(InputError, match="cannot be written"):
         credentials.write_private(tmp_path / "nowhere" / "file", "text")
-    assert [one.name for one in tmp_path.iterdir()] == ["folder"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["folder"]
 
 
 def repository(folder, *ignored):

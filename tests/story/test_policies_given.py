@@ -48,7 +48,7 @@ def project(root, shards=1, settings=""):
 
 def test_the_bounds_are_the_providers_awards_at_the_instant(tmp_path):
     read = given.read(project(tmp_path), "samsung-sds", MARCH.isoformat())
-    assert {name: one.gpus for name, one in read.bounds.awards.items()} == {"gpu-a-1": 8, "gpu-a-2": 4}
+    assert {name: tenant.gpus for name, tenant in read.bounds.awards.items()} == {"gpu-a-1": 8, "gpu-a-2": 4}
     assert (read.bounds.cluster.provider, read.bounds.programme_end, read.elsewhere) == ("samsung-sds", JULY, [])
     assert given.read(tmp_path, "samsung-sds", JULY.isoformat()).bounds.awards == {}
 
@@ -57,20 +57,20 @@ def test_the_ledger_lowers_the_bounds_and_the_project_says_the_programmes_end(tm
     root = project(tmp_path, settings='  programmeEnd: "2026-08-01T00:00+09:00"\n')
     append_events(root / "ledger.jsonl", [reduced("A-1", MARCH, 3), forfeited("A-2", MARCH)], known=0)
     read = given.read(root, "samsung-sds", MARCH.isoformat())
-    assert {name: one.gpus for name, one in read.bounds.awards.items()} == {"gpu-a-1": 3}
+    assert {name: tenant.gpus for name, tenant in read.bounds.awards.items()} == {"gpu-a-1": 3}
     assert read.bounds.programme_end == datetime(2026, 7, 31, 15, tzinfo=UTC)
 
 
 def test_the_other_stacks_of_a_provider_count_with_what_the_list_gives_them(tmp_path):
     root = project(tmp_path, shards=4)
-    (there,) = [one for one in open_project(root).clusters if one.provider == "samsung-sds"]
+    (samsung_sds,) = [cluster for cluster in open_project(root).clusters if cluster.provider == "samsung-sds"]
     everything = {"gpu-a-1", "gpu-a-2"}
-    for stack in there.stacks:
+    for stack in samsung_sds.stacks:
         read = given.read(root, stack, MARCH.isoformat())
-        mine = {name for name, one in read.bounds.awards.items() if there.stack_of(one.award_id) == stack}
-        elsewhere = {one["metadata"]["name"] for one in read.elsewhere if one["kind"] == "Namespace"}
+        mine = {name for name, tenant in read.bounds.awards.items() if samsung_sds.stack_of(tenant.award_id) == stack}
+        elsewhere = {manifest["metadata"]["name"] for manifest in read.elsewhere if manifest["kind"] == "Namespace"}
         assert (read.bounds.awards.keys(), elsewhere) == (everything, everything - mine)
-        own = [one for name in mine for one in tenant_manifests(read.bounds.awards[name], there)]
+        own = [manifest for name in mine for manifest in tenant_manifests(read.bounds.awards[name], samsung_sds)]
         assert violations([*own, *read.elsewhere], read.bounds) == []
 
 
@@ -99,8 +99,8 @@ def test_a_broken_list_is_told(tmp_path):
 )
 def test_the_type_token_decides_what_a_resource_is(kind, expected):
     lie = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}}
-    one = given.manifest(kind, "n", lie)
-    assert ((one["apiVersion"], one["kind"]), one["metadata"]) == (expected, {"name": "n"})
+    manifest = given.manifest(kind, "n", lie)
+    assert ((manifest["apiVersion"], manifest["kind"]), manifest["metadata"]) == (expected, {"name": "n"})
 
 
 @pytest.mark.parametrize("kind", ["pulumi:pulumi:Stack", "pulumi:providers:kubernetes", "gpuprov:index:AwardTenant"])
@@ -128,8 +128,8 @@ def test_any_other_resource_belongs_to_no_award(kind, tmp_path):
     ],
 )
 def test_the_provider_leads_to_the_stacks_cluster(settings, message):
-    said = given.leads_elsewhere(settings, cluster("samsung-sds"))
-    assert (said is None) if message is None else (message in said)
+    problem = given.leads_elsewhere(settings, cluster("samsung-sds"))
+    assert (problem is None) if message is None else (message in problem)
 
 
 class Unknown(Exception):
@@ -154,16 +154,16 @@ def test_an_unknown_quota_is_no_quota(tmp_path):
     read = given.read(project(tmp_path), "samsung-sds", MARCH.isoformat())
     _, quota, *_ = tenant_manifests(read.bounds.awards["gpu-a-1"], read.bounds.cluster)
     hidden = Hidden(quota["spec"]["hard"]) | {"requests.nvidia.com/gpu": Unknown}
-    one = given.plain({**quota, "spec": {"hard": Hidden(hidden)}}, Unknown)
-    (found,) = OBJECT_RULES[Rule.AWARD](one, read.bounds)
+    plain = given.plain({**quota, "spec": {"hard": Hidden(hidden)}}, Unknown)
+    (found,) = OBJECT_RULES[Rule.AWARD](plain, read.bounds)
     assert "does not say how many nvidia.com/gpu" in found.text
 
 
 def test_the_role_is_ours_when_pulumi_hands_it_over():
-    one = given.manifest(
+    role = given.manifest(
         "kubernetes:rbac.authorization.k8s.io/v1:ClusterRole", "x", given.plain(tenant_role(), Unknown)
     )
-    assert one == tenant_role()
+    assert role == tenant_role()
 
 
 # The pack's own files
@@ -189,13 +189,15 @@ def test_the_bounds_of_another_programme_are_its_own(tmp_path):
     root = tmp_path / "npu-year"
     shutil.copytree(REPOSITORY / "examples" / "programmes" / "npu-year", root)
     read = given.read(root, "river-cloud", "2027-06-01T00:00")
-    assert {one.award_id: (one.pool.model, one.gpus) for one in read.bounds.awards.values()} == {
+    assert {tenant.award_id: (tenant.pool.model, tenant.gpus) for tenant in read.bounds.awards.values()} == {
         "NPU-2027-001": ("ATOM", 8),
         "NPU-2027-002": ("ATOM", 4),
         "GPU-2027-001": ("H100", 3),
     }
     assert {"requests.rebellions.ai/ATOM", "requests.nvidia.com/gpu"} <= set(read.bounds.gpu_keys)
     assert read.bounds.programme_end == datetime(2027, 12, 31, 15, tzinfo=UTC)
-    objects = [one for tenant in read.bounds.awards.values() for one in tenant_manifests(tenant, read.bounds.cluster)]
+    objects = [
+        manifest for tenant in read.bounds.awards.values() for manifest in tenant_manifests(tenant, read.bounds.cluster)
+    ]
     assert violations(objects, read.bounds) == []
     assert given.read(root, "river-cloud", "2028-01-01").bounds.awards == {}

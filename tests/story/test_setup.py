@@ -39,7 +39,7 @@ def test_the_administrators_context_is_used_where_there_is_one():
 
 def test_another_cluster_than_the_pinned_one_is_left_alone(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(setup, "cluster_uid", lambda there: asked.append(there.context) or "new")
+    monkeypatch.setattr(setup, "cluster_uid", lambda where: asked.append(where.context) or "new")
     monkeypatch.setattr(automation, "set_up", lambda *_: pytest.fail("it was set up"))
     pinned = cluster("samsung-sds", uid="pinned", H100=8).model_copy(update={"admin_context": "root"})
     with pytest.raises(PlanRefused, match="'root' leads to the cluster new, but the stack's configuration pins pinned"):
@@ -58,10 +58,10 @@ def test_each_provider_asked_for_has_its_own_answer(tmp_path, monkeypatch):
         return [Answer(outcome=done, code=0), Answer(outcome=None, code=-9)]
 
     monkeypatch.setattr(setup, "run_all", run_all)
-    said = setup.set_up(here, ["samsung-sds", "kt-cloud"], lambda *_: None)
-    assert [one.message.cluster.provider for one in errands] == ["kt-cloud", "samsung-sds"]
-    assert (said["kt-cloud"].operations, said["kt-cloud"].error) == ({"create": 19}, None)
-    assert "ended with code -9" in said["samsung-sds"].error
+    answers = setup.set_up(here, ["samsung-sds", "kt-cloud"], lambda *_: None)
+    assert [errand.message.cluster.provider for errand in errands] == ["kt-cloud", "samsung-sds"]
+    assert (answers["kt-cloud"].operations, answers["kt-cloud"].error) == ({"create": 19}, None)
+    assert "ended with code -9" in answers["samsung-sds"].error
 
 
 def test_by_hand_another_cluster_than_the_pinned_one_is_left_alone_too(tmp_path, monkeypatch):

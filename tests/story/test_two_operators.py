@@ -76,8 +76,8 @@ def finish(made, folder, at):
     else:
         held = any(space.pods or space.sticky for space in made.cluster.spaces.values())
         made.insist(held, f"not done without a cause: {ran.result}")
-        for one in ran.outcomes:
-            made.insist(one.stuck or one.postponed, f"not done, and nothing is stuck or waits: {ran.result}")
+        for outcome in ran.outcomes:
+            made.insist(outcome.stuck or outcome.postponed, f"not done, and nothing is stuck or waits: {ran.result}")
     return ran.result
 
 
@@ -86,7 +86,7 @@ def too_much(made, folder, at):
     loaded = loading.load(made.folders[folder].project)
     if any(excess.end > at for excess in loaded.excesses):
         return True
-    held = [max(one.gpus, made.cluster.by_pods(one.namespace)) for one in loaded.desired(at).tenants]
+    held = [max(tenant.gpus, made.cluster.by_pods(tenant.namespace)) for tenant in loaded.desired(at).tenants]
     return sum(held) > CAPACITY
 
 
@@ -103,9 +103,9 @@ CHANGES = st.sampled_from(("same", "same", "gpus", "gpus", "drop", "waitlisted",
 def lists(draw, start=()):
     """A list that comes from another by some changes."""
     rows = []
-    there = {row.award_id: row for row in start}
+    by_id = {row.award_id: row for row in start}
     for award_id in AWARDS:
-        change, row = draw(CHANGES), there.get(award_id)
+        change, row = draw(CHANGES), by_id.get(award_id)
         if change == "gpus":
             rows.append(Row(award_id, draw(st.integers(1, 4))))
         elif row is not None and change == "same":
@@ -234,7 +234,7 @@ def test_what_a_command_did_before_it_was_refused_is_reported(projects):
         made.folders[0].write((Row("B", 1),))
         change = Act("list", rows=(Row("B", 4), Row("C", 4), Row("D", 4)))
         (run,) = made.play([Command("up", MARCH)], [(0, "has closed gpu-a"), (change, 1)])
-        made.insist([freed.award_id for one in run.outcomes for freed in one.freed] == ["A"], run.result)
+        made.insist([freed.award_id for outcome in run.outcomes for freed in outcome.freed] == ["A"], run.result)
         made.insist("12 GPUs allocated of 8" in run.result, run.result)
 
 
@@ -353,5 +353,5 @@ def test_two_forfeitures_of_one_award_are_one_event_and_both_succeed(projects):
             command = Command("forfeit", MARCH, asks=True)
             runs = made.play((command, command), [(0, stop), (1, "")])
             made.insist([run.result for run in runs] == ["done", "done"], stop)
-            assert [one.award for one in read_ledger(made.folders[0].project.ledger)] == ["A"]
+            assert [event.award for event in read_ledger(made.folders[0].project.ledger)] == ["A"]
             assert set(made.cluster.spaces) == {namespace("B")}

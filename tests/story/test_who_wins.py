@@ -44,65 +44,71 @@ def words(planned: PlanContext) -> str:
     return "; ".join(found) or ("keep" if planned.plan.unchanged else "nothing")
 
 
-def plan_and_up(one: Played) -> str:
-    planned = one.observe_and_plan(one.loaded, one.loaded.desired(AT), BOTH)
-    said = words(planned)
+def plan_and_up(situation: Played) -> str:
+    planned = situation.observe_and_plan(situation.loaded, situation.loaded.desired(AT), BOTH)
+    wording = words(planned)
     refused = refusals(planned, Confirmed())
-    assert ("counted" in said) is bool(refused), (said, refused)
+    assert ("counted" in wording) is bool(refused), (wording, refused)
     assert all("--allow-teardown 2" in reason for reason in refused)
     assert refusals(planned, Confirmed(teardown=len(IDS))) == []
-    (there, elsewhere) = make_jobs(planned, timeout=1.0)
-    assert {job.award_id for job in there.reclaim} == (set(IDS) if "take back" in said else set())
-    assert set(elsewhere.growing) == (set(IDS) if "create there" in said else set())
-    return said
+    (sds_job, elsewhere) = make_jobs(planned, timeout=1.0)
+    assert {job.award_id for job in sds_job.reclaim} == (set(IDS) if "take back" in wording else set())
+    assert set(elsewhere.growing) == (set(IDS) if "create there" in wording else set())
+    return wording
 
 
 def carried_out(intent) -> str:
     """Say what the jobs of an intent do; nothing may be granted."""
     jobs = make_jobs(intent.planned, timeout=1.0, only=intent.only)
     assert [job.growing for job in jobs if job.growing] == []
-    taken = {one.award_id for job in jobs for one in job.reclaim}
+    taken = {reclaim.award_id for job in jobs for reclaim in job.reclaim}
     assert taken in (set(), set(IDS))
     assert refusals(intent.planned, Confirmed()) == []
     return "take back" if taken else "nothing"
 
 
-def expire(one: Played, patch: pytest.MonkeyPatch) -> str:
-    patch.setattr(intents, "observe_and_plan", one.observe_and_plan)
-    return carried_out(intents.end_terms(one.loaded, AT, BOTH))
+def expire(situation: Played, patch: pytest.MonkeyPatch) -> str:
+    patch.setattr(intents, "observe_and_plan", situation.observe_and_plan)
+    return carried_out(intents.end_terms(situation.loaded, AT, BOTH))
 
 
-def decided(one: Played, at: datetime) -> decisions.Decision:
+def decided(situation: Played, at: datetime) -> decisions.Decision:
     return decisions.forfeit(
-        one.loaded.histories, IDS, at=at, by="kim", reason="as decided", recorded=AT, unlisted=one.loaded.unlisted
+        situation.loaded.histories,
+        IDS,
+        at=at,
+        by="kim",
+        reason="as decided",
+        recorded=AT,
+        unlisted=situation.loaded.unlisted,
     )
 
 
-def forfeit(one: Played, patch: pytest.MonkeyPatch) -> str:
+def forfeit(situation: Played, patch: pytest.MonkeyPatch) -> str:
     try:
-        decision = decided(one, AT)
+        decision = decided(situation, AT)
     except InputError:
         return "refused"
-    patch.setattr(intents, "observe_and_plan", one.observe_and_plan)
-    patch.setattr(intents, "living", one.living)
-    done = carried_out(intents.record_and_apply(one.loaded, decision, AT))
+    patch.setattr(intents, "observe_and_plan", situation.observe_and_plan)
+    patch.setattr(intents, "living", situation.living)
+    done = carried_out(intents.record_and_apply(situation.loaded, decision, AT))
     assert len(decision.events) in (0, len(IDS))
     if not decision.events:
         return done
     return "record" if done == "nothing" else f"record; {done}"
 
 
-def by_hand(one: Played, patch: pytest.MonkeyPatch) -> str:
+def by_hand(situation: Played, patch: pytest.MonkeyPatch) -> str:
     """Say what `pulumi up` does on both stacks; what it declares it writes as the plan says."""
-    patch.setattr(byhand, "load", lambda _: one.loaded)
-    patch.setattr(byhand, "observe_and_plan", one.observe_and_plan)
+    patch.setattr(byhand, "load", lambda _: situation.loaded)
+    patch.setattr(byhand, "observe_and_plan", situation.observe_and_plan)
     patch.setattr(byhand, "_instant", lambda _zone: AT)
-    whole = one.observe_and_plan(one.loaded, one.loaded.desired(AT), BOTH)
+    whole = situation.observe_and_plan(situation.loaded, situation.loaded.desired(AT), BOTH)
     found = []
     for stack, where in ((THERE, " there"), (HERE, "")):
         here = replace(whole, plan=replace(whole.plan.where(lambda change: change.provider == stack), unchanged=0))  # noqa: B023
         try:
-            declared = byhand.decide(one.loaded.project, stack)
+            declared = byhand.decide(situation.loaded.project, stack)
         except PlanRefused:
             found.append("refused" + where)
             continue
@@ -125,9 +131,14 @@ def test_the_row_says_what_the_core_does(number: int, played: pytest.MonkeyPatch
     assert mine, "rows above it say all that it says"
     wrong = set()
     for key in mine:
-        for one in situations(key):
-            played.setattr(pipeline, "find", one.find)
-            does = (plan_and_up(one), expire(one, played), forfeit(one, played), by_hand(one, played))
+        for situation in situations(key):
+            played.setattr(pipeline, "find", situation.find)
+            does = (
+                plan_and_up(situation),
+                expire(situation, played),
+                forfeit(situation, played),
+                by_hand(situation, played),
+            )
             wrong |= {
                 f"{' | '.join(key)}: {command} does {done!r}, the table says {row.says[command]!r}"
                 for command, done in zip(ANSWERS, does, strict=True)
@@ -153,15 +164,15 @@ def test_a_forfeiture_to_come_is_recorded_only(in_list: str, played: pytest.Monk
     for key in keys():
         if key[0] != in_list:
             continue
-        for one in situations(key):
-            played.setattr(pipeline, "find", one.find)
+        for situation in situations(key):
+            played.setattr(pipeline, "find", situation.find)
             try:
-                decision = decided(one, LATER)
+                decision = decided(situation, LATER)
             except InputError:
                 continue
-            before = one.observe_and_plan(one.loaded, one.loaded.desired(AT), BOTH)
-            after = with_events(one.loaded, decision.events)
-            then = one.observe_and_plan(after, after.desired(AT), BOTH)
+            before = situation.observe_and_plan(situation.loaded, situation.loaded.desired(AT), BOTH)
+            after = with_events(situation.loaded, decision.events)
+            then = situation.observe_and_plan(after, after.desired(AT), BOTH)
             assert moves(then) == moves(before), key
 
 

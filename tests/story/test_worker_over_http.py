@@ -41,10 +41,10 @@ class Namespaces:
 
     def __init__(self, leases: Leases, *tenants: Any) -> None:
         self.leases = leases
-        self.objects = {one.namespace: deepcopy(dict(live(one, WHERE).objects)) for one in tenants}
+        self.objects = {tenant.namespace: deepcopy(dict(live(tenant, WHERE).objects)) for tenant in tenants}
 
-    def write(self, one: Any) -> None:
-        self.objects[one.namespace] = dict(live(one, WHERE).objects)
+    def write(self, tenant: Any) -> None:
+        self.objects[tenant.namespace] = dict(live(tenant, WHERE).objects)
 
     def __call__(self, asked: Asked) -> Reply:
         if "/leases" in asked.path:
@@ -78,7 +78,7 @@ def test_a_worker_has_one_client_and_asks_in_the_order_that_frees_before_it_gran
         server.does(namespaces)
 
         def up(what: Any, progress: object) -> StackDone:
-            server.asked.append(Asked("PULUMI", "", {}, [one.award_id for one in what.tenants]))
+            server.asked.append(Asked("PULUMI", "", {}, [declared.award_id for declared in what.tenants]))
             namespaces.write(A)
             return StackDone(stack=what.stack, operations={"create": 6})
 

@@ -156,9 +156,9 @@ class World:
 
     def _applied(self, job: Job, outcome: Outcome) -> None:
         """What is reported as applied is there as it was decided, and what as freed is gone."""
-        for one in outcome.freed:
-            if one.namespace in self.cluster.spaces:
-                self.cluster.broken.append(f"{one.award_id} is reported as freed, and its namespace is there")
+        for freed in outcome.freed:
+            if freed.namespace in self.cluster.spaces:
+                self.cluster.broken.append(f"{freed.award_id} is reported as freed, and its namespace is there")
         should = {tenant.award_id: tenant.gpus for tenant in job.tenants}
         for award_id in outcome.applied:
             space = self.cluster.spaces.get(namespace(award_id))
@@ -176,7 +176,7 @@ class World:
         try:
             recorded = said(what.cluster, what.origin, what.recorded)
             me.pause("starts Pulumi")
-            self.cluster.up(state, what.tenants, changed=what.changed, refresh=what.refresh, said=recorded)
+            self.cluster.up(state, what.tenants, changed=what.changed, refresh=what.refresh, recorded=recorded)
         except GpuprovError as error:
             return failed(what.stack, error)
         finally:
@@ -188,7 +188,7 @@ class World:
         if self.cluster.holder == self.me().name:
             state = self.state_of(self.folders[self.me().command.folder].root)
             recorded = said(where, origin, summary(tenants))
-            self.cluster.up(state, tenants, changed=None, refresh=False, said=recorded)
+            self.cluster.up(state, tenants, changed=None, refresh=False, recorded=recorded)
 
     def append_events(self, path: Path, events: Any, known: int) -> Any:
         self.cluster.acts("writes to the ledger")

@@ -134,15 +134,15 @@ class Played:
 
     def observe_and_plan(self, loaded: Loaded, desired: Desired, providers: Sequence[str]) -> PlanContext:
         """Stand for `pipeline.observe_and_plan` on these clusters. A LIST shows what carries our labels."""
-        outputs = {one.provider: _outputs(one) for one in self.observed if one.provider in providers}
+        outputs = {cluster.provider: _outputs(cluster) for cluster in self.observed if cluster.provider in providers}
         observed = tuple(
             pipeline._with_unlabelled(
-                replace(one, tenants=tuple(filter(_labelled, one.tenants))),
-                loaded.project.by_provider[one.provider],
-                outputs[one.provider],
+                replace(cluster, tenants=tuple(filter(_labelled, cluster.tenants))),
+                loaded.project.by_provider[cluster.provider],
+                outputs[cluster.provider],
             )
-            for one in self.observed
-            if one.provider in providers
+            for cluster in self.observed
+            if cluster.provider in providers
         )
         return PlanContext(
             project=loaded.project,
@@ -157,33 +157,35 @@ class Played:
 
     def find(self, cluster: ProviderCluster, names: Sequence[str]) -> list[ObservedTenant]:
         """Stand for `observe.find`."""
-        (there,) = (one for one in self.observed if one.provider == cluster.provider)
-        return [tenant for tenant in there.tenants if tenant.namespace in names]
+        (observed,) = (candidate for candidate in self.observed if candidate.provider == cluster.provider)
+        return [tenant for tenant in observed.tenants if tenant.namespace in names]
 
     def living(self, clusters: object, besides: Sequence[str], award_ids: object) -> tuple[set[str], dict[str, object]]:
         """Stand for `pipeline.living`."""
-        return {one.provider for one in self.observed if one.tenants} - set(besides), {}
+        return {cluster.provider for cluster in self.observed if cluster.tenants} - set(besides), {}
 
 
-def _labelled(there: ObservedTenant) -> bool:
-    return bool(there.objects["Namespace", there.namespace]["metadata"]["labels"])
+def _labelled(tenant: ObservedTenant) -> bool:
+    return bool(tenant.objects["Namespace", tenant.namespace]["metadata"]["labels"])
 
 
-def _outputs(there: ObservedCluster) -> StackOutputs:
+def _outputs(cluster: ObservedCluster) -> StackOutputs:
     """What the stack remembers of the run that wrote the tenants."""
-    recorded = summary([_tenant(award_id, "runs") for award_id in IDS]) if there.tenants else {}
-    stacks = (there.provider,) if there.tenants else ()
+    recorded = summary([_tenant(award_id, "runs") for award_id in IDS]) if cluster.tenants else {}
+    stacks = (cluster.provider,) if cluster.tenants else ()
     return StackOutputs(
-        cluster_uid=there.uid, context=there.provider if recorded else None, stacks=stacks, tenants=recorded
+        cluster_uid=cluster.uid, context=cluster.provider if recorded else None, stacks=stacks, tenants=recorded
     )
 
 
 def situations(key: Key) -> Iterator[Played]:
     """Yield every variant of a situation: whatever a word of the table stands for."""
-    said = dict(zip(AXES, key, strict=True))
-    for listed, happened in _papers(said["list"], said["ledger"], said["place"]):
-        for there in _lives(said["cluster"], said["promise"]):
-            yield Played(key=key, loaded=_loaded(listed, happened), observed=(seen(SDS, *there), seen(KT, uid="uid-2")))
+    situation = dict(zip(AXES, key, strict=True))
+    for listed, happened in _papers(situation["list"], situation["ledger"], situation["place"]):
+        for tenants in _lives(situation["cluster"], situation["promise"]):
+            yield Played(
+                key=key, loaded=_loaded(listed, happened), observed=(seen(SDS, *tenants), seen(KT, uid="uid-2"))
+            )
 
 
 def _loaded(awards: Sequence[Award], events: Sequence[Event]) -> Loaded:
@@ -192,7 +194,7 @@ def _loaded(awards: Sequence[Award], events: Sequence[Event]) -> Loaded:
         files={},
         histories=histories(awards, events),
         events=tuple(events),
-        unlisted=unlisted({one.id for one in awards}, events),
+        unlisted=unlisted({award.id for award in awards}, events),
         excesses=(),
         warnings=(),
     )
@@ -222,20 +224,20 @@ def _papers(in_list: str, in_ledger: str, place: str) -> Iterator[tuple[list[Awa
         fields = PLACES[place] | TERMS.get(in_list, {})
         status = in_list if in_list in STATUSES else "selected"
         late = in_list == "over" and in_ledger == "extended"
-        yield [award(one, status=status, **fields) for one in IDS], _for_all(_LATE if late else events)
+        yield [award(award_id, status=status, **fields) for award_id in IDS], _for_all(_LATE if late else events)
     # The list says by now what the ledger said first.
     if in_list == "selected" and in_ledger == "reduced":
         yield (
-            [award(one, **PLACES[place] | {"quantity": 3, "applied_h100": 3}) for one in IDS],
+            [award(award_id, **PLACES[place] | {"quantity": 3, "applied_h100": 3}) for award_id in IDS],
             _for_all(_LEDGERS[in_ledger][0]),
         )
     # An extension that came in time.
     if in_list == "selected" and in_ledger == "extended":
-        yield [award(one, **PLACES[place], **TERMS["over"]) for one in IDS], _for_all(_LEDGERS[in_ledger][0])
+        yield [award(award_id, **PLACES[place], **TERMS["over"]) for award_id in IDS], _for_all(_LEDGERS[in_ledger][0])
 
 
 def _for_all(events: Sequence[Event]) -> list[Event]:
-    return [event.model_copy(update={"award": one}) for one in IDS for event in events]
+    return [event.model_copy(update={"award": award_id}) for award_id in IDS for event in events]
 
 
 _LEDGERS: Mapping[str, Sequence[Sequence[Event]]] = {
@@ -272,14 +274,14 @@ def _lives(state: str, promise: str) -> Sequence[Sequence[ObservedTenant]]:
     if state == "there":
         return [whole]
     if state == "terminating":
-        return [[_edited(one, _deleted) for one in whole]]
-    return [[_edited(one, edit) for one in whole] for edit in (_no_binding, _no_quota, _no_gpus, _no_labels)]
+        return [[_edited(tenant, _deleted) for tenant in whole]]
+    return [[_edited(tenant, edit) for tenant in whole] for edit in (_no_binding, _no_quota, _no_gpus, _no_labels)]
 
 
-def _edited(there: ObservedTenant, edit: object) -> ObservedTenant:
-    objects = deepcopy(dict(there.objects))
-    edit(objects, there.namespace)
-    return replace(there, objects=objects)
+def _edited(tenant: ObservedTenant, edit: object) -> ObservedTenant:
+    objects = deepcopy(dict(tenant.objects))
+    edit(objects, tenant.namespace)
+    return replace(tenant, objects=objects)
 
 
 def _deleted(objects, namespace):

@@ -156,7 +156,7 @@ def test_the_plugin_of_the_pinned_version_is_taken_from_pulumis_folder(
 
 def installed_for_pulumi(settings: Settings) -> Installed:
     found = [locate(name, settings) for name in CLI_TOOLS]
-    return Installed(one for one in found if one is not None)
+    return Installed(tool for tool in found if tool is not None)
 
 
 def test_path_for_cli_has_the_analyzer_but_not_our_language_host(settings: Settings) -> None:

@@ -66,7 +66,9 @@ def follow(awardee: Awardee, reply: Reply, seen: Callable[[Json], str]) -> Outco
     path = f"{awardee.core}/pods/{reply.body['metadata']['name']}"
     live = until(lambda: _decided(awardee.look(path)))
     if not live["spec"].get("nodeName"):
-        (why,) = [one["message"] for one in live["status"]["conditions"] if one["type"] == "PodScheduled"]
+        (why,) = [
+            condition["message"] for condition in live["status"]["conditions"] if condition["type"] == "PodScheduled"
+        ]
         return pending(reply, why)
     until(lambda: awardee.look(path)["status"]["phase"] == "Running")
     return works(reply, seen(awardee.look(path)))
@@ -74,7 +76,7 @@ def follow(awardee: Awardee, reply: Reply, seen: Callable[[Json], str]) -> Outco
 
 def _decided(live: Json) -> Json:
     conditions = live.get("status", {}).get("conditions") or ()
-    waits = any(one["type"] == "PodScheduled" and one["status"] == "False" for one in conditions)
+    waits = any(condition["type"] == "PodScheduled" and condition["status"] == "False" for condition in conditions)
     return live if live["spec"].get("nodeName") or waits else {}
 
 
@@ -104,7 +106,7 @@ def any_pod(seen: Callable[[Json], str]) -> Callable[[Awardee], str]:
     """Let ``seen`` tell of the first pod that came to a node."""
 
     def gained(awardee: Awardee) -> str:
-        placed = [one for one in awardee.pods() if one["spec"].get("nodeName")]
+        placed = [pod for pod in awardee.pods() if pod["spec"].get("nodeName")]
         return seen(placed[0]) if placed else ""
 
     return gained

@@ -102,7 +102,7 @@ class Lab:
         for manifest in before:
             self.apply(dict(manifest))
         account = {"kind": "ServiceAccount", "name": ACCOUNT, "namespace": tenant.namespace}
-        subjects = [one for one in binding["subjects"] if one["kind"] != "ServiceAccount"]
+        subjects = [subject for subject in binding["subjects"] if subject["kind"] != "ServiceAccount"]
         self.apply({**binding, "subjects": [*subjects, account]})
 
     def grant(self, tenant: Tenant) -> None:
@@ -150,7 +150,7 @@ def as_suppliers_run_it(layout: Layout, *, plugin: bool = True) -> list[str]:
     Without ``plugin`` the server does not force node selectors on namespaces, as managed clusters do not.
     """
     arguments = _SANDBOX_API_SERVER(layout)
-    return arguments if plugin else [one.removesuffix(",PodNodeSelector") for one in arguments]
+    return arguments if plugin else [argument.removesuffix(",PodNodeSelector") for argument in arguments]
 
 
 _SANDBOX_API_SERVER = controlplane.api_server

@@ -67,7 +67,7 @@ def pod_of(claims: list[Json]) -> Json:
 def _allocated(awardee: Awardee) -> Callable[[Json], str]:
     def seen(live: Json) -> str:
         claims = awardee.lab.admin.items(f"{awardee.group('resource.k8s.io/v1')}/{CLAIMS}")
-        count = sum(len(one["status"]["allocation"]["devices"]["results"]) for one in claims)
+        count = sum(len(claim["status"]["allocation"]["devices"]["results"]) for claim in claims)
         return f"{on_a_node(live)}, {count} devices are allocated to it"
 
     return seen

@@ -82,7 +82,11 @@ def keep_others_off(awardee: Awardee) -> Outcome:
 
 def _unplaced(live: Json) -> str:
     assert not live["spec"].get("nodeName")
-    found = [one["message"] for one in live["status"].get("conditions", ()) if one["type"] == "PodScheduled"]
+    found = [
+        condition["message"]
+        for condition in live["status"].get("conditions", ())
+        if condition["type"] == "PodScheduled"
+    ]
     return "it did not satisfy existing pods anti-affinity rules" if found and "anti-affinity" in found[0] else ""
 
 

@@ -16,9 +16,12 @@ Row = dict[str, Any]
 
 def row(area: str, attempt: Attempt, outcomes: Mapping[str, Outcome]) -> Row:
     """Describe one attempt and its ends for the record."""
-    said = {name: {"status": one.status, "by": one.by, "answer": one.answer} for name, one in outcomes.items()}
+    entries = {
+        name: {"status": outcome.status, "by": outcome.by, "answer": outcome.answer}
+        for name, outcome in outcomes.items()
+    }
     about = {"area": area, "name": attempt.name, "gain": attempt.gain}
-    return about | ({"note": attempt.note} if attempt.note else {}) | {"outcomes": said}
+    return about | ({"note": attempt.note} if attempt.note else {}) | {"outcomes": entries}
 
 
 def check(part: str, rows: list[Row]) -> None:
@@ -33,7 +36,7 @@ def check(part: str, rows: list[Row]) -> None:
 def _text(recorded: Mapping[str, list[Row]]) -> str:
     """Write one attempt a line, so that a change can be read."""
     parts = [
-        json.dumps(part) + ": [\n" + ",\n".join(json.dumps(one, ensure_ascii=False) for one in rows) + "\n]"
+        json.dumps(part) + ": [\n" + ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in rows) + "\n]"
         for part, rows in sorted(recorded.items())
     ]
     return "{\n" + ",\n".join(parts) + "\n}\n"

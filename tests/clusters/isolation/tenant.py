@@ -64,11 +64,11 @@ class Awardee:
     def failures(self) -> list[str]:
         """Return what controllers were told when they made pods for this attempt."""
         events = self.lab.admin.items(f"{self.core}/events?fieldSelector=reason=FailedCreate")
-        return [str(one["message"]) for one in events if one["involvedObject"]["name"].startswith(self.label)]
+        return [str(event["message"]) for event in events if event["involvedObject"]["name"].startswith(self.label)]
 
     def had(self) -> int:
         """Count the devices under any name that this award's pods have, as far as these have not ended."""
-        return sum(gpus_of(one) for one in self.pods() if one["status"].get("phase") not in ("Succeeded", "Failed"))
+        return sum(gpus_of(pod) for pod in self.pods() if pod["status"].get("phase") not in ("Succeeded", "Failed"))
 
     def clean(self) -> None:
         """Remove all that the attempt made, put gpuprov's objects right, and wait until the quota knows."""
@@ -127,7 +127,7 @@ def _heeds(awardee: Awardee, policy: str, path: str, body: Json) -> bool:
 
 def gpus_of(pod: Json) -> int:
     """Add up whatever a pod's containers have of devices."""
-    limits = [one.get("resources", {}).get("limits", {}) for one in pod["spec"]["containers"]]
+    limits = [container.get("resources", {}).get("limits", {}) for container in pod["spec"]["containers"]]
     return sum(int(amount) for limit in limits for name, amount in limit.items() if "/" in name)
 
 
