@@ -10,18 +10,21 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import filelock
 
 from gpuprov.errors import ToolchainError
 from gpuprov.toolchain.archive import extract
-from gpuprov.toolchain.download import Downloader
 from gpuprov.toolchain.events import Event, Kind, Progress, SourceFailed, silent
 from gpuprov.toolchain.gobuild import build
 from gpuprov.toolchain.installed import Installed
 from gpuprov.toolchain.lookup import MANIFEST, Found, cached, locate, version_of
 from gpuprov.toolchain.pins import CLI_TOOLS, TOOL_NAMES, UNITS, Download, Unit
 from gpuprov.toolchain.settings import SOURCES_VARIABLE, Settings
+
+if TYPE_CHECKING:
+    from gpuprov.toolchain.download import Downloader
 
 SCRATCH = "unfinished-"
 """Prefix of scratch folders. The holder of the unit's lock may delete them: their processes have ended."""
@@ -42,6 +45,10 @@ def ensure(
         raise ToolchainError(f"no such tool: {', '.join(unknown)}; choose from {', '.join(TOOL_NAMES)}")
     located_tools = {name: tool for name in wanted if (tool := locate(name, settings)) is not None}
     missing = [unit for unit in UNITS if any(name in unit.places and name not in located_tools for name in wanted)]
+    if not missing:
+        return Installed(located_tools[name] for name in wanted)
+    from gpuprov.toolchain.download import Downloader  # loads an HTTP client, which commands that find all do not need
+
     downloader = Downloader(settings.mirror)
     for number, unit in enumerate(missing, start=1):
         tools = [name for name in unit.places if name in wanted and name not in located_tools]
