@@ -1,15 +1,24 @@
 """An HTTP server on loopback, whose handler stands for the providers' API servers."""
 
 import json
+import socket
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
 _SHUTDOWN_SECONDS = 0.01
 """How often the server looks whether it is to end: each test waits for that."""
+
+
+def unused_port() -> int:
+    """Return a port on which nobody listens."""
+    with closing(socket.socket()) as unused:
+        unused.bind(("127.0.0.1", 0))
+        port: int = unused.getsockname()[1]
+    return port
 
 
 def refusal(code: int, reason: str, name: str = "") -> tuple[int, dict[str, Any]]:

@@ -1,13 +1,12 @@
 """The projects in which the tests of the command line run, and the API servers that answer them."""
 
-import socket
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 from cli_world import MARCH, PROVIDERS, Api, World, answering, make_world
+from loopback import unused_port
 from projects import copy_project
 
 from gpuprov.core.manifests import tenant_manifests
@@ -62,8 +61,5 @@ def full(world: World, api: Api) -> Api:
 @pytest.fixture
 def closed(world: World) -> World:
     """The same project with a kubeconfig whose every context leads to a port where nobody listens."""
-    with closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    world.contexts(dict.fromkeys(PROVIDERS, f"http://127.0.0.1:{port}"))
+    world.contexts(dict.fromkeys(PROVIDERS, f"http://127.0.0.1:{unused_port()}"))
     return world

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 from cli_world import JULY, MARCH, PROVIDERS, World
-from loopback import JsonHandler, refusal, serving
+from loopback import JsonHandler, refusal, serving, unused_port
 
 from gpuprov.core.manifests import labels
 from gpuprov.core.naming import namespace
@@ -35,7 +35,6 @@ class Clusters:
 
     objects: dict[str, dict[str, Any]] = field(default_factory=dict)
     clock: datetime = datetime(2026, 3, 1, tzinfo=UTC)
-    silent: set[str] = field(default_factory=set)
     kept: set[str] = field(default_factory=set)
     asked: list[int] = field(default_factory=list)
     longer: int = 0
@@ -79,9 +78,7 @@ def handler(clusters: Clusters) -> type[JsonHandler]:
             provider, _, rest = urlsplit(self.path).path.strip("/").partition("/")
             path = f"{provider}/{rest.removeprefix('api/v1/namespaces/')}"
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            if provider in clusters.silent:
-                self.close_connection = True
-            elif rest == "version":
+            if rest == "version":
                 self.reply(200, {"gitVersion": "v1.36.3"})
             elif self.command == "GET":
                 found = clusters.objects.get(path)
@@ -123,12 +120,19 @@ def clusters(world: World, authority: tuple[bytes, ssl.SSLContext]) -> Iterator[
     made.tenant("samsung-sds", STUDIO)
     with serving(handler(made), context) as url:
         world.contexts({provider: f"{url}/{provider}" for provider in PROVIDERS})
-        path = Path(world.environment["KUBECONFIG"])
-        document = yaml.safe_load(path.read_text())
-        for cluster in document["clusters"]:
-            cluster["cluster"]["certificate-authority-data"] = base64.b64encode(certificate).decode()
-        path.write_text(yaml.safe_dump(document))
+        authority_data = {"certificate-authority-data": base64.b64encode(certificate).decode()}
+        for provider in PROVIDERS:
+            edit_cluster(world, provider, **authority_data)
         yield made
+
+
+def edit_cluster(world: World, provider: str, **changed: str) -> None:
+    """Change the entry of a provider's cluster in the kubeconfig."""
+    path = Path(world.environment["KUBECONFIG"])
+    document = yaml.safe_load(path.read_text())
+    (entry,) = [entry for entry in document["clusters"] if entry["name"] == provider]
+    entry["cluster"] |= changed
+    path.write_text(yaml.safe_dump(document))
 
 
 def file_of(world: World) -> Path:
@@ -320,7 +324,7 @@ def test_an_award_that_nobody_knows_is_an_error_with_suggestions(world: World, c
 def test_a_cluster_that_does_not_answer_is_named_and_the_others_are_done(
     world: World, clusters: Clusters, award: str
 ) -> None:
-    clusters.silent.add("kt-cloud")
+    edit_cluster(world, "kt-cloud", server=f"https://127.0.0.1:{unused_port()}")
     ran = world.run("kubeconfig", award, "--revoke", "--json")
     assert (ran.code, ran.data["failed"].keys()) == (5, {"kt-cloud"})
     assert [revocation["provider"] for revocation in ran.data["revoked"]] == (

@@ -1,12 +1,11 @@
 """What is sent to an API server again, after which waits, and what is reported at once."""
 
-import socket
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from loopback import unused_port
 from played_api import CUT, RESET, Reply, Watch, kubeconfig, listing, not_found, played, refusal
 from strategies import cluster
 
@@ -154,10 +153,7 @@ def refused(tmp_path, monkeypatch, url):
 
 
 def test_a_port_where_nobody_listens_is_told_at_once(tmp_path, monkeypatch):
-    with closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    refused(tmp_path, monkeypatch, f"http://127.0.0.1:{port}")
+    refused(tmp_path, monkeypatch, f"http://127.0.0.1:{unused_port()}")
 
 
 def test_a_server_without_tls_is_told_at_once(server, tmp_path, monkeypatch):
