@@ -47,7 +47,7 @@ class Gpuprov:
         try:
             for line in process.stderr or ():
                 said.append(line)
-                if "proven free" in line:
+                if "proven free" in line and "free_seconds" not in cost.extra:  # the log says it again at the end
                     cost.extra["free_seconds"] = round(time.monotonic() - begun, 2)
             code = process.wait()
         finally:
