@@ -9,8 +9,7 @@ settings.register_profile("unhurried", deadline=None, suppress_health_check=[Hea
 settings.load_profile("unhurried")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _interrupts() -> None:
+def pytest_configure() -> None:
     """A shell starts what it runs in the background with SIGINT ignored, and every child inherits that."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -2,7 +2,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sandbox_fixtures import programs
+from sandbox_fixtures import programs, while_up
 from story import Story, World, make_environment, make_project
 
 from gpuprov.sandbox import Sandbox
@@ -11,15 +11,12 @@ from gpuprov.sandbox import Sandbox
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     sandbox = Sandbox(tmp_path_factory.mktemp("world") / "sandbox", programs())
-    try:
-        sandbox.up()
+    with while_up(sandbox):
         made = World(sandbox, make_environment(sandbox))
         root = tmp_path_factory.mktemp("setup")
         make_project(root)
         Story(made, root).ok("setup", "--yes")
         yield made
-    finally:
-        sandbox.down()
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,11 @@
 """What the tests of the sandbox share: where its programs are, small clusters, and a client for them."""
 
 import os
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,32 @@ def programs() -> Mapping[str, Path]:
 
     installed = toolchain.ensure(COMPONENTS)
     return {name: installed.binary(name) for name in COMPONENTS}
+
+
+_ENDER = """
+import sys
+if not sys.stdin.read():
+    from pathlib import Path
+    from gpuprov.sandbox import Sandbox
+    Sandbox(Path(sys.argv[1]), {}).down()
+"""
+
+
+@contextmanager
+def while_up(sandbox: Sandbox) -> Iterator[Sandbox]:
+    """Start a sandbox for as long as the block lasts, or until this process is killed.
+
+    The clusters' processes outlive it, so another process waits for a word from here, and ends them if the pipe closes
+    without one.
+    """
+    command = [sys.executable, "-c", _ENDER, str(sandbox.root)]
+    ender = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        sandbox.up()
+        yield sandbox
+    finally:
+        sandbox.down()
+        ender.communicate("it is down")
 
 
 def state_of(sandbox: Sandbox) -> State:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 from chart_cluster import CHART, RBAC, Answer, Person, award, folder, helm, pod
 from chart_rules import CORE, DRY, ELSEWHERE, KEY, NAMESPACE, OBJECTS, PODS, RULES, SPACES, THERE, Ask, Rule, env, named
-from sandbox_fixtures import ALPHA, admin_kubeconfig, eventually, programs
+from sandbox_fixtures import ALPHA, admin_kubeconfig, eventually, programs, while_up
 
 from gpuprov.core.manifests import ADMISSION_POLICIES as NAMES
 from gpuprov.preflight.policies import lacking, problems
@@ -74,14 +74,11 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[People]:
     made = Sandbox(tmp_path_factory.mktemp("chart") / "root", programs(), (ALPHA,))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(controlplane, "api_server", bare_api_server)
-        try:
-            made.up()
+        with while_up(made):
             found = everybody(admin_kubeconfig(made))
             furnish(found)
             await_rules(found)
             yield found
-        finally:
-            made.down()
 
 
 def everybody(kubeconfig: Path) -> People:

@@ -13,7 +13,7 @@ from isolation.attempt import BARE, BARE_ADMIN, CHART, CHART_ADMIN, Attempt
 from isolation.catalogue import AREAS, ATTEMPTS
 from isolation.lab import as_suppliers_run_it, make, specification
 from isolation.tenant import Awardee, await_policies, make_victim, settle
-from sandbox_fixtures import programs
+from sandbox_fixtures import programs, while_up
 
 from gpuprov.sandbox import Sandbox, controlplane
 
@@ -30,8 +30,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(controlplane, "api_server", as_suppliers_run_it)
         patch.setenv("KUBECONFIG", str(sandbox.kubeconfig))
-        try:
-            sandbox.up()
+        with while_up(sandbox):
             made: Settings = {}
             for name, widened in ((CHART, CHART_ADMIN), (BARE, BARE_ADMIN)):
                 lab = make(sandbox, name, policies=name == CHART)
@@ -40,8 +39,6 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
                 made[widened] = settle(lab, lab.tenant("ISO-2"), victim, mistake=True)
             await_policies(made[CHART])
             yield made
-        finally:
-            sandbox.down()
 
 
 def tried(attempt: Attempt, awardee: Awardee) -> Outcome:

@@ -18,7 +18,7 @@ from isolation.lab import LABEL, Lab, as_suppliers_run_it, install, make, specif
 from isolation.models import ATTEMPTS, BOTH, CHART, NEITHER, PLUGIN, SETTINGS
 from isolation.tenant import Awardee, await_policies, container, pod, pod_spec, settle, template
 from isolation.wait import until
-from sandbox_fixtures import programs
+from sandbox_fixtures import programs, while_up
 
 from gpuprov.sandbox import Sandbox, controlplane
 from gpuprov.sandbox.controlplane import Layout
@@ -51,8 +51,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ends, list
     sandbox = Sandbox(tmp_path_factory.mktemp("models") / "root", programs(), specifications)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(controlplane, "api_server", api_server)
-        try:
-            sandbox.up()
+        with while_up(sandbox):
             labs = [make(sandbox, name, policies=False) for name in (FORCED, MANAGED)]
             with ThreadPoolExecutor(len(labs)) as pool:
                 found = dict(zip((PLUGIN, NEITHER), pool.map(partial(phase, policies=False), labs), strict=True))
@@ -60,8 +59,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ends, list
                     install(sandbox, name)
                 found |= dict(zip((BOTH, CHART), pool.map(partial(phase, policies=True), labs), strict=True))
             yield {attempt.name: {name: found[name][attempt.name] for name in SETTINGS} for attempt in ATTEMPTS}, labs
-        finally:
-            sandbox.down()
 
 
 def phase(lab: Lab, *, policies: bool) -> dict[str, list[Outcome]]:

@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 import pytest
 import urllib3
-from sandbox_fixtures import ALPHA, admin_kubeconfig, eventually, programs, state_of
+from sandbox_fixtures import ALPHA, admin_kubeconfig, eventually, programs, state_of, while_up
 
 from gpuprov.core.cluster import GpuPool, ProviderCluster
 from gpuprov.errors import ClusterError
@@ -38,12 +38,8 @@ CLUSTER = ProviderCluster(
 
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    made = Sandbox(tmp_path_factory.mktemp("kube") / "root", programs(), (ALPHA,))
-    try:
-        made.up()
+    with while_up(Sandbox(tmp_path_factory.mktemp("kube") / "root", programs(), (ALPHA,))) as made:
         yield made
-    finally:
-        made.down()
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from preflight_cluster import (
     there,
 )
 from projects import said_besides
-from sandbox_fixtures import ALPHA, admin_kubeconfig, api_of, created, eventually, programs
+from sandbox_fixtures import ALPHA, admin_kubeconfig, api_of, created, eventually, programs, while_up
 
 from gpuprov.preflight.admission import SELECTOR_CONFLICT
 from gpuprov.sandbox import Sandbox
@@ -38,12 +38,8 @@ ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    made = Sandbox(tmp_path_factory.mktemp("preflight") / "root", programs(), (ALPHA,))
-    try:
-        made.up()
+    with while_up(Sandbox(tmp_path_factory.mktemp("preflight") / "root", programs(), (ALPHA,))) as made:
         yield made
-    finally:
-        made.down()
 
 
 @pytest.fixture(scope="module")

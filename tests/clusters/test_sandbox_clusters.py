@@ -13,7 +13,7 @@ import psutil
 import pytest
 import urllib3
 import yaml
-from sandbox_fixtures import ALPHA, BETA, api_of, created, eventually, programs, state_of
+from sandbox_fixtures import ALPHA, BETA, api_of, created, eventually, programs, state_of, while_up
 
 from gpuprov.errors import SandboxError
 from gpuprov.sandbox import COMPONENTS, Sandbox, process
@@ -24,12 +24,8 @@ pytestmark = pytest.mark.sandbox
 
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    made = Sandbox(tmp_path_factory.mktemp("sandbox") / "root", programs(), (ALPHA, BETA))
-    try:
-        made.up()
+    with while_up(Sandbox(tmp_path_factory.mktemp("sandbox") / "root", programs(), (ALPHA, BETA))) as made:
         yield made
-    finally:
-        made.down()
 
 
 def uids(sandbox: Sandbox) -> dict[str, str | None]:

@@ -178,3 +178,30 @@ def test_processes_outlive_the_command_that_started_them(tmp_path: Path) -> None
 def test_starting_a_cluster_of_no_sandbox_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(SandboxError, match="`gpuprov sandbox up` makes one"):
         Sandbox(tmp_path / "root", programs(), (BETA,)).start("beta")
+
+
+TESTS = """
+import sys
+import time
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from gpuprov.sandbox import Sandbox
+from sandbox_fixtures import BETA, programs, while_up
+with while_up(Sandbox(Path(sys.argv[1]), programs(), (BETA,))):
+    print("up", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_clusters_of_tests_end_with_them_also_if_they_are_killed(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    command = [sys.executable, "-c", TESTS, str(root), str(Path(__file__).parent)]
+    tests = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert tests.stdout is not None
+    assert tests.stdout.readline() == "up\n"
+    state = load(root)
+    assert state is not None
+    tests.kill()
+    tests.communicate()
+    eventually(lambda: not root.exists())
+    assert carrying(state.sandbox_id) == []

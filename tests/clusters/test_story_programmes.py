@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from kubernetes.client import ApiException
 from projects import REPOSITORY
-from sandbox_fixtures import eventually, programs
+from sandbox_fixtures import eventually, programs, while_up
 from story import OURS, Story, World, gpu_pod, make_environment, running
 
 from gpuprov.sandbox import H100, ClusterSpec, NodePool, Sandbox
@@ -83,11 +83,8 @@ YEAR = Case(
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A sandbox of these two clusters alone."""
     sandbox = Sandbox(tmp_path_factory.mktemp("programmes") / "sandbox", programs(), clusters=CLUSTERS)
-    try:
-        sandbox.up()
+    with while_up(sandbox):
         yield World(sandbox, make_environment(sandbox))
-    finally:
-        sandbox.down()
 
 
 @pytest.fixture(scope="module", params=[LOAN, YEAR], ids=lambda case: case.example)

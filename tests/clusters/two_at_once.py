@@ -25,7 +25,7 @@ from typing import Any
 from operators import CAPACITY, Command, Folder, Row, make_folder, side_by_side
 from projects import Ran
 from rounds import Eyes, Round, Watch
-from sandbox_fixtures import eventually, programs
+from sandbox_fixtures import eventually, programs, while_up
 from story import accepted, gpu_pod, make_environment
 
 from gpuprov.sandbox import H100, ClusterSpec, NodePool, Sandbox
@@ -181,8 +181,7 @@ def arena(folder: Path, seed: int) -> Iterator[Arena]:
     folder.mkdir(parents=True, exist_ok=True)
     spec = ClusterSpec(name="alpha", pools=(NodePool(product=H100, count=CAPACITY // 8),))
     sandbox = Sandbox(folder / "sandbox", programs(), clusters=(spec,))
-    try:
-        sandbox.up()
+    with while_up(sandbox):
         environment = make_environment(sandbox) | {"XDG_STATE_HOME": str(folder / "state-home")}
         folders = (make_folder(folder / "office", environment), make_folder(folder / "night-shift", environment))
         dice = random.Random(seed)  # noqa: S311 (to be thrown again, the same way)
@@ -193,8 +192,6 @@ def arena(folder: Path, seed: int) -> Iterator[Arena]:
             ran = Command(folders[place], tuple(words), 0.0).run(made.at)
             assert ran.code == 0, ran
         yield made
-    finally:
-        sandbox.down()
 
 
 def main() -> None:
