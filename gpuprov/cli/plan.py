@@ -8,15 +8,15 @@ import click
 
 from gpuprov.cli.common import at_option, json_option, project_option, provider_option, use_toolchain, warn
 from gpuprov.cli.errors import Exit, error_text, fail, print_json, reports_errors
-from gpuprov.cli.markdown import plan_markdown
+from gpuprov.cli.markdown import error_markdown, plan_markdown
 from gpuprov.cli.output import print_plan
 from gpuprov.core.guard import Confirmed
-from gpuprov.errors import PlanRefused
+from gpuprov.errors import GpuprovError, PlanRefused
 from gpuprov.load.project import Project
 from gpuprov.run.apply import make_jobs, restored
 from gpuprov.run.clock import now
 from gpuprov.run.loading import load
-from gpuprov.run.pipeline import check, observe_and_plan, select
+from gpuprov.run.pipeline import PlanContext, check, observe_and_plan, select
 
 
 @click.command("plan")
@@ -39,12 +39,7 @@ def command(
     full: bool,
 ) -> None:
     """Show what would change on the clusters, and why. Changes nothing."""
-    use_toolchain()
-    loaded = load(project)
-    warn(loaded.warnings)
-    planned = observe_and_plan(
-        loaded, loaded.desired(at or now(project.programme.zone)), select(project.clusters, providers)
-    )
+    planned = _planned(project, at, providers, markdown=markdown)
     to_state = restored(planned, make_jobs(planned, timeout=1.0))
     refused: tuple[str, ...] = ()
     try:
@@ -68,3 +63,17 @@ def command(
         fail(Exit.REFUSED)
     if exit_code and (planned.plan.changes or to_state):
         fail(Exit.CHANGES_PENDING)
+
+
+def _planned(project: Project, at: datetime | None, providers: tuple[str, ...], *, markdown: bool) -> PlanContext:
+    """Return the plan. Where there can be none the pull request says why, and not nothing: raises GpuprovError."""
+    try:
+        use_toolchain()
+        loaded = load(project)
+        warn(loaded.warnings)
+        desired = loaded.desired(at or now(project.programme.zone))
+        return observe_and_plan(loaded, desired, select(project.clusters, providers))
+    except GpuprovError as error:
+        if markdown:
+            click.echo(error_markdown(error), nl=False)
+        raise

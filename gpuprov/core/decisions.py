@@ -75,9 +75,13 @@ def reduce(
     (history,) = find(histories, [award_id])
     gone = history.forfeited
     if gone is not None and gone.at <= at:
-        raise InputError([_nothing_to_reduce(award_id, f"is forfeited from {_text(gone.at, history.zone)} on")])
-    if history.award.status is not Status.SELECTED:
-        raise InputError([_nothing_to_reduce(award_id, f"has nothing: it is {history.award.status} in the award list")])
+        message = f"is forfeited from {_text(gone.at, history.zone)} on, by {gone.by}: {gone.reason}"
+        raise InputError(
+            [_nothing_to_reduce(award_id, message, "it has no GPUs left to reduce; nothing is to be done")]
+        )
+    if (status := history.award.status) is not Status.SELECTED:
+        remedy = "only a selected award has GPUs to reduce"
+        raise InputError([_nothing_to_reduce(award_id, f"has nothing: it is {status} in the award list", remedy)])
     held = history.at(max(at, history.term.start))
     if held is None:
         raise InputError([_ended(award_id, history.term.end, at, history.zone)])
@@ -124,8 +128,8 @@ def _ended(award_id: str, end: datetime, at: datetime, zone: tzinfo) -> Problem:
     )
 
 
-def _nothing_to_reduce(award_id: str, message: str) -> Problem:
-    return Problem(argument="AWARD", value=award_id, message=message, remedy="check the award id")
+def _nothing_to_reduce(award_id: str, message: str, remedy: str) -> Problem:
+    return Problem(argument="AWARD", value=award_id, message=message, remedy=remedy)
 
 
 def _text(at: datetime, zone: tzinfo) -> str:

@@ -54,8 +54,8 @@ def read_lines(path: Path) -> tuple[LedgerLine, ...]:
 def _bad_line(path: Path, row: int, last: bool, error: ValidationError) -> Problem:
     first = error.errors()[0]
     column = ".".join(str(part) for part in first["loc"]) or None
-    remedy = "restore the line from git; events are never edited"
-    if last:
+    remedy = "correct it if it is new; restore from git what was committed, since events are never edited"
+    if last and first["type"] == "json_invalid":
         remedy = "the line was cut off while it was written: remove it and rerun the command"
     return Problem(file=str(path), row=row, column=column, message=first["msg"], remedy=remedy)
 

@@ -42,10 +42,7 @@ def _pod_node_selector(facts: Facts) -> Finding:
     if active:
         return ok(CHECK, f"PodNodeSelector is active: {why}")
     if active is None:
-        remedy = (
-            "ask the provider; or rerun the command when the cluster has a tenant, with an administrator's "
-            "kubeconfig: it tries a pod there and leaves nothing behind"
-        )
+        remedy = "ask the provider whether its API servers name it in --enable-admission-plugins"
         return warning(CHECK, f"whether PodNodeSelector is active is not known: {why}", remedy)
     seen = f"PodNodeSelector is not active: {why}"
     if not policies.problems("gpuprov-pods", facts.policies, facts.bindings):

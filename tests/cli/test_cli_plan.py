@@ -99,6 +99,18 @@ def test_lists_that_exceed_a_capacity_are_refused_before_any_cluster_is_read(clo
         assert (ran.code, ran.data["error"], len(ran.data["reasons"])) == (4, "PlanRefused", 2)
         assert "34 too many" in ran.data["reasons"][0]
         assert "does not answer" not in ran.err
+    lines = closed.run("plan", "--markdown").out.splitlines()
+    assert lines[0] == "### GPU quotas: refused, nothing would be changed"
+    assert ["34 too many" in line for line in lines if line.startswith("- ")] == [True, False]
+
+
+def test_markdown_tells_what_is_wrong_with_the_lists(closed: World) -> None:
+    closed.edit_list("HPC-2026-1-002,", "HPC-2026-1-001,")
+    ran = closed.run("plan", "--markdown")
+    assert ran.code == 1
+    assert "1 problem in the files" in ran.out.splitlines()[0]
+    assert "HPC-2026-1-001" in ran.out.splitlines()[4]
+    assert ran.out.splitlines()[4].startswith(f"| {closed.root}/examples/awards-2026-h1.csv | 3 | ")
 
 
 def test_terms_beyond_the_programmes_end_are_refused_until_the_end_is_moved(world: World, api: Api) -> None:

@@ -1,9 +1,10 @@
-"""The plan as Markdown."""
+"""The plan as Markdown, or why there is none."""
 
 from strategies import MARCH, award, cluster, desired, live, reduced, seen, tenant
 
-from gpuprov.cli.markdown import plan_markdown
+from gpuprov.cli.markdown import error_markdown, plan_markdown
 from gpuprov.core.plan import make_plan
+from gpuprov.errors import InputError, PlanRefused, Problem, ToolchainError
 
 SDS = cluster("samsung-sds", H100=200)
 
@@ -74,3 +75,32 @@ def test_what_an_organization_is_called_does_not_break_the_table():
 
 def test_what_an_award_is_called_does_not_break_the_table():
     assert cells(plan_markdown(plan([award("A|B")]), {}, [])) == 6
+
+
+def test_what_an_organization_is_called_hides_nothing():
+    text = plan_markdown(plan([award("A", organization="<!-- AI")], here("A")), {}, ["too many <!-- and more"])
+    assert "<" not in text
+    assert text.count("&lt;!-- ") == 2
+
+
+def test_every_problem_of_the_files_is_a_row():
+    problems = [
+        Problem(file="a.csv", row=3, column="배정|수량", value="<b>4", message="is\ntoo many", remedy="allocate 3"),
+        Problem(argument="--provider", value="x", message="no such provider", remedy="check it"),
+    ]
+    assert error_markdown(InputError(problems)) == (
+        "### GPU quotas: 2 problems in the files; nothing was planned\n\n"
+        "| file | row | column | value | what is wrong | what to do |\n"
+        "| --- | ---: | --- | --- | --- | --- |\n"
+        "| a.csv | 3 | 배정\\|수량 | &lt;b&gt;4 | is too many | allocate 3 |\n"
+        "| --provider |  |  | x | no such provider | check it |\n"
+    )
+
+
+def test_every_reason_of_a_refusal_is_a_line():
+    text = error_markdown(PlanRefused(["too many", "too\nmuch"]))
+    assert text == "### GPU quotas: refused, nothing would be changed\n\n- too many\n- too much\n"
+
+
+def test_any_other_error_is_told():
+    assert error_markdown(ToolchainError("pulumi missing")).endswith("nothing was planned\n\n- pulumi missing\n")

@@ -155,19 +155,24 @@ def test_a_reduction_before_the_term_lets_it_start_with_fewer():
     assert reduce(stands(event), "HPC-1", 3, at=JANUARY - TICK, **WHO).events == ()
 
 
+EARLIER = "name an earlier instant with --at"
+GONE = "it has no GPUs left to reduce"
+SELECTED = "only a selected award has GPUs to reduce"
+
+
 @pytest.mark.parametrize(
-    ("one", "happened", "at", "message"),
+    ("listed", "happened", "at", "message", "remedy"),
     [
-        (award(), [], JULY, f"its term ends at {JULY.isoformat()}, so it has nothing at {JULY.isoformat()}"),
-        (award(), [forfeited("HPC-1", MARCH)], MARCH, f"is forfeited from {MARCH.isoformat()} on"),
-        (award(), [forfeited("HPC-1", JANUARY - TICK)], JANUARY - TICK, "is forfeited from 2025-12-31T23:59:59"),
-        (award(status="waitlisted"), [], MARCH, "has nothing: it is waitlisted in the award list"),
-        (award(status="forfeited"), [], MARCH, "has nothing: it is forfeited in the award list"),
+        (award(), [], JULY, f"its term ends at {JULY.isoformat()}, so it has nothing at {JULY.isoformat()}", EARLIER),
+        (award(), [forfeited("HPC-1", MARCH)], MARCH, f"is forfeited from {MARCH.isoformat()} on, by operator", GONE),
+        (award(), [forfeited("HPC-1", JANUARY - TICK)], JANUARY - TICK, "is forfeited from 2025-12-31T23:59:59", GONE),
+        (award(status="waitlisted"), [], MARCH, "has nothing: it is waitlisted in the award list", SELECTED),
+        (award(status="forfeited"), [], MARCH, "has nothing: it is forfeited in the award list", SELECTED),
     ],
 )
-def test_an_award_that_has_nothing_then_cannot_be_reduced(one, happened, at, message):
-    ((value, told, _),) = problems(reduce, stands(*happened, listed=one), "HPC-1", 1, at=at, **WHO)
-    assert (value, told.startswith(message)) == ("HPC-1", True), told
+def test_an_award_that_has_nothing_then_cannot_be_reduced(listed, happened, at, message, remedy):
+    ((value, told, advice),) = problems(reduce, stands(*happened, listed=listed), "HPC-1", 1, at=at, **WHO)
+    assert (value, told.startswith(message), advice.startswith(remedy)) == ("HPC-1", True, True), (told, advice)
 
 
 @given(events(), HOURS, st.integers(1, 20))

@@ -85,7 +85,8 @@ def test_every_bad_line_is_told_with_its_row(tmp_path):
     found = problems(read_ledger, path)
     assert [problem.row for problem in found] == [2, 4, 5, 6, 7, 8]
     assert [problem.column for problem in found][1:2] == ["reduced.quantity"]
-    assert {problem.remedy for problem in found} == {"restore the line from git; events are never edited"}
+    remedy = "correct it if it is new; restore from git what was committed, since events are never edited"
+    assert {problem.remedy for problem in found} == {remedy}
 
 
 def test_a_line_that_was_cut_off_is_told_as_such(tmp_path):
@@ -98,6 +99,13 @@ def test_a_line_that_was_cut_off_is_told_as_such(tmp_path):
         assert problem.remedy.startswith("the line was cut off while it was written: remove it")
     path.write_bytes(whole + whole[:-1])
     assert len(read_ledger(path)) == 2
+
+
+def test_a_last_line_that_is_wrong_but_whole_was_not_cut_off(tmp_path):
+    path = tmp_path / "ledger.jsonl"
+    path.write_bytes(EVENT.dump_json(EVENTS[0]).replace(b"2026-", b"2026/"))
+    (problem,) = problems(read_ledger, path)
+    assert problem.remedy.startswith("correct it if it is new; restore from git what was committed")
 
 
 def test_a_ledger_that_is_a_folder(tmp_path):
