@@ -50,6 +50,9 @@ _NETWORK = re.compile(
     r"|network is unreachable|proxyconnect|Client\.Timeout|server misbehaving|GOPROXY=off|unexpected EOF",
 )
 
+_PACKAGE = re.compile(r"[\w./~-]+")
+"""A line of `go build -v`: the package that it compiles. It shows progress, and explains no error."""
+
 
 def build(unit: Unit, workspace: Path, out: Path, beat: Beat) -> None:
     """Build ``unit`` into ``out`` (its ``places``), using ``workspace`` for the recipe. Raises SourceFailed."""
@@ -144,6 +147,7 @@ def _follow(process: subprocess.Popen[str], beat: Beat) -> tuple[str, list[str]]
     for reader in readers:
         reader.start()
     tail: deque[str] = deque(maxlen=TAIL_LINES)
+    latest = ""
     reported = 0.0
     while True:
         try:
@@ -153,10 +157,12 @@ def _follow(process: subprocess.Popen[str], beat: Beat) -> tuple[str, list[str]]
         if line is None:
             break
         if line:
-            tail.append(line)
+            latest = line
+            if not _PACKAGE.fullmatch(line):
+                tail.append(line)
         if (elapsed := time.monotonic() - started) - reported >= BEAT_SECONDS:
             reported = elapsed
-            beat(elapsed, tail[-1] if tail else "")
+            beat(elapsed, latest)
     process.wait()
     readers[1].join()
     return "".join(output), list(tail)
@@ -188,7 +194,7 @@ def _explain(code: int, tail: list[str]) -> str:
 
 def _build_flags(recipe: Recipe) -> list[str]:
     variables = " ".join(f"-X {name}={value}" for name, value in recipe.variables.items())
-    return ["-mod=readonly", "-trimpath", "-ldflags", f"-s -w {variables}".strip()]
+    return ["-v", "-mod=readonly", "-trimpath", "-ldflags", f"-s -w {variables}".strip()]
 
 
 def _embed(module: Path, source: Path, version: str) -> None:

@@ -8,7 +8,8 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from gpuprov.toolchain.events import Event, Kind, Progress, SourceFailed, silent
 from gpuprov.toolchain.gobuild import build
 from gpuprov.toolchain.installed import Installed
 from gpuprov.toolchain.lookup import MANIFEST, Found, cached, locate, version_of
+from gpuprov.toolchain.outlook import Place, outlook
 from gpuprov.toolchain.pins import CLI_TOOLS, TOOL_NAMES, UNITS, Download, Unit
 from gpuprov.toolchain.settings import SOURCES_VARIABLE, Settings
 
@@ -50,12 +52,16 @@ def ensure(
     from gpuprov.toolchain.download import Downloader  # loads an HTTP client, which commands that find all do not need
 
     downloader = Downloader(settings.mirror)
+    if len(missing) > 1:
+        progress(Event(kind="start", unit=missing[0].name, text=outlook(missing, building="build" in settings.sources)))
     for number, unit in enumerate(missing, start=1):
         tools = [name for name in unit.places if name in wanted and name not in located_tools]
         # Pulumi's release contains the language host, so an earlier unit may already have provided it.
         provided = {name: tool for name in tools if (tool := locate(name, settings)) is not None}
         if len(provided) < len(tools):
-            _Installation(unit, settings, downloader, progress, f"{number} of {len(missing)}").run()
+            later = sum(unit.recipe.minutes for unit in missing[number:])
+            place = Place(number=number, of=len(missing), minutes_later=later)
+            _Installation(unit, settings, downloader, progress, place).run()
             provided = {name: _installed(unit, name, settings) for name in tools}
         located_tools.update(provided)
     return Installed(located_tools[name] for name in wanted)
@@ -95,13 +101,13 @@ class _Installation:
     """The installation of one unit into the cache."""
 
     def __init__(
-        self, unit: Unit, settings: Settings, downloader: Downloader, progress: Progress, position: str
+        self, unit: Unit, settings: Settings, downloader: Downloader, progress: Progress, place: Place
     ) -> None:
         self._unit = unit
         self._settings = settings
         self._downloader = downloader
         self._progress = progress
-        self._position = position
+        self._place = place
         self._folder = settings.unit_folder(unit)
         self._label = f"{unit.name} {unit.version}"
 
@@ -189,8 +195,9 @@ class _Installation:
         digest = download.sha256.get(platform) or self._downloader.published_digest(
             fill(download.sums), url.rpartition("/")[2]
         )
-        self._tell("start", f"downloading {url} ({self._position})")
-        file = self._downloader.fetch(url, digest, self._folder / "partial", self._beat("downloading"))
+        self._tell("start", f"downloading {url} ({self._place})")
+        beat = partial(self._beat, "downloading", "")
+        file = self._downloader.fetch(url, digest, self._folder / "partial", beat)
         if download.members:
             extract(file, {fill(name): place for name, place in download.members.items()}, out)
             return
@@ -202,14 +209,15 @@ class _Installation:
     def _build(self, scratch: Path, out: Path) -> None:
         minutes = self._unit.recipe.minutes
         duration = f"about {minutes:.0f} min" if minutes >= 1 else f"about {minutes * 60:.0f} s"
-        self._tell("start", f"building {self._label} from Go modules ({duration} on 2 cores; {self._position})")
-        build(self._unit, scratch / "source", out, self._beat("building"))
+        self._tell("start", f"building {self._label} from Go modules ({duration} on 2 cores; {self._place})")
 
-    def _beat(self, verb: str) -> Callable[[float, str], None]:
         def beat(seconds: float, line: str) -> None:
-            self._tell("beat", f"{verb} {self._label}: {seconds:.0f} s{f', {line}' if line else ''}", seconds)
+            self._beat("building", self._place.left(minutes, seconds), seconds, line)
 
-        return beat
+        build(self._unit, scratch / "source", out, beat)
+
+    def _beat(self, verb: str, left: str, seconds: float, line: str) -> None:
+        self._tell("beat", f"{verb} {self._label}: {seconds:.0f} s{left}{f'; {line}' if line else ''}", seconds)
 
     def _tell(self, kind: Kind, text: str, seconds: float = 0.0) -> None:
         self._progress(Event(kind=kind, unit=self._unit.name, text=text, seconds=seconds))

@@ -43,6 +43,15 @@ def test_failures_show_their_cause_and_the_last_lines(tmp_path: Path, script: Sc
     assert "noise 5\n" not in message
 
 
+def test_the_packages_that_go_compiles_are_shown_and_are_in_no_error(tmp_path: Path, script: Script) -> None:
+    script("go", "echo k8s.io/api/core/v1 >&2; sleep 1.5; echo golang.org/x/net >&2; echo 'x.go:1: no x' >&2; exit 1")
+    shown: list[str] = []
+    with pytest.raises(SourceFailed) as caught:
+        build(ETCD, tmp_path / "work", tmp_path / "out", lambda _, line: shown.append(line))
+    assert "k8s.io/api/core/v1" in shown
+    assert str(caught.value).endswith("its last lines were:\n  x.go:1: no x")
+
+
 def test_a_module_that_cannot_be_fetched_shows_what_go_wrote_to_standard_output(tmp_path: Path, script: Script) -> None:
     script("go", """echo '{"Error": "dial tcp: i/o timeout"}'; exit 1""")
     with pytest.raises(SourceFailed, match=r"Go modules cannot be downloaded(.|\n)*i/o timeout"):
@@ -53,12 +62,12 @@ def test_all_three_servers_come_from_one_build(tmp_path: Path, script: Script) -
     script("go", f'printf "%s\\n" "$@" > {tmp_path}/args; echo "$GOWORK $PWD" > {tmp_path}/env')
     build(KUBERNETES, tmp_path / "work", tmp_path / "out", quiet)
     arguments = (tmp_path / "args").read_text().splitlines()
-    assert arguments[:3] == ["build", "-mod=readonly", "-trimpath"]
-    assert "-X k8s.io/component-base/version.gitVersion=v1.36.3" in arguments[4]
-    assert "version.gitMajor=1 " in arguments[4]
-    assert arguments[4].endswith("version.gitMinor=36")
-    assert arguments[6] == f"{tmp_path}/out/bin/"
-    assert arguments[7:] == [f"k8s.io/kubernetes/cmd/{name}" for name in KUBERNETES.places]
+    assert arguments[:4] == ["build", "-v", "-mod=readonly", "-trimpath"]
+    assert "-X k8s.io/component-base/version.gitVersion=v1.36.3" in arguments[5]
+    assert "version.gitMajor=1 " in arguments[5]
+    assert arguments[5].endswith("version.gitMinor=36")
+    assert arguments[7] == f"{tmp_path}/out/bin/"
+    assert arguments[8:] == [f"k8s.io/kubernetes/cmd/{name}" for name in KUBERNETES.places]
     assert (tmp_path / "env").read_text() == f"off {tmp_path}/work/kubernetes\n"
 
 
