@@ -86,7 +86,7 @@ effect_option = click.option(
 )
 provider_option = click.option("--provider", "providers", multiple=True, help="Only this provider; repeatable.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print data as JSON on standard output.")
-yes_option = click.option("--yes", is_flag=True, help="Do not ask before changing anything.")
+yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask before changing anything.")
 timeout_option = click.option(
     "--timeout",
     type=click.FloatRange(min=1),

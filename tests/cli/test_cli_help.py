@@ -28,6 +28,11 @@ def test_help_of_every_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     assert result.stdout.startswith("Usage: ")
 
 
+def test_the_short_option_for_help_is_the_same() -> None:
+    for path in ((), ("plan",), ("sandbox", "up")):
+        assert run(*path, "-h").stdout == run(*path, "--help").stdout
+
+
 def imported_by(*arguments: str) -> set[str]:
     """Return which of the slow packages a command imports, in a process of its own."""
     script = (

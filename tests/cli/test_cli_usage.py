@@ -28,6 +28,31 @@ def test_an_unknown_provider_is_told_with_those_that_exist(root: Path) -> None:
     assert {problem["remedy"] for problem in data["problems"]} == {"use elice-cloud, kt-cloud, samsung-sds"}
 
 
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (("plna",), "No such command 'plna'; did you mean plan?"),
+        (("qqqq",), "No such command 'qqqq'.\n"),
+        (("plan", "--provder", "kt-cloud"), "'--provider'"),
+        (("sandbox", "strat"), "'start'"),
+    ],
+)
+def test_a_mistyped_command_or_option_gets_suggestions(arguments: tuple[str, ...], meant: str) -> None:
+    result = run(*arguments)
+    assert (result.exit_code, meant in result.stderr) == (2, True)
+
+
+def test_a_mistyped_provider_gets_suggestions(root: Path) -> None:
+    result = run("status", "--provider", "ktcloud")
+    assert (result.exit_code, "; did you mean kt-cloud?" in result.stderr) == (1, True)
+
+
+def test_the_short_option_for_yes_is_the_same(root: Path) -> None:
+    """Without it there would be a question, or wrong usage; the term that is over ends both commands."""
+    event = ("forfeit", "HPC-2026-1-003", "--reason", "x", "--at", "2999-01-01")
+    assert run(*event, "-y").stderr == run(*event, "--yes").stderr
+
+
 def test_unknown_awards_are_all_named_and_nothing_is_written(root: Path) -> None:
     before = files(root)
     result = run("forfeit", "NOPE-1", "HPC-2026-1-001", "NOPE-2", "--reason", "x", "--yes", "--json")
