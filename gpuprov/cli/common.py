@@ -14,6 +14,7 @@ from click.core import ParameterSource
 
 from gpuprov import toolchain
 from gpuprov.cli.errors import Exit, F, fail, reports_errors
+from gpuprov.cli.screen import emphasised
 from gpuprov.errors import InputError, Problem
 from gpuprov.load.project import find_root, open_project
 from gpuprov.run.clock import AT_VARIABLE, as_written, in_zone, not_now, now
@@ -168,4 +169,4 @@ def confirm(question: str, *, yes: bool) -> bool:
 def warn(lines: tuple[str, ...]) -> None:
     """Print warnings on standard error."""
     for line in lines:
-        click.echo(f"warning: {line}", err=True)
+        click.echo(f"{emphasised('warning', sys.stderr)}: {line}", err=True)
