@@ -33,9 +33,10 @@ _PLAIN = Paints()
 
 
 def layout(headers: Sequence[str], rows: Sequence[Sequence[object]], width: int, paints: Paints = _PLAIN) -> str:
-    """Return the rows as text to print; an empty line follows each block. In tables columns that only have numbers are right-aligned.
+    """Return the rows as text to print; an empty line follows each block.
 
-    No line is wider than ``width``, except for a word that alone is wider.
+    Columns that only have numbers are right-aligned; blocks leave out empty cells. No line is wider than ``width``,
+    except for a word that alone is wider.
     """
     cells = [[_words(str(cell)) for cell in row] for row in rows]
     numeric = [bool(rows) and all(isinstance(row[index], int) for row in rows) for index in range(len(headers))]
@@ -120,8 +121,10 @@ def _block(headers: Sequence[str], row: Sequence[Sequence[str]], width: int, pai
     lines = []
     for header, words in zip(headers, row, strict=True):
         value, title = " ".join(words), paints.header(header)
+        if not value:
+            continue
         if cell_len(f"{header}: {value}") <= width:
-            lines.append(f"{title}: {paints.cell(value)}".rstrip())
+            lines.append(f"{title}: {paints.cell(value)}")
         elif cell_len(value) <= min(NARROW, width - GAP):
             lines += [*wrap(f"{header}:", width), " " * GAP + paints.cell(value)]
         else:
