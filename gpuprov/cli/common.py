@@ -12,11 +12,9 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from gpuprov import toolchain
 from gpuprov.cli.errors import Exit, F, fail, reports_errors
 from gpuprov.cli.screen import emphasised
 from gpuprov.errors import InputError, Problem
-from gpuprov.load.project import find_root, open_project
 from gpuprov.run.clock import AT_VARIABLE, as_written, in_zone, not_now, now
 
 
@@ -40,6 +38,8 @@ def project_option(command: F) -> F:
 
     @functools.wraps(command)
     def opened(*args: Any, directory: Path | None, **kwargs: Any) -> Any:  # noqa: ANN401 (click's own signature)
+        from gpuprov.load.project import find_root, open_project
+
         root = find_root(Path.cwd()) if directory is None else directory.resolve()
         project = open_project(root)
         if kwargs.get("at") is not None:
@@ -140,6 +140,8 @@ def use_toolchain() -> None:
 
     Installs nothing: that can take many minutes, so the operator has to start it.
     """
+    from gpuprov import toolchain
+
     path = toolchain.require().path_for_cli()
     os.environ["PATH"] = os.pathsep.join([path, os.environ.get("PATH", os.defpath)])
 

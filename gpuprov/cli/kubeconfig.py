@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gpuprov.cli.common import at_option, json_option, project_option
 from gpuprov.cli.errors import Exit, fail, print_json, reports_errors
-from gpuprov.cli.output import table
+from gpuprov.cli.screen import table
 from gpuprov.cli.suggestions import did_you_mean
 from gpuprov.core import naming
-from gpuprov.core.decisions import find
 from gpuprov.errors import InputError, Problem
-from gpuprov.kube.tokens import REMEMBERED_SECONDS
-from gpuprov.load.project import Project
-from gpuprov.run import credentials
-from gpuprov.run.loading import load
+
+if TYPE_CHECKING:
+    from gpuprov.load.project import Project
 
 
 @click.command("kubeconfig")
@@ -49,6 +48,10 @@ def command(
 
     Forfeiting the award removes the token's permissions at once.
     """
+    from gpuprov.core.decisions import find
+    from gpuprov.run import credentials
+    from gpuprov.run.loading import load
+
     if revoke:
         if out is not None or hours is not None:
             raise click.UsageError("--revoke takes neither --out nor --hours")
@@ -71,6 +74,9 @@ def command(
 
 def _revoke(project: Project, award: str, *, as_json: bool) -> None:
     """Revoke the award's tokens wherever it has a namespace, whatever the award lists say. Raises InputError."""
+    from gpuprov.kube.tokens import REMEMBERED_SECONDS
+    from gpuprov.run import credentials
+
     done, failed = credentials.revoke(project.clusters, award)
     stranger = None if done else _stranger(project, award)
     if stranger is not None and not failed:
@@ -108,6 +114,8 @@ def _revoke(project: Project, award: str, *, as_json: bool) -> None:
 
 def _stranger(project: Project, award: str) -> Problem | None:
     """Return the problem of an award that is in no list and on no cluster; None if a list has it."""
+    from gpuprov.run.loading import load
+
     nowhere = f"no cluster that answered has its namespace {naming.namespace(award)}"
     try:
         known = [history.award.id for history in load(project).histories]

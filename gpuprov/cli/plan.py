@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
 
 from gpuprov.cli.common import at_option, json_option, project_option, provider_option, use_toolchain, warn
 from gpuprov.cli.errors import Exit, error_text, fail, print_json, reports_errors
-from gpuprov.cli.markdown import plan_markdown
-from gpuprov.cli.output import print_plan
-from gpuprov.core.guard import Confirmed
 from gpuprov.errors import PlanRefused
-from gpuprov.load.project import Project
-from gpuprov.run.apply import make_jobs, restored
 from gpuprov.run.clock import now
-from gpuprov.run.loading import load
-from gpuprov.run.pipeline import check, observe_and_plan, select
+
+if TYPE_CHECKING:
+    from gpuprov.load.project import Project
 
 
 @click.command("plan")
@@ -39,6 +36,13 @@ def command(
     full: bool,
 ) -> None:
     """Show what would change on the clusters, and why. Changes nothing."""
+    from gpuprov.cli.markdown import plan_markdown
+    from gpuprov.cli.output import print_plan
+    from gpuprov.core.guard import Confirmed
+    from gpuprov.run.apply import make_jobs, restored
+    from gpuprov.run.loading import load
+    from gpuprov.run.pipeline import check, observe_and_plan, select
+
     use_toolchain()
     loaded = load(project)
     warn(loaded.warnings)
