@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from gpuprov.cli.suggestions import no_such_command
 from gpuprov.run.garbage import collect_rarely
 
 COMMANDS = {
@@ -46,6 +47,14 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)  # noqa: S101 (a programming error, not input)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; of one that does not exist say what may have been meant."""
+        if args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
+            no_such_command(ctx, args[0], COMMANDS)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the help's list of commands without importing them."""
         with formatter.section("Commands"):
@@ -60,7 +69,7 @@ class LazyGroup(click.Group):
             raise SystemExit(_INTERRUPTED) from None
 
 
-@click.group(cls=LazyGroup)
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="gpuprov")
 def main() -> None:
     """Turn a GPU award list into quotas on the providers' clusters, and reclaim the GPUs when awards end."""

@@ -12,10 +12,9 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from gpuprov import toolchain
 from gpuprov.cli.errors import Exit, F, fail, reports_errors
+from gpuprov.cli.screen import emphasised
 from gpuprov.errors import InputError, Problem
-from gpuprov.load.project import find_root, open_project
 from gpuprov.run.clock import AT_VARIABLE, as_written, in_zone, not_now, now
 
 
@@ -39,6 +38,8 @@ def project_option(command: F) -> F:
 
     @functools.wraps(command)
     def opened(*args: Any, directory: Path | None, **kwargs: Any) -> Any:  # noqa: ANN401 (click's own signature)
+        from gpuprov.load.project import find_root, open_project
+
         root = find_root(Path.cwd()) if directory is None else directory.resolve()
         project = open_project(root)
         if kwargs.get("at") is not None:
@@ -86,7 +87,7 @@ effect_option = click.option(
 )
 provider_option = click.option("--provider", "providers", multiple=True, help="Only this provider; repeatable.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print data as JSON on standard output.")
-yes_option = click.option("--yes", is_flag=True, help="Do not ask before changing anything.")
+yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask before changing anything.")
 timeout_option = click.option(
     "--timeout",
     type=click.FloatRange(min=1),
@@ -139,6 +140,8 @@ def use_toolchain() -> None:
 
     Installs nothing: that can take many minutes, so the operator has to start it.
     """
+    from gpuprov import toolchain
+
     path = toolchain.require().path_for_cli()
     os.environ["PATH"] = os.pathsep.join([path, os.environ.get("PATH", os.defpath)])
 
@@ -168,4 +171,4 @@ def confirm(question: str, *, yes: bool) -> bool:
 def warn(lines: tuple[str, ...]) -> None:
     """Print warnings on standard error."""
     for line in lines:
-        click.echo(f"warning: {line}", err=True)
+        click.echo(f"{emphasised('warning', sys.stderr)}: {line}", err=True)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING, TypeAlias
 
 import click
 
-from gpuprov.cli.acting import act
 from gpuprov.cli.common import confirm, event_instants, use_toolchain
 from gpuprov.cli.errors import print_json
-from gpuprov.core.decisions import Decision
-from gpuprov.core.guard import Confirmed
-from gpuprov.core.ledger import Event
-from gpuprov.kube import holders
-from gpuprov.load.project import Project
-from gpuprov.run import intents
-from gpuprov.run.intents import Intent
-from gpuprov.run.loading import Loaded, load, loader
+
+if TYPE_CHECKING:
+    from gpuprov.core.decisions import Decision
+    from gpuprov.core.ledger import Event
+    from gpuprov.load.project import Project
+    from gpuprov.run.intents import Intent
+    from gpuprov.run.loading import Loaded
 
 
 def _not_empty(ctx: click.Context, param: click.Parameter, value: str) -> str:
@@ -31,12 +30,16 @@ reason_option = click.option(
 )
 
 
-by_option = click.option(
-    "--by", default=holders.user, callback=_not_empty, show_default="your user name", help="Who decided."
-)
+def _user() -> str:
+    from gpuprov.kube import holders
+
+    return holders.user()
 
 
-Decide = Callable[[Loaded, datetime], Decision]
+by_option = click.option("--by", default=_user, callback=_not_empty, show_default="your user name", help="Who decided.")
+
+
+Decide: TypeAlias = "Callable[[Loaded, datetime], Decision]"
 """Returns the events that a command records, given the time when they take effect."""
 
 
@@ -56,6 +59,11 @@ def record_and_apply(
     If ``at`` is in the future, the events are only written; ``carried_out_by`` names the commands that carry them out
     later. Raises PlanRefused, InputError and Stale.
     """
+    from gpuprov.cli.acting import act
+    from gpuprov.core.guard import Confirmed
+    from gpuprov.run import intents
+    from gpuprov.run.loading import loader
+
     effect, present = event_instants(at, project.programme.zone)
     if effect > present:
         _record_for_later(project, decide, effect, carried_out_by, yes=yes)
@@ -74,6 +82,9 @@ def record_and_apply(
 
 
 def _record_for_later(project: Project, decide: Decide, effect: datetime, carried_out_by: str, *, yes: bool) -> None:
+    from gpuprov.run import intents
+    from gpuprov.run.loading import load
+
     def ask(events: Sequence[Event]) -> None:
         names = ", ".join(sorted(event.award for event in events))
         confirm(f"Record this for {names} from {effect.isoformat()} on?", yes=yes)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
 
-from gpuprov.cli.acting import act
 from gpuprov.cli.common import acting_options, provider_option, use_toolchain
-from gpuprov.core.guard import Confirmed
-from gpuprov.load.project import Project
 from gpuprov.run.clock import now
-from gpuprov.run.intents import Intent, end_terms
-from gpuprov.run.loading import loader
-from gpuprov.run.pipeline import select
+
+if TYPE_CHECKING:
+    from gpuprov.load.project import Project
+    from gpuprov.run.intents import Intent
 
 
 @click.command("expire")
@@ -32,6 +31,12 @@ def command(
 
     Meant to run unattended, with --yes. It is idempotent: if it runs late or twice, it does only what is left.
     """
+    from gpuprov.cli.acting import act
+    from gpuprov.core.guard import Confirmed
+    from gpuprov.run.intents import end_terms
+    from gpuprov.run.loading import loader
+    from gpuprov.run.pipeline import select
+
     use_toolchain()
     chosen = select(project.clusters, providers)
 

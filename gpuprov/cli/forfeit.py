@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
 
 from gpuprov.cli.common import event_options
 from gpuprov.cli.events import by_option, reason_option, record_and_apply
-from gpuprov.core.decisions import Decision, forfeit
-from gpuprov.load.project import Project
 from gpuprov.run.clock import now
-from gpuprov.run.loading import Loaded
+
+if TYPE_CHECKING:
+    from gpuprov.core.decisions import Decision
+    from gpuprov.load.project import Project
+    from gpuprov.run.loading import Loaded
 
 
 @click.command("forfeit")
@@ -36,6 +39,7 @@ def command(
     teardown. An award that is already forfeited gets no second event. With an --at in the future the event is only
     recorded, and `gpuprov up` or `expire` carries it out from then on.
     """
+    from gpuprov.core.decisions import forfeit
 
     def decide(loaded: Loaded, effect: datetime) -> Decision:
         return forfeit(

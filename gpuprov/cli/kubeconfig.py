@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from datetime import datetime
-from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gpuprov.cli.common import at_option, json_option, project_option
 from gpuprov.cli.errors import Exit, fail, print_json, reports_errors
-from gpuprov.cli.output import table
+from gpuprov.cli.screen import table
+from gpuprov.cli.suggestions import did_you_mean
 from gpuprov.core import naming
-from gpuprov.core.decisions import find
 from gpuprov.errors import InputError, Problem
-from gpuprov.kube.tokens import REMEMBERED_SECONDS
-from gpuprov.load.project import Project
-from gpuprov.run import credentials
-from gpuprov.run.loading import load
+
+if TYPE_CHECKING:
+    from gpuprov.load.project import Project
 
 
 @click.command("kubeconfig")
@@ -50,6 +48,10 @@ def command(
 
     Forfeiting the award removes the token's permissions at once.
     """
+    from gpuprov.core.decisions import find
+    from gpuprov.run import credentials
+    from gpuprov.run.loading import load
+
     if revoke:
         if out is not None or hours is not None:
             raise click.UsageError("--revoke takes neither --out nor --hours")
@@ -72,6 +74,9 @@ def command(
 
 def _revoke(project: Project, award: str, *, as_json: bool) -> None:
     """Revoke the award's tokens wherever it has a namespace, whatever the award lists say. Raises InputError."""
+    from gpuprov.kube.tokens import REMEMBERED_SECONDS
+    from gpuprov.run import credentials
+
     done, failed = credentials.revoke(project.clusters, award)
     stranger = None if done else _stranger(project, award)
     if stranger is not None and not failed:
@@ -109,6 +114,8 @@ def _revoke(project: Project, award: str, *, as_json: bool) -> None:
 
 def _stranger(project: Project, award: str) -> Problem | None:
     """Return the problem of an award that is in no list and on no cluster; None if a list has it."""
+    from gpuprov.run.loading import load
+
     nowhere = f"no cluster that answered has its namespace {naming.namespace(award)}"
     try:
         known = [history.award.id for history in load(project).histories]
@@ -117,11 +124,5 @@ def _stranger(project: Project, award: str) -> Problem | None:
     else:
         if award in known:
             return None
-        message, remedy = f"is in no award list, and {nowhere}", f"check the award id{_did_you_mean(award, known)}"
+        message, remedy = f"is in no award list, and {nowhere}", f"check the award id{did_you_mean(award, known)}"
     return Problem(argument="AWARD", value=award, message=message, remedy=remedy)
-
-
-def _did_you_mean(award: str, known: Collection[str]) -> str:
-    by_capitals = {award_id.upper(): award_id for award_id in known}
-    close = [by_capitals[award_id] for award_id in get_close_matches(award.upper(), by_capitals)]
-    return f"; did you mean {', '.join(close)}?" if close else ""

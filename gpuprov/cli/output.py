@@ -2,65 +2,65 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Iterator, Sequence
 
-from rich.console import Console
-from rich.table import Table
+import click
 
+from gpuprov.cli.screen import table
 from gpuprov.core.plan import Change, Op, Plan
 from gpuprov.run.job import Outcome
 
+__all__ = ["print_outcomes", "print_plan", "table"]
+
 _MOST_ROWS = 12
-_PIPE_COLUMNS = 160
-
-
-def _console(*, err: bool) -> Console:
-    """Return a console that does not wrap tables at 80 columns if the output is not a terminal."""
-    stream = sys.stderr if err else sys.stdout
-    return Console(file=stream, width=None if stream.isatty() else _PIPE_COLUMNS, highlight=False)
-
-
-def table(headers: Sequence[str], rows: Sequence[Sequence[object]], *, err: bool = False) -> None:
-    """Print rows under headers; columns that only have numbers are right-aligned."""
-    grid = Table(box=None, pad_edge=False, header_style="bold")
-    for index, header in enumerate(headers):
-        numeric = bool(rows) and all(isinstance(row[index], int) for row in rows)
-        grid.add_column(header, justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        grid.add_row(*(str(cell) for cell in row))
-    _console(err=err).print(grid, markup=False)
 
 
 def print_plan(
     plan: Plan, *, unread: Collection[str] = (), restored: int = 0, err: bool = False, full: bool = False
 ) -> None:
-    """Print a plan: every change that needs attention, and as many creations and expected reclaims as fit.
+    """Print a plan: a short one with a row for each award, a long one by groups, with the awards that need attention.
 
     ``unread`` are the chosen providers that did not answer; ``restored`` is how many awards differ in Pulumi's state
     only.
     """
-    shown = plan.changes if full else _worth_showing(plan)
+    grouped = not full and len(plan.changes) > _MOST_ROWS
+    shown = _attention(plan.changes) if grouped else plan.changes
+    if grouped:
+        table(["change", "provider", "model", "awards", "GPUs"], _groups(plan.changes), err=err)
+        click.echo("", err=err)
     rows = [(c.op, c.provider, c.award_id, c.model, f"{c.before} → {c.after}", "; ".join(c.reasons)) for c in shown]
     if rows:
         table(["change", "provider", "award", "model", "GPUs", "why"], rows, err=err)
-    stream = sys.stderr if err else sys.stdout
-    if len(shown) < len(plan.changes):
-        print(f"… and {len(plan.changes) - len(shown)} more (`gpuprov plan --full` shows all)", file=stream)
+    if hidden := len(plan.changes) - len(shown):
+        more = f"{hidden} more awards" if shown else f"{hidden} awards"
+        click.echo(f"… {more} in these groups (`gpuprov plan --full` shows all)", err=err)
     counts = {op: sum(change.op is op for change in plan.changes) for op in Op}
     summary = ", ".join(f"{count} to {op}" for op, count in counts.items() if count) or "nothing to change"
     summary += f"; {restored} to write into Pulumi's state" if restored else ""
     summary += f", {plan.unchanged} unchanged" + (f"; not read: {', '.join(unread)}" if unread else "")
     if not plan.providers:
         summary = "no cluster could be read, so nothing is known of what would change"
-    print(f"at {plan.at.isoformat(timespec='seconds')}: {summary}", file=stream)
+    click.echo(f"at {plan.at.isoformat(timespec='seconds')}: {summary}", err=err)
 
 
-def _worth_showing(plan: Plan) -> list[Change]:
-    routine = [change for change in plan.changes if change.op is not Op.UPDATE and change.expected]
-    room = max(0, _MOST_ROWS - (len(plan.changes) - len(routine)))
-    hidden = {id(change) for change in routine[room:]}
-    return [change for change in plan.changes if id(change) not in hidden]
+def _groups(changes: Sequence[Change]) -> list[tuple[object, ...]]:
+    """Return a row for each operation, provider and model: how many awards, and their GPUs before and after."""
+    order = list(Op)
+    groups: dict[tuple[int, str, str], list[Change]] = {}
+    for change in changes:
+        groups.setdefault((order.index(change.op), change.provider, change.model), []).append(change)
+    return [
+        (order[op], provider, model, len(of), f"{sum(c.before for c in of)} → {sum(c.after for c in of)}")
+        for (op, provider, model), of in sorted(groups.items())
+    ]
+
+
+def _attention(changes: Sequence[Change]) -> list[Change]:
+    """Return every change that an awardee loses by and nothing explains, and as many updates as fit beside them."""
+    losses = [change for change in changes if not change.expected]
+    updates = [change for change in changes if change.expected and change.op is Op.UPDATE]
+    shown = {id(change) for change in (*losses, *updates[: max(0, _MOST_ROWS - len(losses))])}
+    return [change for change in changes if id(change) in shown]
 
 
 def print_outcomes(outcomes: Sequence[Outcome]) -> None:
@@ -85,7 +85,7 @@ def print_outcomes(outcomes: Sequence[Outcome]) -> None:
     for outcome in outcomes:
         if len(outcome.freed) <= _MOST_ROWS:
             for freed in outcome.freed:
-                print(  # noqa: T201
+                click.echo(
                     f"{freed.award_id}: {freed.gpus} {freed.model} proven free after {freed.pods_seconds:.1f} s, "
                     f"namespace {freed.namespace} gone after {freed.seconds:.1f} s"
                 )

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
 
 from gpuprov.cli.common import at_option, json_option, project_option, provider_option, use_toolchain, warn
 from gpuprov.cli.errors import Exit, error_text, fail, print_json, reports_errors
-from gpuprov.cli.markdown import error_markdown, plan_markdown
-from gpuprov.cli.output import print_plan
-from gpuprov.core.guard import Confirmed
 from gpuprov.errors import GpuprovError, PlanRefused
-from gpuprov.load.project import Project
-from gpuprov.run.apply import make_jobs, restored
 from gpuprov.run.clock import now
-from gpuprov.run.loading import load
-from gpuprov.run.pipeline import PlanContext, check, observe_and_plan, select
+
+if TYPE_CHECKING:
+    from gpuprov.load.project import Project
+    from gpuprov.run.pipeline import PlanContext
 
 
 @click.command("plan")
@@ -39,6 +37,11 @@ def command(
     full: bool,
 ) -> None:
     """Show what would change on the clusters, and why. Changes nothing."""
+    from gpuprov.cli.output import print_plan
+    from gpuprov.core.guard import Confirmed
+    from gpuprov.run.apply import make_jobs, restored
+    from gpuprov.run.pipeline import check
+
     planned = _planned(project, at, providers, markdown=markdown)
     to_state = restored(planned, make_jobs(planned, timeout=1.0))
     refused: tuple[str, ...] = ()
@@ -50,6 +53,8 @@ def command(
     if as_json:
         print_json(planned.plan.to_json() | {"restored": to_state, "failed": failed, "refused": list(refused)})
     elif markdown:
+        from gpuprov.cli.markdown import plan_markdown
+
         click.echo(plan_markdown(planned.plan, failed, refused))
     else:
         print_plan(planned.plan, unread=planned.failed, restored=to_state, full=full)
@@ -67,6 +72,9 @@ def command(
 
 def _planned(project: Project, at: datetime | None, providers: tuple[str, ...], *, markdown: bool) -> PlanContext:
     """Return the plan. Where there can be none the pull request says why, and not nothing: raises GpuprovError."""
+    from gpuprov.run.loading import load
+    from gpuprov.run.pipeline import observe_and_plan, select
+
     try:
         use_toolchain()
         loaded = load(project)
@@ -75,5 +83,7 @@ def _planned(project: Project, at: datetime | None, providers: tuple[str, ...], 
         return observe_and_plan(loaded, desired, select(project.clusters, providers))
     except GpuprovError as error:
         if markdown:
+            from gpuprov.cli.markdown import error_markdown
+
             click.echo(error_markdown(error), nl=False)
         raise

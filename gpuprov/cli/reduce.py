@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
 
 from gpuprov.cli.common import event_options
 from gpuprov.cli.events import by_option, reason_option, record_and_apply
-from gpuprov.core.decisions import Decision, reduce
-from gpuprov.load.project import Project
 from gpuprov.run.clock import now
-from gpuprov.run.loading import Loaded
+
+if TYPE_CHECKING:
+    from gpuprov.core.decisions import Decision
+    from gpuprov.load.project import Project
+    from gpuprov.run.loading import Loaded
 
 
 @click.command("reduce")
@@ -40,6 +43,7 @@ def command(
     granted to anybody else until they are free. With an --at in the future the event is only recorded, and
     `gpuprov up` carries it out from then on.
     """
+    from gpuprov.core.decisions import reduce
 
     def decide(loaded: Loaded, effect: datetime) -> Decision:
         recorded = now(project.programme.zone)

@@ -12,12 +12,10 @@ from pathlib import Path
 
 import click
 import platformdirs
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from gpuprov import toolchain
 from gpuprov.cli.errors import reports_errors
+from gpuprov.cli.screen import table
 from gpuprov.errors import SandboxError, ToolchainError
 from gpuprov.sandbox import COMPONENTS, ClusterStatus, Sandbox
 
@@ -156,20 +154,19 @@ def _path(first: list[str], environment: Mapping[str, str]) -> str:
 
 
 def _print_table(clusters: list[ClusterStatus]) -> None:
-    table = Table(box=box.SIMPLE)
-    for column in ("cluster", "ready", "API URL", "nodes", "GPUs", "uptime", "pids"):
-        table.add_column(column, overflow="fold")
-    for cluster in clusters:
-        table.add_row(
+    rows = [
+        (
             cluster.name,
             "yes" if cluster.ready else "no",
             cluster.url,
             f"{cluster.nodes_ready}/{cluster.nodes_total}",
-            str(cluster.gpus),
+            cluster.gpus,
             "-" if cluster.uptime_seconds is None else f"{cluster.uptime_seconds:.0f} s",
             " ".join(str(pid) for pid in cluster.pids.values()) or "-",
         )
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+        for cluster in clusters
+    ]
+    table(["cluster", "ready", "API URL", "nodes", "GPUs", "uptime", "pids"], rows)
     for cluster in clusters:
         if cluster.problem:
             _say(f"{cluster.name}: {cluster.problem}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from gpuprov.cli.common import (
@@ -14,10 +16,10 @@ from gpuprov.cli.common import (
     yes_option,
 )
 from gpuprov.cli.errors import Exit, fail, print_json, reports_errors
-from gpuprov.cli.output import table
-from gpuprov.load.project import Project
-from gpuprov.run.pipeline import select
-from gpuprov.run.setup import set_up
+from gpuprov.cli.screen import table
+
+if TYPE_CHECKING:
+    from gpuprov.load.project import Project
 
 
 @click.command("setup")
@@ -31,6 +33,9 @@ def command(project: Project, providers: tuple[str, ...], *, as_json: bool, yes:
 
     Needs a cluster administrator: uses the context `adminContext` of each stack's configuration, else `context`.
     """
+    from gpuprov.run.pipeline import select
+    from gpuprov.run.setup import set_up
+
     use_toolchain()
     chosen = select(project.clusters, providers)
     confirm(f"Install charts/gpu-cluster on {', '.join(chosen)}?", yes=yes)

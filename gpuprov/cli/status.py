@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gpuprov.cli.common import at_option, json_option, project_option, provider_option
 from gpuprov.cli.errors import Exit, fail, print_json, reports_errors
-from gpuprov.cli.output import table
-from gpuprov.core.programme import Programme
-from gpuprov.load.project import Project
+from gpuprov.cli.screen import table
 from gpuprov.run.clock import now
-from gpuprov.run.pipeline import select
-from gpuprov.run.status import PoolStatus, read_status
+
+if TYPE_CHECKING:
+    from gpuprov.core.programme import Programme
+    from gpuprov.load.project import Project
+    from gpuprov.run.status import PoolStatus
 
 
 @click.command("status")
@@ -29,6 +30,9 @@ def command(project: Project, at: datetime | None, providers: tuple[str, ...], *
     In GPUs of the model and in equivalents of the programme's reference; spare ones that make no whole one count as
     none.
     """
+    from gpuprov.run.pipeline import select
+    from gpuprov.run.status import read_status
+
     pools, failed = read_status(project, select(project.clusters, providers), at or now(project.programme.zone))
     if as_json:
         rows: list[dict[str, Any]] = [pool.to_json(project.programme) for pool in pools]

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
 
-from gpuprov.cli.acting import act
 from gpuprov.cli.common import acting_options, provider_option, use_toolchain
-from gpuprov.core.guard import Confirmed
-from gpuprov.load.project import Project
 from gpuprov.run.clock import now
-from gpuprov.run.intents import Intent, bring_to_list
-from gpuprov.run.loading import loader
-from gpuprov.run.pipeline import select
+
+if TYPE_CHECKING:
+    from gpuprov.load.project import Project
+    from gpuprov.run.intents import Intent
 
 
 @click.command("up")
@@ -47,6 +46,12 @@ def command(
 
     GPUs that are given back are proven free before any are granted.
     """
+    from gpuprov.cli.acting import act
+    from gpuprov.core.guard import Confirmed
+    from gpuprov.run.intents import bring_to_list
+    from gpuprov.run.loading import loader
+    from gpuprov.run.pipeline import select
+
     use_toolchain()
     accepted = frozenset(select(project.clusters, accept_cluster)) if accept_cluster else frozenset()
     chosen = select(project.clusters, providers)

@@ -7,20 +7,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from gpuprov.cli.common import at_option, json_option, project_option, warn
 from gpuprov.cli.errors import Exit, F, error_json, error_text, fail, print_json, reports_errors
-from gpuprov.cli.output import table
-from gpuprov.core.award import Status
-from gpuprov.core.capacity import MOST_LINES, Excess, lines, not_over, pool_peak
+from gpuprov.cli.screen import table
 from gpuprov.errors import PlanRefused
-from gpuprov.load import json_schema
-from gpuprov.load.project import Project, found_root, open_project
 from gpuprov.run.clock import now
-from gpuprov.run.loading import Loaded, load
+
+if TYPE_CHECKING:
+    from gpuprov.core.capacity import Excess
+    from gpuprov.load.project import Project
+    from gpuprov.run.loading import Loaded
 
 
 def _schema_option(command: F) -> F:
@@ -30,6 +30,9 @@ def _schema_option(command: F) -> F:
     def printed(*args: Any, schema: bool, directory: Path | None, **kwargs: Any) -> Any:  # noqa: ANN401 (click's own)
         if not schema:
             return command(*args, directory=directory, **kwargs)
+        from gpuprov.load import json_schema
+        from gpuprov.load.project import found_root, open_project
+
         root = found_root(Path.cwd()) if directory is None else directory.resolve()
         print_json(json_schema(None if root is None else open_project(root).programme))
         return None
@@ -51,6 +54,10 @@ def command(project: Project, at: datetime | None, files: tuple[Path, ...], *, a
     All problems are reported at once, with file, row, column, value and remedy. Exits with 4 if a provider's capacity
     is exceeded now or later; an excess in the past is a warning.
     """
+    from gpuprov.core.award import Status
+    from gpuprov.core.capacity import not_over
+    from gpuprov.run.loading import load
+
     at = at or now(project.programme.zone)
     loaded = load(replace(project, awards=files) if files else project)
     exceeded = not_over(loaded.excesses, at)
@@ -69,6 +76,8 @@ def command(project: Project, at: datetime | None, files: tuple[Path, ...], *, a
 
 
 def _past(over: Sequence[Excess]) -> list[str]:
+    from gpuprov.core.capacity import MOST_LINES
+
     remedy = "it is in the past and stops nothing; if the pool had more GPUs then, write its capacity as steps"
     shown = [f"{excess.fact}; {remedy}" for excess in over[:MOST_LINES]]
     return [*shown, f"and {len(over) - MOST_LINES} more in the past"] if len(over) > MOST_LINES else shown
@@ -76,6 +85,8 @@ def _past(over: Sequence[Excess]) -> list[str]:
 
 def _refuse(exceeded: Sequence[Excess], *, as_json: bool) -> NoReturn:
     """End like PlanRefused, with every interval in the JSON document and a readable number of them in the text."""
+    from gpuprov.core.capacity import lines
+
     if as_json:
         print_json(error_json(PlanRefused([str(excess) for excess in exceeded])))
     click.echo(error_text(PlanRefused(lines(exceeded))), err=True)
@@ -84,6 +95,8 @@ def _refuse(exceeded: Sequence[Excess], *, as_json: bool) -> NoReturn:
 
 def _peaks(loaded: Loaded, at: datetime) -> list[dict[str, Any]]:
     """Return each pool's capacity at that time, and its highest allocation while that capacity applies."""
+    from gpuprov.core.capacity import pool_peak
+
     allocations = loaded.allocations
     return [
         {

@@ -5,13 +5,13 @@ A decision writes nothing and reads no clock, so it can be made again where the 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
 from gpuprov.core.award import Status
 from gpuprov.core.ledger import Forfeited, History, Reduced, Unlisted
+from gpuprov.core.suggestions import did_you_mean
 from gpuprov.errors import InputError, Problem
 
 
@@ -113,8 +113,7 @@ def _known(award_ids: Collection[str], known: Collection[str]) -> tuple[str, ...
 
 
 def _unknown(award_id: str, known: Collection[str]) -> Problem:
-    like = sorted(difflib.get_close_matches(award_id, known))
-    remedy = "check the award id" + (f"; did you mean {' or '.join(like)}?" if like else "")
+    remedy = f"check the award id{did_you_mean(award_id, known)}"
     return Problem(argument="AWARD", value=award_id, message="is in no award list", remedy=remedy)
 
 

@@ -15,6 +15,7 @@ from gpuprov.core.ledger import Event, LedgerMark, lost, mark
 from gpuprov.core.observed import ObservedCluster
 from gpuprov.core.outputs import Origin, StackOutputs
 from gpuprov.core.plan import Op, Plan, make_plan
+from gpuprov.core.suggestions import did_you_mean
 from gpuprov.core.suppliers import departed, shared_clusters
 from gpuprov.core.tenant import Desired
 from gpuprov.engine.stacks import read_outputs
@@ -230,7 +231,7 @@ def select(clusters: Sequence[ProviderCluster], providers: Sequence[str]) -> lis
             argument="--provider",
             value=name,
             message="is not a provider of this project",
-            remedy=f"use {', '.join(known)}",
+            remedy=f"use {', '.join(known)}{did_you_mean(name, known)}",
         )
         for name in providers
         if name not in known

@@ -18,16 +18,18 @@ from gpuprov.errors import ClusterError, EngineError
 from gpuprov.kube.survey import survey
 from gpuprov.load.project import Project
 from gpuprov.preflight import Finding, Unread, examine
+from gpuprov.preflight.chart import NotSetUp, not_set_up
 from gpuprov.run.aside import read_all
 from gpuprov.run.loading import Loaded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """The findings on one provider's cluster."""
+    """The findings on one provider's cluster, and why it counts as not set up, if it does."""
 
     provider: str
     findings: tuple[Finding, ...]
+    not_set_up: NotSetUp | None = None
 
 
 def run_preflight(
@@ -48,8 +50,10 @@ def run_preflight(
         peaks: dict[str, int] = {
             pool.model: pool_peak(allocations, cluster, pool, at, pool.span_at(at)[1]) for pool in cluster.pools
         }
-        findings = examine(cluster, survey(cluster), at=at, peaks=peaks, known=known, chart=chart)
-        return Report(provider=cluster.provider, findings=tuple(findings))
+        facts = survey(cluster)
+        findings = examine(cluster, facts, at=at, peaks=peaks, known=known, chart=chart)
+        missing = not_set_up(facts) if cluster.require_chart else None
+        return Report(provider=cluster.provider, findings=tuple(findings), not_set_up=missing)
 
     reports, failed = read_all({cluster.provider: partial(report, cluster) for cluster in clusters}, ClusterError)
     return list(reports.values()), failed

@@ -28,6 +28,11 @@ def test_help_of_every_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     assert result.stdout.startswith("Usage: ")
 
 
+def test_the_short_option_for_help_is_the_same() -> None:
+    for path in ((), ("plan",), ("sandbox", "up")):
+        assert run(*path, "-h").stdout == run(*path, "--help").stdout
+
+
 def imported_by(*arguments: str) -> set[str]:
     """Return which of the slow packages a command imports, in a process of its own."""
     script = (
@@ -36,7 +41,7 @@ def imported_by(*arguments: str) -> set[str]:
         "try:\n"
         f"    main({list(arguments)!r})\n"
         "finally:\n"
-        "    slow = [name for name in ('pulumi', 'kubernetes') if name in sys.modules]\n"
+        "    slow = [name for name in ('pulumi', 'kubernetes', 'jinja2', 'pydantic', 'yaml') if name in sys.modules]\n"
         "    print('slow:', *slow, file=sys.stderr)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
@@ -49,6 +54,14 @@ def test_the_version_imports_neither_pulumi_nor_kubernetes() -> None:
 
 def test_help_imports_neither_pulumi_nor_kubernetes() -> None:
     assert imported_by("--help") == set()
+
+
+LEAVES = [path for path in every_command(main) if path and path[0] not in ("sandbox", "toolchain")]
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=" ".join)
+def test_a_commands_help_imports_nothing_that_only_its_work_needs(path: tuple[str, ...]) -> None:
+    assert imported_by(*path, "--help") == set()
 
 
 def test_the_module_is_the_command_line() -> None:

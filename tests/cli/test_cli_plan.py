@@ -27,7 +27,16 @@ def test_where_nothing_differs_there_is_nothing_to_do(world: World, full: Api) -
 
 def test_the_table_is_short_unless_it_is_wanted_in_full(world: World, api: Api) -> None:
     short = world.run("plan")
-    assert "… and 108 more (`gpuprov plan --full` shows all)" in short.out
+    changes = world.run("plan", "--json").data["changes"]
+    groups: dict[tuple[str, str], list[int]] = {}
+    for change in changes:
+        groups.setdefault((change["provider"], change["model"]), []).append(change["after"])
+    header, *totals = [line.split() for line in short.out.split("\n\n")[0].splitlines()]
+    assert header == ["change", "provider", "model", "awards", "GPUs"]
+    assert totals == [
+        ["create", *group, str(len(gpus)), "0", "→", str(sum(gpus))] for group, gpus in sorted(groups.items())
+    ]
+    assert "\n… 120 awards in these groups (`gpuprov plan --full` shows all)\n" in short.out
     full = world.run("plan", "--full")
     assert sum(line.startswith("create ") for line in full.out.splitlines()) == 120
     assert "120 to create, 0 unchanged" in full.out

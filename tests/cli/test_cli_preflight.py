@@ -141,6 +141,41 @@ def test_a_failing_line_is_1(world: World, server: Server) -> None:
     assert world.run("preflight", "--provider", "samsung-sds").code == 0
 
 
+def test_the_summary_comes_first_and_quiet_leaves_only_what_failed(world: World, server: Server) -> None:
+    allow_everything(server)
+    server.fewer.add("kt-cloud")
+    ran = world.run("preflight", "--quiet")
+    summary, failing = ran.out.split("\n\n")
+    assert [line.split()[:4] for line in summary.splitlines()] == [
+        ["provider", "result"],
+        ["elice-cloud", "fit,", "5", "warnings"],
+        ["kt-cloud", "1", "to", "fix,"],
+        ["samsung-sds", "fit,", "5", "warnings"],
+    ]
+    rows = [line.split()[:3] for line in failing.splitlines() if line.startswith(PROVIDERS)]
+    assert rows == [["kt-cloud", "capacity", "failed"]]
+    everything = world.run("preflight", "--provider", "kt-cloud").out.split("\n\n")[1]
+    assert {"ok", "warning", "failed"} <= set(everything.split())
+
+
+def test_a_cluster_without_the_chart_is_one_line(world: World, server: Server) -> None:
+    """Nothing of it can be seen either: the rights to see it are the chart's."""
+    answer = server.get
+
+    def bare(provider: str, path: str) -> tuple[int, dict[str, Any]]:
+        forbidden = "nodes" in path or "clusterroles" in path or ADMISSION in path or "resource.k8s.io" in path
+        return refusal(403, "Forbidden") if forbidden and provider == "kt-cloud" else answer(provider, path)
+
+    server.get = bare  # type: ignore[method-assign]
+    ran = world.run("preflight", "--provider", "kt-cloud")
+    assert (ran.code, ran.out.splitlines()[1:]) == (
+        1,
+        ["kt-cloud  not set up, or this identity is not the chart's: run `gpuprov setup`, then rerun the command"],
+    )
+    data = world.run("preflight", "--provider", "kt-cloud", "--json").data
+    assert sum(finding["result"] == "failed" for finding in data["findings"]) > 5
+
+
 def test_the_step_that_preflight_advises_mends_it_and_refuses_nothing_of_the_past(world: World, server: Server) -> None:
     """A server breaks on 1 April. January to March had its GPUs, and one award of 32 is given back in time."""
     allow_everything(server)

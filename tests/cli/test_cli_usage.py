@@ -28,6 +28,31 @@ def test_an_unknown_provider_is_told_with_those_that_exist(root: Path) -> None:
     assert {problem["remedy"] for problem in data["problems"]} == {"use elice-cloud, kt-cloud, samsung-sds"}
 
 
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (("plna",), "No such command 'plna'; did you mean plan?"),
+        (("qqqq",), "No such command 'qqqq'.\n"),
+        (("plan", "--provder", "kt-cloud"), "'--provider'"),
+        (("sandbox", "strat"), "'start'"),
+    ],
+)
+def test_a_mistyped_command_or_option_gets_suggestions(arguments: tuple[str, ...], meant: str) -> None:
+    result = run(*arguments)
+    assert (result.exit_code, meant in result.stderr) == (2, True)
+
+
+def test_a_mistyped_provider_gets_suggestions(root: Path) -> None:
+    result = run("status", "--provider", "ktcloud")
+    assert (result.exit_code, "; did you mean kt-cloud?" in result.stderr) == (1, True)
+
+
+def test_the_short_option_for_yes_is_the_same(root: Path) -> None:
+    """Without it there would be a question, or wrong usage; the term that is over ends both commands."""
+    event = ("forfeit", "HPC-2026-1-003", "--reason", "x", "--at", "2999-01-01")
+    assert run(*event, "-y").stderr == run(*event, "--yes").stderr
+
+
 def test_unknown_awards_are_all_named_and_nothing_is_written(root: Path) -> None:
     before = files(root)
     result = run("forfeit", "NOPE-1", "HPC-2026-1-001", "NOPE-2", "--reason", "x", "--yes", "--json")
@@ -66,7 +91,7 @@ def test_an_instant_without_offset_is_korean_time(root: Path, at: str, told: str
 def test_the_instant_may_come_from_the_environment(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It wins over the real clock, and --at wins over it."""
     monkeypatch.setattr("gpuprov.cli.plan.use_toolchain", lambda: None)
-    monkeypatch.setattr("gpuprov.cli.plan.observe_and_plan", stop)
+    monkeypatch.setattr("gpuprov.run.pipeline.observe_and_plan", stop)
     monkeypatch.setenv("GPUPROV_AT", "2026-07-01")
     for typed, at in (((), "2026-07-01T00:00:00+09:00"), (("--at", "2026-03-01"), "2026-03-01T00:00:00+09:00")):
         with pytest.raises(Stopped, match=re.escape(at)):

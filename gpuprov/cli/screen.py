@@ -1,0 +1,54 @@
+"""What is known of the terminal: its width, and whether it takes colours. Tables are printed for it.
+
+Colour only repeats what the words say. A pipe, NO_COLOR and a dumb terminal get no escape sequence at all.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TextIO
+
+import click
+
+from gpuprov.cli.layout import Paints, layout
+
+PIPE_COLUMNS = 160
+"""The width of what is not a terminal: tables in files and logs are read without one."""
+
+_UNKNOWN_COLUMNS = 80
+_COLOURS = {"failed": "red", "warning": "yellow"}
+
+
+def columns(stream: TextIO) -> int:
+    """Return the width to write for: COLUMNS where it is set, else the terminal's, else `PIPE_COLUMNS`."""
+    if (typed := os.environ.get("COLUMNS", "")).isdecimal() and int(typed) > 0:
+        return int(typed)
+    if not stream.isatty():
+        return PIPE_COLUMNS
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or _UNKNOWN_COLUMNS
+    except OSError:  # a terminal that does not tell its size
+        return _UNKNOWN_COLUMNS
+
+
+def coloured(stream: TextIO) -> bool:
+    """Tell whether the stream takes escape sequences (https://no-color.org: NO_COLOR counts unless it is empty)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def emphasised(word: str, stream: TextIO) -> str:
+    """Return ``failed`` in red and ``warning`` in yellow where the stream takes colours; any other text as it is."""
+    colour = _COLOURS.get(word) if coloured(stream) else None
+    return click.style(word, fg=colour) if colour else word
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[object]], *, err: bool = False) -> None:
+    """Print rows under headers, as wide as the terminal is; where that is too narrow a block for each row."""
+    stream = sys.stderr if err else sys.stdout
+    paints = Paints(
+        header=lambda text: click.style(text, bold=True) if coloured(stream) else text,
+        cell=lambda text: emphasised(text, stream),
+    )
+    click.echo(layout(headers, rows, columns(stream), paints), err=err)
