@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from datetime import datetime
-from difflib import get_close_matches
 from pathlib import Path
 
 import click
@@ -14,6 +12,7 @@ from gpuprov.cli.errors import Exit, fail, print_json, reports_errors
 from gpuprov.cli.output import table
 from gpuprov.core import naming
 from gpuprov.core.decisions import find
+from gpuprov.core.similar import did_you_mean
 from gpuprov.errors import InputError, Problem
 from gpuprov.kube.tokens import REMEMBERED_SECONDS
 from gpuprov.load.project import Project
@@ -117,11 +116,5 @@ def _stranger(project: Project, award: str) -> Problem | None:
     else:
         if award in known:
             return None
-        message, remedy = f"is in no award list, and {nowhere}", f"check the award id{_did_you_mean(award, known)}"
+        message, remedy = f"is in no award list, and {nowhere}", f"check the award id{did_you_mean(award, known)}"
     return Problem(argument="AWARD", value=award, message=message, remedy=remedy)
-
-
-def _did_you_mean(award: str, known: Collection[str]) -> str:
-    by_capitals = {award_id.upper(): award_id for award_id in known}
-    close = [by_capitals[award_id] for award_id in get_close_matches(award.upper(), by_capitals)]
-    return f"; did you mean {', '.join(close)}?" if close else ""
