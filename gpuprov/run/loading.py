@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -79,11 +79,7 @@ def load(project: Project) -> Loaded:
     known = {award.id for award in awards}
     zone = project.programme.zone
     warnings = [*listed.warnings]
-    warnings += [
-        f"{project.ledger}:{line.row}: {line.event.event} of {line.event.award}, which no award list has"
-        for line in lines
-        if line.event.award not in known
-    ]
+    warnings += _of_no_list(project, lines, known)
     warnings += _lists_of_calls(project)
     warnings += [
         f"{project.ledger}:{lines[place].row}: {text}" for place, text in late_extensions(awards, events, zone)
@@ -100,6 +96,15 @@ def load(project: Project) -> Loaded:
         origins=listed.origins,
         ledger_rows=tuple(line.row for line in lines),
     )
+
+
+def _of_no_list(project: Project, lines: Iterable[LedgerLine], known: Collection[str]) -> list[str]:
+    """Return a warning for each line of the ledger whose award is in no list."""
+    return [
+        f"{project.ledger}:{line.row}: {line.event.event} of {line.event.award}, which no award list has"
+        for line in lines
+        if line.event.award not in known
+    ]
 
 
 def _lists_of_calls(project: Project) -> list[str]:
