@@ -1,0 +1,108 @@
+"""`gpuprov awards`: all awards in one table, chosen, sorted, and exported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from pathlib import Path
+
+import click
+
+from gpuprov.cli.awardquery import Query, Typed, read_query
+from gpuprov.cli.common import at_option, json_option, project_option, provider_option, warn
+from gpuprov.cli.errors import Exit, fail, print_json, reports_errors
+from gpuprov.cli.output import table
+from gpuprov.cli.spreadsheet import csv_text, plain, workbook
+from gpuprov.core.awardrow import AwardRow
+from gpuprov.core.overview import COLUMNS, Column, in_order
+from gpuprov.load.project import Project
+from gpuprov.run.awards import read_awards
+from gpuprov.run.clock import now
+from gpuprov.run.files import check_new, write_whole
+from gpuprov.run.loading import load
+
+
+@click.command("awards")
+@reports_errors
+@project_option
+@at_option
+@provider_option
+@json_option
+@click.argument("text", default="")
+@click.option("--state", "states", multiple=True, help="Only awards in this state; repeatable.")
+@click.option("--ends-within", metavar="TIME", help="Only active awards that end within 14d, 2w or 36h, for example.")
+@click.option("--not-accepted", is_flag=True, help="Only active and upcoming awards that are not accepted.")
+@click.option("--idle", is_flag=True, help="Only active awards whose GPUs no pod holds.")
+@click.option("--sort", metavar="COLUMN", default="", help="Sort by this column; -COLUMN is from the greatest down.")
+@click.option("--columns", metavar="COLUMNS", help="Columns to show, with commas between.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV that Excel opens, on standard output.")
+@click.option("--xlsx", type=click.Path(path_type=Path, dir_okay=False), help="Write an Excel workbook to this file.")
+@click.option("--force", is_flag=True, help="Replace an existing file.")
+def command(
+    project: Project,
+    at: datetime | None,
+    xlsx: Path | None,
+    *,
+    as_json: bool,
+    as_csv: bool,
+    force: bool,
+    **conditions: object,
+) -> None:
+    """Show each award: what it has, what it uses, its state, and when it ends. Changes nothing.
+
+    TEXT is looked for in id, organization and model. What pods hold is read now; the rest is decided for --at.
+    """
+    typed = Typed.model_validate(conditions | {"as_json": as_json, "as_csv": as_csv, "xlsx": xlsx, "force": force})
+    query = read_query(typed, project)
+    if xlsx is not None:
+        check_new(xlsx, force=force)
+    loaded = load(project)
+    warn(loaded.warnings)
+    present = at or now(project.programme.zone)
+    everybody, failed = read_awards(loaded, query.providers, present)
+    rows = in_order((row for row in everybody if query.wanted.meets(row, present)), query.orders)
+    if as_json:
+        errors = {name: str(error) for name, error in failed.items()}
+        data = [row_json(row, query.columns) for row in rows]
+        print_json({"at": present.isoformat(), "awards": data, "failed": errors})
+    elif as_csv:
+        click.echo(csv_text(query.shown, rows).encode(), nl=False)
+    elif xlsx is not None:
+        write_whole(xlsx, workbook(query.shown, rows), force=force)
+        click.echo(str(xlsx))
+    else:
+        _print(query, rows)
+    when = present.astimezone(project.programme.zone).isoformat(timespec="minutes")
+    click.echo(f"{len(rows)} of {len(everybody)} awards, at {when}", err=True)
+    for error in failed.values():
+        click.echo(f"not read: {error}", err=True)
+    if failed:
+        fail(Exit.SOME_CLUSTERS_FAILED)
+
+
+def _print(query: Query, rows: Sequence[AwardRow]) -> None:
+    titles = [column.title for column in query.shown]
+    table(titles, [[_cell(column, row) for column in query.shown] for row in rows])
+
+
+_OF_CLUSTERS = ("in_use", "quota")
+
+
+def _cell(column: Column, row: AwardRow) -> object:
+    """Return a cell for people: ``?`` where a cluster would know, ``-`` where there is nothing to know."""
+    value = plain(column.value(row))
+    if value is None:
+        return "?" if column.name in _OF_CLUSTERS else "-"
+    return value.isoformat(timespec="minutes") if isinstance(value, datetime) else value
+
+
+def row_json(row: AwardRow, columns: Sequence[Column] = ()) -> dict[str, object]:
+    """Return a row as plain data, with days and instants in ISO 8601; all of it unless columns are named."""
+    return {column.name: _json_value(column, row) for column in columns or COLUMNS.values()}
+
+
+def _json_value(column: Column, row: AwardRow) -> object:
+    if column.name == "clusters":
+        return list(row.clusters)
+    value = column.value(row)
+    return value.isoformat() if isinstance(value, date) else value
