@@ -21,6 +21,8 @@ COMMANDS = {
     "kubeconfig": "Write a kubeconfig for an awardee, which ends with the award.",
     "preflight": "Check that providers' clusters are fit for awards.",
     "status": "Show capacity, allocated, in use and free GPUs.",
+    "awards": "Show all awards: what they have and use, their state, when they end.",
+    "show": "Show everything about one award, and what changes next.",
     "sandbox": "Run three real clusters on this machine.",
     "toolchain": "Provide the pinned tools.",
 }

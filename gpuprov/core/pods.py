@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from gpuprov.core.quantity import whole
@@ -66,3 +67,30 @@ def _asked(container: Mapping[str, Any], resource: str) -> int:
     resources = container.get("resources") or {}
     limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
     return whole(str(limits.get(resource, requests.get(resource, "0"))))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodUse:
+    """A pod as people look at it. ``gpus`` is what it asks for; it ``holds`` them from when it has a node to its end.
+
+    ``node`` is empty while it has none.
+    """
+
+    name: str
+    phase: str
+    gpus: int
+    node: str
+    holds: bool
+    terminating: bool
+
+
+def use_of(pod: Mapping[str, Any], resources: Collection[str]) -> PodUse:
+    """Return what a pod asks for of these resources and whether it holds it."""
+    return PodUse(
+        name=pod["metadata"]["name"],
+        phase=str((pod.get("status") or {}).get("phase") or "Unknown"),
+        gpus=sum(gpus_of(pod, resources).values()),
+        node=str(pod["spec"].get("nodeName") or ""),
+        holds=holds_gpus(pod),
+        terminating=is_told_to_end(pod),
+    )

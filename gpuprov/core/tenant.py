@@ -97,7 +97,7 @@ def desired_state(
     for history in histories:
         held = history.at(at)
         if held is None:
-            absences.append(_absence(history, at))
+            absences.append(absence(history, at))
             continue
         if history.reduced(at):
             reduced.add(history.award.id)
@@ -113,9 +113,9 @@ def desired_state(
             )
         )
     for gone in unlisted:
-        decided = _by_ledger(gone.forfeited, gone.end, at, gone.zone)
+        decided = absence_of_unlisted(gone, at)
         if decided is not None:
-            absences.append(_decided(gone.award_id, decided, "in no award list"))
+            absences.append(decided)
     return Desired(
         at=at,
         tenants=tuple(tenants),
@@ -131,7 +131,8 @@ _SAID_BY_LIST = {
 }
 
 
-def _absence(history: History, at: datetime) -> Absence:
+def absence(history: History, at: datetime) -> Absence:
+    """Return why an award of a list has no tenant at an instant at which it holds nothing."""
     award = history.award
     by_list = _SAID_BY_LIST.get(award.status)
     decided = _by_ledger(history.forfeited, None if history.end is None else history.term.end, at, history.zone)
@@ -144,6 +145,12 @@ def _absence(history: History, at: datetime) -> Absence:
     else:
         cause, reason = Cause.ENDED, f"term ended at {_minutes(history.term.end, history.zone)}"
     return Absence(award_id=award.id, cause=cause, reason=reason, by_ledger=False)
+
+
+def absence_of_unlisted(gone: Unlisted, at: datetime) -> Absence | None:
+    """Return why an award that only the ledger knows has no tenant; None where the ledger has ended nothing by then."""
+    decided = _by_ledger(gone.forfeited, gone.end, at, gone.zone)
+    return None if decided is None else _decided(gone.award_id, decided, "in no award list")
 
 
 def _decided(award_id: str, decided: tuple[Cause, str], said_by_list: str | None) -> Absence:

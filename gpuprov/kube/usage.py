@@ -7,7 +7,7 @@ from typing import Any
 
 from gpuprov.core.cluster import ProviderCluster
 from gpuprov.core.naming import PREFIX
-from gpuprov.core.pods import gpus_of, holds_gpus
+from gpuprov.core.pods import PodUse, gpus_of, holds_gpus, use_of
 from gpuprov.kube.client import ONE_BY_ONE, KubeApi
 
 _ON_NODES = "status.phase!=Succeeded,status.phase!=Failed,spec.nodeName!="
@@ -29,6 +29,16 @@ def pods_on(
             for resource, gpus in gpus_of(pod, resources).items():
                 of_namespace[resource] = of_namespace.get(resource, 0) + gpus
     return {name: gpus for name, gpus in held.items() if gpus}
+
+
+def pods_of(cluster: ProviderCluster, namespace: str, api: KubeApi | None = None) -> tuple[PodUse, ...]:
+    """Return every pod of a namespace, also those without a node and those that have ended, by name.
+
+    Without ``api`` a client is made. Raises ClusterError.
+    """
+    resources = {pool.resource for pool in cluster.pools}
+    pods = (api or KubeApi(cluster)).list(f"/api/v1/namespaces/{namespace}/pods")
+    return tuple(sorted((use_of(pod, resources) for pod in pods), key=lambda pod: pod.name))
 
 
 def _pods(api: KubeApi, namespaces: Collection[str] | None) -> Iterator[dict[str, Any]]:

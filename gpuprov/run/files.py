@@ -1,14 +1,21 @@
-"""Digests of the files that a decision is based on; they are compared after every wait, before acting."""
+"""Digests of the files that a decision is based on, and files that are written whole."""
 
 from __future__ import annotations
 
+import os
+import secrets
 from collections.abc import Collection
 from hashlib import sha256
 from pathlib import Path
 
+from gpuprov.errors import InputError, Problem
+
 
 def digests(files: Collection[Path]) -> dict[str, str]:
-    """Return the SHA-256 of each file, by path; an empty text for a file that cannot be read."""
+    """Return the SHA-256 of each file, by path; an empty text for a file that cannot be read.
+
+    They are compared after every wait, before acting.
+    """
     hashes = {}
     for path in files:
         try:
@@ -16,3 +23,42 @@ def digests(files: Collection[Path]) -> dict[str, str]:
         except OSError:
             hashes[str(path)] = ""
     return hashes
+
+
+def check_new(path: Path, *, force: bool) -> None:
+    """Raise InputError, before any work is done, if a file cannot be written. ``force`` allows to replace one."""
+    problems = []
+    if not path.parent.is_dir():
+        problems.append(Problem(file=str(path.parent), message="is not a folder", remedy="make it, or name another"))
+    if os.path.lexists(path) and not force:
+        problems.append(_exists(path))
+    if problems:
+        raise InputError(problems)
+
+
+def write_whole(path: Path, data: bytes, *, force: bool) -> None:
+    """Write a file so that others see all of it or nothing. Raises InputError if that fails.
+
+    Without ``force`` a file that is there by now stays, whoever made it and when.
+    """
+    scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with scratch.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if force:
+            scratch.replace(path)
+        else:
+            os.link(scratch, path)  # unlike a rename, this replaces nothing
+    except FileExistsError as error:
+        raise InputError([_exists(path)]) from error
+    except OSError as error:
+        problem = Problem(file=str(path), message=f"cannot be written ({error.strerror})", remedy="name another file")
+        raise InputError([problem]) from error
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def _exists(path: Path) -> Problem:
+    return Problem(file=str(path), message="already exists", remedy="pass --force, or name another file")

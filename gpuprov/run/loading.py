@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from gpuprov.core.capacity import Excess, excesses, lines, not_over
@@ -12,6 +12,7 @@ from gpuprov.core.ledger import Allocation, Event, History, Unlisted, histories,
 from gpuprov.core.outputs import Origin
 from gpuprov.core.tenant import Desired, desired_state
 from gpuprov.errors import InputError, PlanRefused, Problem
+from gpuprov.load import Origin as ListOrigin
 from gpuprov.load import load_awards, load_mapping
 from gpuprov.load.ledgerfile import LedgerLine, read_lines
 from gpuprov.load.project import Project, open_project
@@ -34,6 +35,8 @@ class Loaded:
     unlisted: tuple[Unlisted, ...]
     excesses: tuple[Excess, ...]
     warnings: tuple[str, ...]
+    origins: Mapping[str, ListOrigin] = field(default_factory=dict)
+    ledger_rows: tuple[int, ...] = ()
 
     @property
     def origin(self) -> Origin:
@@ -76,11 +79,7 @@ def load(project: Project) -> Loaded:
     known = {award.id for award in awards}
     zone = project.programme.zone
     warnings = [*listed.warnings]
-    warnings += [
-        f"{project.ledger}:{line.row}: {line.event.event} of {line.event.award}, which no award list has"
-        for line in lines
-        if line.event.award not in known
-    ]
+    warnings += _of_no_list(project, lines, known)
     warnings += _lists_of_calls(project)
     warnings += [
         f"{project.ledger}:{lines[place].row}: {text}" for place, text in late_extensions(awards, events, zone)
@@ -94,7 +93,18 @@ def load(project: Project) -> Loaded:
         unlisted=unlisted(known, events, zone),
         excesses=tuple(excesses(_allocations(all_histories), project.clusters, project.programme)),
         warnings=tuple(warnings),
+        origins=listed.origins,
+        ledger_rows=tuple(line.row for line in lines),
     )
+
+
+def _of_no_list(project: Project, lines: Iterable[LedgerLine], known: Collection[str]) -> list[str]:
+    """Return a warning for each line of the ledger whose award is in no list."""
+    return [
+        f"{project.ledger}:{line.row}: {line.event.event} of {line.event.award}, which no award list has"
+        for line in lines
+        if line.event.award not in known
+    ]
 
 
 def _lists_of_calls(project: Project) -> list[str]:

@@ -65,15 +65,22 @@ def read_status(
 
     What is allocated and used is read now; ``at`` is the instant whose capacity it is compared with.
     """
-    clusters = [cluster for cluster in project.clusters if cluster.provider in providers]
-    observed, failed = read_all({cluster.provider: partial(_observe, cluster) for cluster in clusters}, ClusterError)
+    observed, failed = read_clusters(project, providers)
     pools = [
         _status(cluster, pool, observed[cluster.provider], at)
-        for cluster in clusters
+        for cluster in project.clusters
         if cluster.provider in observed
         for pool in cluster.pools
     ]
     return pools, failed
+
+
+def read_clusters(
+    project: Project, providers: Collection[str]
+) -> tuple[dict[str, ObservedCluster], dict[str, ClusterError]]:
+    """Read the providers' clusters side by side, with what pods hold. Return also the errors."""
+    clusters = [cluster for cluster in project.clusters if cluster.provider in providers]
+    return read_all({cluster.provider: partial(_observe, cluster) for cluster in clusters}, ClusterError)
 
 
 def _observe(cluster: ProviderCluster) -> ObservedCluster:

@@ -67,6 +67,9 @@ class Api:
             return (200, roles[0]) if roles else refusal(404, "NotFound", name)
         _, _, inside = path.partition("api/v1/namespaces/")
         namespace, _, rest = inside.partition("/")
+        if rest == "pods":
+            pods = [pod for pod in self._of(provider, "Pod") if pod["metadata"]["namespace"] == namespace]
+            return 200, {"kind": "PodList", "apiVersion": "v1", "items": pods}
         kind = "ResourceQuota" if rest else "Namespace"
         for manifest in self._of(provider, kind):
             metadata = manifest["metadata"]

@@ -108,8 +108,10 @@ def test_nothing_is_left_behind(project: Project, operator: Path, api: Api) -> N
 def test_the_table_has_a_line_for_each_finding(project: Project, operator: Path) -> None:
     done = project.run(operator)
     assert (done.code, said_besides(done.err)) == (0, "")
-    assert done.out.splitlines()[0].split() == ["provider", "check", "result", "seen", "what", "to", "do"]
-    assert sum(row.startswith("alpha ") for row in done.out.splitlines()) == len(project.preflight(operator).findings)
+    summary, _, table = done.out.partition("\n\n")
+    assert [line.split()[:2] for line in summary.splitlines()] == [["provider", "result"], ["alpha", "fit,"]]
+    assert table.splitlines()[0].split() == ["provider", "check", "result", "seen", "what", "to", "do"]
+    assert sum(row.startswith("alpha ") for row in table.splitlines()) == len(project.preflight(operator).findings)
 
 
 # ---- the nodes

@@ -9,9 +9,13 @@ import yaml
 from documents import CLI, CONFIGURATION, MARKDOWN, blocks, section_of, sections
 
 from gpuprov import errors
+from gpuprov.core.award import Award
 from gpuprov.core.cluster import GpuPool, ProviderCluster
 from gpuprov.core.ledger import EVENT, Accepted, Extended, Forfeited, Reduced
+from gpuprov.core.lifecycle import Edge
+from gpuprov.core.overview import COLUMNS
 from gpuprov.core.plan import Change, Plan
+from gpuprov.core.pods import PodUse
 from gpuprov.core.steps import Terms
 from gpuprov.load.programme import default_programme
 from gpuprov.preflight import Finding, admission, clock, identity, names, nodes, plugin, policies, rights, role, version
@@ -72,6 +76,22 @@ def test_the_example_of_status_is_what_a_pool_says() -> None:
     values = {name: pool[name] for name in fields(PoolStatus)}
     status = PoolStatus(**values)
     assert json.loads(json.dumps(status.to_json(default_programme()))) == pool
+
+
+def test_the_example_of_awards_has_every_column() -> None:
+    example = first_json("awards")
+    (row,) = example["awards"]
+    assert example.keys() == {"at", "awards", "failed"}
+    assert list(row) == list(COLUMNS)
+
+
+def test_the_example_of_show_has_the_keys_of_its_parts() -> None:
+    example = first_json("show")
+    (home,) = example["clusters"]
+    assert example["award"].keys() - {"…"} <= COLUMNS.keys()
+    assert example["list"].keys() - {"…", "file", "row"} <= Award.model_fields.keys()
+    assert [pod.keys() for pod in home["pods"]] == [fields(PodUse)]
+    assert [edge.keys() for edge in example["next"]] == [fields(Edge)]
 
 
 def test_the_example_of_the_sandbox_has_its_keys() -> None:

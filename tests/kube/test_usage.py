@@ -5,8 +5,9 @@ from played_api import listing, played, refusal
 from strategies import cluster
 from test_core_pods import GPU, SLICE, container, pod
 
+from gpuprov.core.pods import PodUse
 from gpuprov.errors import ClusterError
-from gpuprov.kube.usage import pods_on
+from gpuprov.kube.usage import pods_of, pods_on
 
 SELECTOR = "status.phase!=Succeeded,status.phase!=Failed,spec.nodeName!="
 
@@ -68,3 +69,25 @@ def test_what_cannot_be_read_is_an_error_and_not_nothing(server):
     server.answers(listing(of("gpu-a", "one", pod(container(1))), token="next"), refusal(403, "Forbidden"))
     with pytest.raises(ClusterError, match="may not GET"):
         pods_on(cluster(), None, server.api)
+
+
+def test_the_pods_of_one_namespace_are_told_whether_or_not_they_hold_gpus(server):
+    server.answers(
+        listing(
+            of("gpu-a", "waits", pod(container(8), node="", phase="Pending")),
+            of("gpu-a", "ended", pod(container(4), phase="Succeeded")),
+            of(
+                "gpu-a",
+                "ends",
+                pod(container(2), container(3, resource=SLICE)),
+                deletionTimestamp="2026-03-01T00:00:00Z",
+            ),
+        )
+    )
+    assert pods_of(cluster(), "gpu-a", server.api) == (
+        PodUse(name="ended", phase="Succeeded", gpus=4, node="h200-01", holds=False, terminating=False),
+        PodUse(name="ends", phase="Running", gpus=2, node="h200-01", holds=True, terminating=True),
+        PodUse(name="waits", phase="Pending", gpus=8, node="", holds=False, terminating=False),
+    )
+    (request,) = server.asked
+    assert (request.path, "fieldSelector" in request.query) == ("/api/v1/namespaces/gpu-a/pods", False)

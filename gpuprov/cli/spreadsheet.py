@@ -1,0 +1,108 @@
+"""Tables for spreadsheets: CSV and XLSX. What stands in a cell is data from outside and never becomes a formula."""
+
+from __future__ import annotations
+
+import csv
+import io
+import unicodedata
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+
+from gpuprov.core.awardrow import AwardRow
+from gpuprov.core.overview import Column, Value
+
+_FORMULAS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
+"""How a text begins that a spreadsheet takes for a formula. Some programs take the full-width signs too."""
+
+_MOST_WIDTH = 60
+"""The widest column in characters of Excel's default font, so that one long name does not hide the rest."""
+
+_SPARE_WIDTH = 3
+"""Room for the button of the filter beside a title."""
+
+
+def plain(value: Value) -> str | int | date | None:
+    """Return a value as people read it: yes or no where it is one or the other."""
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
+
+
+def is_formula(text: str) -> bool:
+    """Tell whether a spreadsheet might take a text for a formula. It may drop blanks, tabs and line breaks first."""
+    return text.startswith(("\t", "\r", "\n")) or text.lstrip().startswith(_FORMULAS)
+
+
+def csv_text(columns: Sequence[Column], rows: Iterable[AwardRow]) -> str:
+    """Return a table as CSV. It begins with a byte order mark: without one Excel does not take it for UTF-8.
+
+    A text that could be a formula gets an apostrophe before it. Lines end as RFC 4180 has it.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow([column.title for column in columns])
+    for row in rows:
+        writer.writerow([_csv_cell(plain(column.value(row))) for column in columns])
+    return "\N{BYTE ORDER MARK}" + text.getvalue()
+
+
+def _csv_cell(value: str | int | date | None) -> str | int:
+    if isinstance(value, str):
+        return f"'{value}" if is_formula(value) else value
+    if isinstance(value, date):
+        return value.isoformat()
+    return "" if value is None else value
+
+
+def workbook(columns: Sequence[Column], rows: Sequence[AwardRow]) -> bytes:
+    """Return a table as an XLSX file: days, instants and numbers as such, and a header that stays and filters.
+
+    An instant is written by the programme's clock, without its offset: Excel knows none.
+    """
+    from openpyxl import Workbook  # takes a while to load
+    from openpyxl.styles import Font
+    from openpyxl.utils import get_column_letter
+
+    book = Workbook()
+    sheet = book.active
+    sheet.title = "awards"
+    for index, column in enumerate(columns, start=1):
+        title = sheet.cell(row=1, column=index, value=column.title)
+        title.font = Font(bold=True)
+        values = [plain(column.value(row)) for row in rows]
+        for number, value in enumerate(values, start=2):
+            _fill(sheet.cell(row=number, column=index), value)
+        longest = max((_width(value) for value in values), default=0)
+        width = min(_MOST_WIDTH, max(longest, _width(column.title) + _SPARE_WIDTH) + 2)
+        sheet.column_dimensions[get_column_letter(index)].width = width
+    sheet.freeze_panes = "A2"
+    sheet.auto_filter.ref = sheet.dimensions
+    data = io.BytesIO()
+    book.save(data)
+    return data.getvalue()
+
+
+def _fill(cell: object, value: str | int | date | None) -> None:
+    """Write a value into a cell of openpyxl, which by itself makes formulas and errors of some texts."""
+    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE, Cell
+
+    assert isinstance(cell, Cell)  # noqa: S101 (openpyxl has no types)
+    if isinstance(value, str):
+        text = ILLEGAL_CHARACTERS_RE.sub("\N{REPLACEMENT CHARACTER}", value)
+        cell.value = text
+        cell.data_type = "s"
+        cell.quotePrefix = is_formula(text)  # stays a text when somebody edits it
+    elif isinstance(value, datetime):
+        cell.value = value.replace(tzinfo=None)
+        cell.number_format = "yyyy-mm-dd hh:mm"
+    elif isinstance(value, date):
+        cell.value = value
+        cell.number_format = "yyyy-mm-dd"
+    elif value is not None:
+        cell.value = value
+
+
+def _width(value: object) -> int:
+    """Return how many columns of a character a value takes: a Hangul syllable is two wide."""
+    if isinstance(value, datetime):
+        return len("2026-07-01 00:00")
+    text = "" if value is None else unicodedata.normalize("NFC", str(value))
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
