@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -53,19 +53,38 @@ def command(project: Project, at: datetime | None, files: tuple[Path, ...], *, a
     """
     at = at or now(project.programme.zone)
     loaded = load(replace(project, awards=files) if files else project)
-    exceeded = not_over(loaded.excesses, at)
-    warn((*loaded.warnings, *_past([excess for excess in loaded.excesses if excess.end <= at])))
-    if exceeded:
-        _refuse(exceeded, as_json=as_json)
-    peaks = _peaks(loaded, at)
-    selected = sum(history.award.status is Status.SELECTED for history in loaded.histories)
-    forfeited = sum(history.forfeited is not None for history in loaded.histories)
+    check_capacity(loaded, at, as_json=as_json)
     if as_json:
-        data: dict[str, Any] = {"valid": True, "awards": len(loaded.histories), "selected": selected}
-        print_json(data | {"forfeited": forfeited, "pools": peaks})
-        return
-    click.echo(f"valid: {len(loaded.histories)} awards, {selected} selected, {forfeited} forfeited in the ledger")
-    table(["provider", "model", "capacity", "highest allocation"], [tuple(peak.values()) for peak in peaks])
+        print_json(summary(loaded, at))
+    else:
+        print_summary(summary(loaded, at))
+
+
+def check_capacity(loaded: Loaded, at: datetime, *, as_json: bool) -> None:
+    """Print the warnings; end the command with exit code 4 where a capacity is exceeded at that time or later."""
+    warn((*loaded.warnings, *_past([excess for excess in loaded.excesses if excess.end <= at])))
+    if exceeded := not_over(loaded.excesses, at):
+        _refuse(exceeded, as_json=as_json)
+
+
+def summary(loaded: Loaded, at: datetime) -> dict[str, Any]:
+    """Return what is said of valid lists, as data."""
+    return {
+        "valid": True,
+        "awards": len(loaded.histories),
+        "selected": sum(history.award.status is Status.SELECTED for history in loaded.histories),
+        "forfeited": sum(history.forfeited is not None for history in loaded.histories),
+        "pools": _peaks(loaded, at),
+    }
+
+
+def print_summary(data: Mapping[str, Any]) -> None:
+    """Print the same for people."""
+    click.echo(
+        f"valid: {data['awards']} awards, {data['selected']} selected, {data['forfeited']} forfeited in the ledger"
+    )
+    rows = [tuple(peak.values()) for peak in data["pools"]]
+    table(["provider", "model", "capacity", "highest allocation"], rows)
 
 
 def _past(over: Sequence[Excess]) -> list[str]:
