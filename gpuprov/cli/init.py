@@ -12,9 +12,9 @@ import click
 from pydantic import TypeAdapter, ValidationError
 
 from gpuprov.cli.common import json_option, warn
-from gpuprov.cli.errors import print_json, reports_errors
+from gpuprov.cli.errors import Exit, fail, print_json, reports_errors
 from gpuprov.cli.validate import check_capacity, print_summary, summary
-from gpuprov.core.cluster import ProviderName
+from gpuprov.core.cluster import ProviderCluster, ProviderName
 from gpuprov.core.programme import Programme
 from gpuprov.errors import InputError, Problem
 from gpuprov.load.packaged import programmes
@@ -61,16 +61,11 @@ def command(
     """
     folder = folder.resolve()
     name = _name(name, folder)
-    ask = not suppliers
-    wanted = _ask_suppliers() if ask else _suppliers(suppliers, pools)
-    if ask and programme is None:
-        programme = click.prompt("Programme", default=DEFAULT, err=True)
-    chosen, text = _programme(programme or DEFAULT)
-    if problems := in_the_way(folder, paths_of(chosen, tuple(supplier.name for supplier in wanted))):
-        raise InputError(problems)
-    from gpuprov.run.offers import clusters_of  # loads the Kubernetes client
-
-    clusters, remarks = clusters_of(wanted, chosen, _ask_pools(chosen) if ask else None)
+    try:
+        chosen, text, clusters, remarks = _wanted(folder, programme, suppliers, pools)
+    except click.Abort:
+        click.echo("\nnothing was changed", err=True)
+        fail(Exit.INTERRUPTED)
     environment = None if sys.prefix == sys.base_prefix else Path(sys.prefix)
     project = NewProject(
         name=name, programme=chosen, programme_text=text, clusters=clusters, virtualenv=environment is not None
@@ -78,6 +73,24 @@ def command(
     create(folder, project.files, environment, ENVIRONMENT)
     warn(tuple(remarks))
     _tell(folder, sorted(project.files), as_json=as_json)
+
+
+def _wanted(
+    folder: Path, programme: str | None, typed: Sequence[str], typed_pools: Sequence[str]
+) -> tuple[Programme, str, tuple[ProviderCluster, ...], list[str]]:
+    """Return the programme with the text of its file, and the suppliers' clusters with remarks on them.
+
+    Without suppliers it asks. Raises InputError, and before it reads any cluster if a file is in the way.
+    """
+    suppliers = _suppliers(typed, typed_pools) if typed or typed_pools else _ask_suppliers()
+    if not typed and programme is None:
+        programme = click.prompt("Programme", default=DEFAULT, err=True)
+    chosen, text = _programme(programme or DEFAULT)
+    if problems := in_the_way(folder, paths_of(chosen, tuple(supplier.name for supplier in suppliers))):
+        raise InputError(problems)
+    from gpuprov.run.offers import clusters_of  # loads the Kubernetes client
+
+    return chosen, text, *clusters_of(suppliers, chosen, None if typed else _ask_pools(chosen))
 
 
 def _name(name: str | None, folder: Path) -> str:

@@ -139,6 +139,7 @@ def test_a_model_that_the_programme_does_not_lend_is_told(place: World) -> None:
         (("--supplier", "KT=kt"), "'KT' is no supplier's name"),
         (("--supplier", "kt"), "--supplier 'kt' is not of the form NAME=CONTEXT[,ADMIN]"),
         (("--supplier", "kt=a", "--supplier", "kt=b"), "--supplier names kt twice"),
+        (("--pool", "sds:H100=8:a=b"), "--pool names sds, which no --supplier does"),
         (("--supplier", "kt=a", "--pool", "sds:H100=8:a=b"), "--pool names sds, which no --supplier does"),
         (("--supplier", "kt=a", "--pool", "kt:H100=8"), "is not of the form SUPPLIER:MODEL=GPUS:LABEL=VALUE"),
         (("--supplier", "kt=a", "--name", "내 것"), "'내 것' is no name of a project"),
@@ -178,3 +179,16 @@ def test_at_a_terminal_it_asks(place: World) -> None:
     (pool,) = cluster.pools
     assert (cluster.context, cluster.admin_context) == ("kt", None)
     assert (pool.model, pool.capacity, dict(pool.node_label)) == ("H200", 16, {PRODUCT: "NVIDIA-H200"})
+
+
+def test_at_a_terminal_an_answer_that_is_not_given_changes_nothing(tmp_path: Path) -> None:
+    main, side = pty.openpty()
+    try:
+        os.write(main, b"kt-cloud\n\x04")
+        environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(REPOSITORY)}
+        ran = run_command([sys.executable, "-m", "gpuprov", "init", "mine"], tmp_path, environment, stdin=side)
+    finally:
+        os.close(main)
+        os.close(side)
+    assert (ran.code, ran.out, files(tmp_path)) == (130, "", {})
+    assert ran.err.endswith("\nnothing was changed\n")
