@@ -1,9 +1,5 @@
-"""The program that `pulumi up` runs: the same declaration as the command line's, for the selected stack."""
+"""The program that `pulumi up` runs: gpuprov's own, for the selected stack."""
 
-from pathlib import Path
+from gpuprov.run.byhand import main
 
-import pulumi
-
-from gpuprov.run import byhand
-
-pulumi.run(byhand.program(Path(__file__).parent.parent, pulumi.get_stack()))
+main()

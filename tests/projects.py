@@ -38,13 +38,15 @@ class Ran:
         return [json.loads(line) for line in self.err.splitlines() if line.startswith('{"time"')]
 
 
-def run_command(command: Sequence[str], root: Path, environment: Mapping[str, str]) -> Ran:
-    """Run a command in a folder, without a terminal, and in this environment alone."""
+def run_command(
+    command: Sequence[str], root: Path, environment: Mapping[str, str], stdin: int = subprocess.DEVNULL
+) -> Ran:
+    """Run a command in a folder, without a terminal unless ``stdin`` is one, and in this environment alone."""
     done = subprocess.run(
         command,
         cwd=root,
         env=environment,
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         capture_output=True,
         text=True,
         encoding="utf-8",

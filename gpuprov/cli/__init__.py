@@ -11,6 +11,7 @@ from gpuprov.cli.suggestions import no_such_command
 from gpuprov.run.garbage import collect_rarely
 
 COMMANDS = {
+    "init": "Make a project of your own: settings, stacks, a sample list, an empty ledger.",
     "setup": "Prepare the clusters for awards, once, as their administrator.",
     "validate": "Check award lists and the ledger; access no cluster.",
     "plan": "Show what would change, and why.",

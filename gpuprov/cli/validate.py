@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from gpuprov.cli.common import at_option, json_option, project_option, warn
-from gpuprov.cli.errors import Exit, F, error_json, error_text, fail, print_json, reports_errors
-from gpuprov.cli.screen import table
-from gpuprov.errors import PlanRefused
+from gpuprov.cli.common import at_option, json_option, project_option
+from gpuprov.cli.errors import F, print_json, reports_errors
 from gpuprov.run.clock import now
 
 if TYPE_CHECKING:
-    from gpuprov.core.capacity import Excess
     from gpuprov.load.project import Project
-    from gpuprov.run.loading import Loaded
 
 
 def _schema_option(command: F) -> F:
@@ -54,57 +49,13 @@ def command(project: Project, at: datetime | None, files: tuple[Path, ...], *, a
     All problems are reported at once, with file, row, column, value and remedy. Exits with 4 if a provider's capacity
     is exceeded now or later; an excess in the past is a warning.
     """
-    from gpuprov.core.award import Status
-    from gpuprov.core.capacity import not_over
+    from gpuprov.cli.validation import check_capacity, print_summary, summary
     from gpuprov.run.loading import load
 
     at = at or now(project.programme.zone)
     loaded = load(replace(project, awards=files) if files else project)
-    exceeded = not_over(loaded.excesses, at)
-    warn((*loaded.warnings, *_past([excess for excess in loaded.excesses if excess.end <= at])))
-    if exceeded:
-        _refuse(exceeded, as_json=as_json)
-    peaks = _peaks(loaded, at)
-    selected = sum(history.award.status is Status.SELECTED for history in loaded.histories)
-    forfeited = sum(history.forfeited is not None for history in loaded.histories)
+    check_capacity(loaded, at, as_json=as_json)
     if as_json:
-        data: dict[str, Any] = {"valid": True, "awards": len(loaded.histories), "selected": selected}
-        print_json(data | {"forfeited": forfeited, "pools": peaks})
-        return
-    click.echo(f"valid: {len(loaded.histories)} awards, {selected} selected, {forfeited} forfeited in the ledger")
-    table(["provider", "model", "capacity", "highest allocation"], [tuple(peak.values()) for peak in peaks])
-
-
-def _past(over: Sequence[Excess]) -> list[str]:
-    from gpuprov.core.capacity import MOST_LINES
-
-    remedy = "it is in the past and stops nothing; if the pool had more GPUs then, write its capacity as steps"
-    shown = [f"{excess.fact}; {remedy}" for excess in over[:MOST_LINES]]
-    return [*shown, f"and {len(over) - MOST_LINES} more in the past"] if len(over) > MOST_LINES else shown
-
-
-def _refuse(exceeded: Sequence[Excess], *, as_json: bool) -> NoReturn:
-    """End like PlanRefused, with every interval in the JSON document and a readable number of them in the text."""
-    from gpuprov.core.capacity import lines
-
-    if as_json:
-        print_json(error_json(PlanRefused([str(excess) for excess in exceeded])))
-    click.echo(error_text(PlanRefused(lines(exceeded))), err=True)
-    fail(Exit.REFUSED)
-
-
-def _peaks(loaded: Loaded, at: datetime) -> list[dict[str, Any]]:
-    """Return each pool's capacity at that time, and its highest allocation while that capacity applies."""
-    from gpuprov.core.capacity import pool_peak
-
-    allocations = loaded.allocations
-    return [
-        {
-            "provider": cluster.provider,
-            "model": str(pool.model),
-            "capacity": pool.capacity_at(at),
-            "peak": pool_peak(allocations, cluster, pool, *pool.span_at(at)),
-        }
-        for cluster in loaded.project.clusters
-        for pool in cluster.pools
-    ]
+        print_json(summary(loaded, at))
+    else:
+        print_summary(summary(loaded, at))

@@ -45,6 +45,11 @@ async def declare(
     await side_by_side(lambda tenant: award_tenant(registry, provider, tenant, cluster), wanted)
 
 
+def start(program_of: Callable[[str], Callable[[], Coroutine[Any, Any, None]]]) -> None:
+    """Run the program of the stack that Pulumi has selected, in the process that Pulumi has started for it."""
+    pulumi.run(program_of(pulumi.get_stack()))
+
+
 def explained(work: Callable[[bool], Awaitable[None]]) -> Callable[[], Coroutine[Any, Any, None]]:
     """Return a program that turns our errors into pulumi.RunError, which Pulumi prints without a traceback.
 

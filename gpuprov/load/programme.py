@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -19,10 +18,10 @@ from gpuprov.core.programme import Programme
 from gpuprov.core.tracks import Call, Inconsistency, Parts, StatusWords, Track, inconsistencies
 from gpuprov.errors import InputError, Problem
 from gpuprov.load.details import own_details
+from gpuprov.load.packaged import DEFAULT_PROGRAMME, programmes
 
 SCHEMA_ID = "urn:gpuprov:programme:1"
 
-_DEFAULT = "2026-h1.yaml"
 _DOCUMENT = "see docs/programme.md"
 _Part = TypeVar("_Part", bound=BaseModel)
 
@@ -30,8 +29,7 @@ _Part = TypeVar("_Part", bound=BaseModel)
 @lru_cache(maxsize=1)
 def default_programme() -> Programme:
     """Return the programme that holds where a project names none: the first half of 2026. It comes with the package."""
-    text = files("gpuprov").joinpath("programmes", _DEFAULT).read_text(encoding="utf-8")
-    return Programme.model_validate(yaml.safe_load(text))
+    return Programme.model_validate(yaml.safe_load(programmes()[DEFAULT_PROGRAMME].read_text(encoding="utf-8")))
 
 
 def read_programme(path: Path) -> Programme:

@@ -14,7 +14,7 @@ from gpuprov.preflight.finding import Finding, counted, failed, ok, some, warnin
 CHECK = "nodes"
 CAPACITY = "capacity"
 
-_PRODUCT = "nvidia.com/gpu.product"
+PRODUCT = "nvidia.com/gpu.product"
 _BLOCKING = ("NoSchedule", "NoExecute")
 _OWN_TAINT = "node.kubernetes.io/"
 _OWN_NAMES = ("kubernetes.io", "k8s.io")
@@ -76,7 +76,7 @@ def check(cluster: ProviderCluster, nodes: Sequence[Node]) -> list[Finding]:
     stray = [node for node in nodes if has_gpus(node, awarded) and not any(node.of(pool) for pool in cluster.pools)]
     if stray:
         remedy = "add a pool for them to the stack, or correct their labels; no award can use them as it is"
-        names = some([f"{node.name} ({node.labels.get(_PRODUCT, 'no product label')})" for node in stray])
+        names = some([f"{node.name} ({node.labels.get(PRODUCT, 'no product label')})" for node in stray])
         findings.append(warning(CHECK, f"{counted(len(stray), 'node')} with GPUs in no pool: {names}", remedy))
     return findings
 
@@ -164,5 +164,5 @@ def _label(pool: GpuPool) -> str:
 
 
 def _there(nodes: Sequence[Node]) -> str:
-    products = sorted({node.labels[_PRODUCT] for node in nodes if _PRODUCT in node.labels})
-    return f"nodes have {_PRODUCT} {some(products)}" if products else f"no node has a label {_PRODUCT}"
+    products = sorted({node.labels[PRODUCT] for node in nodes if PRODUCT in node.labels})
+    return f"nodes have {PRODUCT} {some(products)}" if products else f"no node has a label {PRODUCT}"

@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,11 @@ from gpuprov.core.guard import Confirmed
 from gpuprov.core.outputs import Origin
 from gpuprov.core.tenant import Tenant
 from gpuprov.engine.chart import declare_chart
-from gpuprov.engine.program import declare, explained
+from gpuprov.engine.program import declare, explained, start
 from gpuprov.errors import PlanRefused
 from gpuprov.kube.lease import Turn, take_turn
 from gpuprov.kube.observe import cluster_uid
-from gpuprov.load.project import Project, open_project
+from gpuprov.load.project import Project, find_root, open_project
 from gpuprov.run.clock import AT_VARIABLE, instant, not_now
 from gpuprov.run.loading import load
 from gpuprov.run.pipeline import PlanContext, observe_and_plan, refusals
@@ -42,6 +43,14 @@ class Declaration:
     tenants: Sequence[Tenant]
     cluster_uid: str
     origin: Origin
+
+
+def main() -> None:
+    """Be the program of the selected stack: Pulumi starts it in the folder of the program, inside of the project.
+
+    Each project keeps a `stacks/__main__.py` that calls this, so its name and place stay.
+    """
+    start(partial(program, find_root(Path.cwd())))
 
 
 def program(root: Path, stack: str) -> Callable[[], Coroutine[Any, Any, None]]:

@@ -12,15 +12,15 @@ import yaml
 from gpuprov.core import outputs
 from gpuprov.core.capacity import pool_peak
 from gpuprov.core.cluster import ProviderCluster
-from gpuprov.core.manifests import CHART
 from gpuprov.engine import stacks
-from gpuprov.errors import ClusterError, EngineError
+from gpuprov.errors import ClusterError, EngineError, InputError
 from gpuprov.kube.survey import survey
 from gpuprov.load.project import Project
 from gpuprov.preflight import Finding, Unread, examine
 from gpuprov.preflight.chart import NotSetUp, not_set_up
 from gpuprov.run.aside import read_all
 from gpuprov.run.loading import Loaded
+from gpuprov.run.setup import chart_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +69,9 @@ def _known(project: Project, cluster: ProviderCluster) -> str | Unread | None:
 
 
 def _chart_version(project: Project) -> str | None:
-    """Return the version of the project's chart; None if there is none."""
-    path = project.root / CHART / "Chart.yaml"
+    """Return the version of the chart that `gpuprov setup` would install; None if it cannot be read."""
     try:
-        chart = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        chart = yaml.safe_load((chart_of(project.root) / "Chart.yaml").read_text(encoding="utf-8"))
+    except (InputError, OSError, UnicodeDecodeError, yaml.YAMLError):
         return None
     return str(chart.get("version")) if isinstance(chart, Mapping) else None

@@ -10,6 +10,7 @@ from gpuprov.core.manifests import CHART
 from gpuprov.engine.messages import SetUp
 from gpuprov.errors import InputError, PlanRefused, Problem
 from gpuprov.kube.observe import cluster_uid
+from gpuprov.load.packaged import packaged
 from gpuprov.load.project import Project
 from gpuprov.run.child import Errand, answer, listen, require_live_parent, run_all, tell
 from gpuprov.run.job import StackDone
@@ -20,7 +21,7 @@ from gpuprov.run.slots import slot
 def set_up(project: Project, providers: Collection[str], progress: Progress) -> dict[str, StackDone]:
     """Bring the clusters to what the chart declares; return the outcome of each provider.
 
-    Raises InputError if the project has no such chart.
+    Raises InputError if there is no chart.
     """
     chart = chart_of(project.root)
     clusters = [cluster for cluster in project.clusters if cluster.provider in providers]
@@ -39,16 +40,12 @@ def set_up(project: Project, providers: Collection[str], progress: Progress) -> 
 
 
 def chart_of(root: Path) -> Path:
-    """Return the project's chart. Raises InputError if it does not exist."""
-    chart = root / CHART
-    if not (chart / "Chart.yaml").is_file():
-        problem = Problem(
-            file=str(chart),
-            message="the chart does not exist",
-            remedy="copy charts/gpu-cluster from gpuprov's repository",
-        )
-        raise InputError([problem])
-    return chart
+    """Return the project's own chart, or else the one that comes with gpuprov. Raises InputError if there is none."""
+    own, brought = root / CHART, packaged(CHART)
+    for chart in (own, brought):
+        if (chart / "Chart.yaml").is_file():
+            return chart
+    raise InputError([Problem(file=str(brought), message="the chart does not exist", remedy="install gpuprov again")])
 
 
 def install(setup: SetUp) -> StackDone:

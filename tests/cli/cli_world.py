@@ -85,6 +85,7 @@ class Api:
 
 KINDS = {
     "api/v1/namespaces": "Namespace",
+    "api/v1/nodes": "Node",
     "api/v1/resourcequotas": "ResourceQuota",
     "api/v1/limitranges": "LimitRange",
     "api/v1/pods": "Pod",

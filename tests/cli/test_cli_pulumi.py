@@ -3,7 +3,8 @@
 import os
 
 import pytest
-from cli_world import PROVIDERS, Api, World
+from cli_world import JULY, PROVIDERS, Api, World
+from projects import run_command
 
 from gpuprov import toolchain
 
@@ -46,3 +47,18 @@ def test_with_the_real_pulumi_a_backend_that_is_not_there_fails_the_provider(wor
 def test_with_the_real_pulumi_a_closed_port_is_told(closed: World, command: tuple[str, ...]) -> None:
     ran = real(closed).run(*command, "--json")
     assert (ran.code, ran.data["failed"].keys()) == (5, set(PROVIDERS))
+
+
+@pytest.mark.sandbox
+def test_with_the_real_pulumi_a_project_of_init_previews_by_hand(world: World, api: Api) -> None:
+    """After the programme nothing is declared, so the preview needs no cluster that answers writes."""
+    pool = "kt-cloud:H200=8:nvidia.com/gpu.product=NVIDIA-H200"
+    by_hand = real(World(world.root.parent, world.environment))
+    assert by_hand.run("init", "mine", "--supplier", "kt-cloud=kt-cloud", "--pool", pool).code == 0
+    root = world.root.parent / "mine"
+    first = f"{root / '.venv' / 'bin'}{os.pathsep}{by_hand.environment['PATH']}"
+    environment = by_hand.environment | {"PATH": first, "GPUPROV_AT": JULY}
+    assert run_command(["pulumi", "stack", "init", "kt-cloud"], root, environment).code == 0
+    ran = run_command(["pulumi", "preview", "--stack", "kt-cloud", "--non-interactive"], root, environment)
+    assert ran.code == 0, ran
+    assert "deciding for 2026-07-01T00:00+09:00 (GPUPROV_AT)" in ran.out + ran.err

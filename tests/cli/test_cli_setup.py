@@ -18,10 +18,11 @@ def test_setup_without_yes_and_terminal_changes_nothing(world: World) -> None:
     assert (ran.code, "pass --yes" in ran.err) == (2, True)
 
 
-def test_setup_without_the_chart_says_what_is_missing(world: World) -> None:
-    shutil.rmtree(world.root / "charts")
-    ran = world.run("setup", "--yes")
-    assert (ran.code, "gpu-cluster the chart does not exist; copy" in ran.err) == (1, True)
+def test_setup_in_a_project_without_a_chart_takes_the_one_that_comes_with_gpuprov(closed: World) -> None:
+    shutil.rmtree(closed.root / "charts")
+    ran = closed.run("setup", "--yes", "--json")
+    assert (ran.code, ran.data["failed"].keys()) == (5, set(PROVIDERS))
+    assert all("no usable context" in message for message in ran.data["failed"].values())
 
 
 def test_nothing_is_granted_where_the_chart_is_missing(world: World, api: Api) -> None:

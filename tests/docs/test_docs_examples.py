@@ -20,6 +20,7 @@ from gpuprov.core.steps import Terms
 from gpuprov.load.programme import default_programme
 from gpuprov.preflight import Finding, admission, clock, identity, names, nodes, plugin, policies, rights, role, version
 from gpuprov.run.job import Freed, Outcome
+from gpuprov.run.newproject import paths_of
 from gpuprov.run.status import PoolStatus
 from gpuprov.sandbox import ClusterStatus
 
@@ -36,6 +37,13 @@ def test_every_example_in_json_is_json() -> None:
     for path in MARKDOWN:
         for block in blocks(path.read_text(encoding="utf-8"), "json"):
             json.loads(block)
+
+
+def test_the_example_of_init_has_every_file_and_what_validate_says() -> None:
+    example = first_json("init")
+    assert example.keys() == {"folder", "name", "files", "validate"}
+    assert example["files"] == sorted(paths_of(default_programme(), ("kt-cloud",)))
+    assert example["validate"].keys() == first_json("validate").keys()
 
 
 def test_the_example_of_plan_has_the_plans_keys() -> None:

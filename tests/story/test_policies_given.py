@@ -1,8 +1,10 @@
 """What the policy pack makes of the project's files and of Pulumi's resources, without Pulumi."""
 
+import os
 import re
 import shutil
 import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -201,3 +203,34 @@ def test_the_bounds_of_another_programme_are_its_own(tmp_path):
     ]
     assert violations(objects, read.bounds) == []
     assert given.read(root, "river-cloud", "2028-01-01").bounds.awards == {}
+
+
+FAKE_PYTHON = """#!/bin/sh
+case "$*" in
+  "-m venv .venv") mkdir -p .venv/bin .venv/site && cp "$0" .venv/bin/python ;;
+  "-m pip"*) ;;
+  *sysconfig*) echo .venv/site ;;
+  *) exec {python} "$@" ;;
+esac
+"""
+
+
+@pytest.mark.parametrize("outside", [True, False], ids=["in a project outside", "in the repository"])
+def test_the_packs_environment_has_the_gpuprov_of_the_project(tmp_path, outside):
+    """Python stands for itself here, without making an environment or installing anything."""
+    shutil.copytree(POLICIES, tmp_path / "policies", ignore=shutil.ignore_patterns(".venv", "__pycache__"))
+    python = tmp_path / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text(FAKE_PYTHON.format(python=sys.executable), encoding="utf-8")
+    python.chmod(0o755)
+    if not outside:
+        (tmp_path / "gpuprov").symlink_to(REPOSITORY / "gpuprov")
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    subprocess.run(["bash", "policies/setup"], cwd=tmp_path, env=environment, check=True)
+    site = tmp_path / "policies/.venv/site"
+    (found,) = site.iterdir()
+    if outside:
+        assert found.readlink() == REPOSITORY / "gpuprov"
+    else:
+        assert (found.name, found.read_text(encoding="utf-8")) == ("gpuprov.pth", f"{tmp_path}\n")
+    assert (tmp_path / "policies/.venv/installed").is_file()

@@ -1,6 +1,7 @@
 """Setting clusters up: which chart, which cluster, and what is told when it goes wrong."""
 
 import pytest
+from projects import REPOSITORY
 from strategies import cluster
 
 from gpuprov.engine import automation
@@ -23,11 +24,16 @@ def chart(root):
     return folder
 
 
-def test_the_chart_is_the_projects_own(tmp_path):
-    with pytest.raises(InputError, match="the chart does not exist; copy charts/gpu-cluster"):
-        setup.chart_of(tmp_path)
+def test_the_chart_is_the_projects_own_or_else_the_one_that_comes_with_gpuprov(tmp_path):
+    assert setup.chart_of(tmp_path) == REPOSITORY / "charts" / "gpu-cluster"
     made = chart(tmp_path)
     assert setup.chart_of(tmp_path) == made
+
+
+def test_an_installation_without_the_chart_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(setup, "packaged", lambda path: tmp_path / "nowhere" / path)
+    with pytest.raises(InputError, match="the chart does not exist; install gpuprov again"):
+        setup.chart_of(tmp_path)
 
 
 def test_the_administrators_context_is_used_where_there_is_one():

@@ -1,0 +1,42 @@
+"""`gpuprov init`: a project of one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gpuprov.cli.common import json_option
+from gpuprov.cli.errors import reports_errors
+
+SUPPLIER_FORM = "NAME=CONTEXT[,ADMIN]"
+POOL_FORM = "SUPPLIER:MODEL=GPUS:LABEL=VALUE"
+
+
+@click.command("init")
+@reports_errors
+@click.argument("folder", default=".", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--name", help="The project's name for Pulumi; by default the folder's.")
+@click.option("--programme", help="A programme file, or one that comes with gpuprov; by default 2026-h1.")
+@click.option("--supplier", "suppliers", multiple=True, metavar=SUPPLIER_FORM, help="A supplier; repeatable.")
+@click.option(
+    "--pool", "pools", multiple=True, metavar=POOL_FORM, help="A pool, instead of those that nodes offer; repeatable."
+)
+@json_option
+def command(
+    folder: Path,
+    name: str | None,
+    programme: str | None,
+    suppliers: tuple[str, ...],
+    pools: tuple[str, ...],
+    *,
+    as_json: bool,
+) -> None:
+    """Make a project in FOLDER, by default in this one.
+
+    It gets settings, a stack for each supplier, a programme, a sample list and an empty ledger. Pools are read from the
+    nodes of each supplier's cluster. Nothing that exists is overwritten.
+    """
+    from gpuprov.cli.newproject import make_project
+
+    make_project(folder.resolve(), name, programme, suppliers, pools, as_json=as_json)

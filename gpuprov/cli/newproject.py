@@ -1,0 +1,188 @@
+"""Makes a new project: reads the options or asks, writes the files, validates them, and says what comes next."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from collections.abc import Callable, Container, Sequence
+from pathlib import Path
+
+import click
+from pydantic import TypeAdapter, ValidationError
+
+from gpuprov.cli.common import warn
+from gpuprov.cli.errors import Exit, fail, print_json
+from gpuprov.cli.init import POOL_FORM, SUPPLIER_FORM
+from gpuprov.cli.validation import check_capacity, print_summary, summary
+from gpuprov.core.cluster import ProviderCluster, ProviderName
+from gpuprov.core.programme import Programme
+from gpuprov.errors import InputError, Problem
+from gpuprov.load.packaged import DEFAULT_PROGRAMME, programmes
+from gpuprov.load.programme import read_programme
+from gpuprov.load.project import open_project
+from gpuprov.run.clock import now
+from gpuprov.run.creating import create, in_the_way
+from gpuprov.run.loading import load
+from gpuprov.run.newproject import ENVIRONMENT, AskPools, NewPool, NewProject, Supplier, paths_of
+from gpuprov.run.offers import clusters_of
+
+_POOL = re.compile(r"([^:=]+):([^:=]+)=([0-9]{1,7}):([^:=]+)=([^:=]*)")
+_PROJECT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_PROVIDER_NAME: TypeAdapter[str] = TypeAdapter(ProviderName)
+
+
+def make_project(
+    folder: Path,
+    name: str | None,
+    programme: str | None,
+    suppliers: Sequence[str],
+    pools: Sequence[str],
+    *,
+    as_json: bool,
+) -> None:
+    """Make a project in the folder. Raises click.UsageError for what cannot be read, and InputError."""
+    name = _name(name, folder)
+    try:
+        chosen, text, clusters, remarks = _wanted(folder, programme, suppliers, pools)
+    except click.Abort:
+        click.echo("\nnothing was changed", err=True)
+        fail(Exit.INTERRUPTED)
+    environment = None if sys.prefix == sys.base_prefix else Path(sys.prefix)
+    project = NewProject(
+        name=name, programme=chosen, programme_text=text, clusters=clusters, virtualenv=environment is not None
+    )
+    create(folder, project.files, environment, ENVIRONMENT)
+    warn(tuple(remarks))
+    _tell(folder, sorted(project.files), as_json=as_json)
+
+
+def _wanted(
+    folder: Path, programme: str | None, typed: Sequence[str], typed_pools: Sequence[str]
+) -> tuple[Programme, str, tuple[ProviderCluster, ...], list[str]]:
+    """Return the programme with the text of its file, and the suppliers' clusters with remarks on them.
+
+    Without suppliers it asks. Raises InputError, and before it reads any cluster if a file is in the way.
+    """
+    suppliers = _suppliers(typed, typed_pools) if typed or typed_pools else _ask_suppliers()
+    if not typed and programme is None:
+        programme = click.prompt("Programme", default=DEFAULT_PROGRAMME, err=True)
+    chosen, text = _programme(programme or DEFAULT_PROGRAMME)
+    if problems := in_the_way(folder, paths_of(chosen, tuple(supplier.name for supplier in suppliers))):
+        raise InputError(problems)
+    return chosen, text, *clusters_of(suppliers, chosen, None if typed else _ask_pools(chosen))
+
+
+def _name(name: str | None, folder: Path) -> str:
+    """Return the project's name. Raises click.UsageError for one that Pulumi does not take."""
+    name = folder.name if name is None else name
+    if _PROJECT_NAME.fullmatch(name) is None:
+        message = f"{name!r} is no name of a project: pass --name with letters, digits, dots, hyphens and underscores"
+        raise click.UsageError(message)
+    return name
+
+
+def _programme(value: str) -> tuple[Programme, str]:
+    """Return a programme and the text of its file. Raises InputError, for a name with the names that there are."""
+    known = programmes()
+    path = known.get(value, Path(value))
+    if value not in known and not path.is_file():
+        remedy = f"name a file, or one of {', '.join(known)}"
+        raise InputError([Problem(argument="--programme", value=value, message="is no file", remedy=remedy)])
+    return read_programme(path), path.read_text(encoding="utf-8")
+
+
+def _suppliers(typed: Sequence[str], typed_pools: Sequence[str]) -> list[Supplier]:
+    """Read the options. Raises click.UsageError."""
+    pools: dict[str, list[NewPool]] = {}
+    for text in typed_pools:
+        match = _POOL.fullmatch(text)
+        if match is None:
+            raise click.UsageError(f"--pool {text!r} is not of the form {POOL_FORM}")
+        supplier, model, gpus, label, value = match.groups()
+        pools.setdefault(supplier, []).append(NewPool(model=model, gpus=int(gpus), label=label, value=value))
+    suppliers: dict[str, Supplier] = {}
+    for text in typed:
+        name, _, contexts = text.partition("=")
+        context, _, admin = contexts.partition(",")
+        if not context:
+            raise click.UsageError(f"--supplier {text!r} is not of the form {SUPPLIER_FORM}")
+        if name in suppliers:
+            raise click.UsageError(f"--supplier names {name} twice")
+        _check_provider(name)
+        suppliers[name] = Supplier(
+            name=name, context=context, admin_context=admin or None, pools=tuple(pools.pop(name, ()))
+        )
+    if pools:
+        raise click.UsageError(f"--pool names {', '.join(pools)}, which no --supplier does")
+    return list(suppliers.values())
+
+
+def _check_provider(name: str) -> None:
+    try:
+        _PROVIDER_NAME.validate_python(name)
+    except ValidationError:
+        message = f"{name!r} is no supplier's name: at most 42 small letters, digits and inner hyphens"
+        raise click.UsageError(message) from None
+
+
+def _ask_suppliers() -> list[Supplier]:
+    """Ask at the terminal. Raises click.UsageError where there is none."""
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"pass --supplier {SUPPLIER_FORM}: there is no terminal to ask at")
+    suppliers: dict[str, Supplier] = {}
+    while not suppliers or click.confirm("Another supplier?", err=True):
+        name = click.prompt("Supplier, in small letters, digits and hyphens", err=True, value_proc=_new_name(suppliers))
+        context = click.prompt("  its context in the kubeconfig", default=name, err=True)
+        admin = click.prompt("  its administrator's context, if any", default="", show_default=False, err=True)
+        suppliers[name] = Supplier(name=name, context=context, admin_context=admin or None)
+    return list(suppliers.values())
+
+
+def _new_name(taken: Container[str]) -> Callable[[str], str]:
+    """Return what checks a supplier's name; a wrong one is asked for again."""
+
+    def check(name: str) -> str:
+        _check_provider(name)
+        if name in taken:
+            raise click.UsageError(f"{name} has been named already")
+        return name
+
+    return check
+
+
+def _ask_pools(programme: Programme) -> AskPools:
+    """Return what asks for a supplier's pools, where its cluster does not tell them."""
+
+    def ask(supplier: str, why: str) -> tuple[NewPool, ...]:
+        click.echo(f"{supplier}: {why}", err=True)
+        pools: list[NewPool] = []
+        while not pools or click.confirm(f"Another pool of {supplier}?", err=True):
+            model = click.prompt("  GPU model", type=click.Choice(list(programme.resources)), err=True)
+            gpus = click.prompt("  how many GPUs", type=click.IntRange(min=0), err=True)
+            label = click.prompt("  the label of its nodes", default="nvidia.com/gpu.product", err=True)
+            value = click.prompt("  and its value", err=True)
+            pools.append(NewPool(model=model, gpus=gpus, label=label, value=value))
+        return tuple(pools)
+
+    return ask
+
+
+def _tell(folder: Path, names: Sequence[str], *, as_json: bool) -> None:
+    """Validate what was written as `gpuprov validate` does, and say what comes next."""
+    project = open_project(folder)
+    loaded = load(project)
+    at = now(project.programme.zone)
+    check_capacity(loaded, at, as_json=as_json)
+    checked = summary(loaded, at)
+    if as_json:
+        print_json({"folder": str(folder), "name": project.name, "files": list(names), "validate": checked})
+        return
+    click.echo(f"made {folder}:")
+    for name in names:
+        click.echo(f"  {name}")
+    print_summary(checked)
+    there = "" if folder == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
+    click.echo(f"\nReplace the sample rows of {project.awards[0].name}, then:")
+    for line in (f"{there}gpuprov setup", "gpuprov preflight", "gpuprov plan"):
+        click.echo(f"  {line}")

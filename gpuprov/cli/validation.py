@@ -1,0 +1,73 @@
+"""What is said of lists that can be read: how many awards they have, and whether the pools hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NoReturn
+
+import click
+
+from gpuprov.cli.common import warn
+from gpuprov.cli.errors import Exit, error_json, error_text, fail, print_json
+from gpuprov.cli.screen import table
+from gpuprov.core.award import Status
+from gpuprov.core.capacity import MOST_LINES, Excess, lines, not_over, pool_peak
+from gpuprov.errors import PlanRefused
+from gpuprov.run.loading import Loaded
+
+
+def check_capacity(loaded: Loaded, at: datetime, *, as_json: bool) -> None:
+    """Print the warnings; end the command with exit code 4 where a capacity is exceeded at that time or later."""
+    warn((*loaded.warnings, *_past([excess for excess in loaded.excesses if excess.end <= at])))
+    if exceeded := not_over(loaded.excesses, at):
+        _refuse(exceeded, as_json=as_json)
+
+
+def summary(loaded: Loaded, at: datetime) -> dict[str, Any]:
+    """Return what is said of valid lists, as data."""
+    return {
+        "valid": True,
+        "awards": len(loaded.histories),
+        "selected": sum(history.award.status is Status.SELECTED for history in loaded.histories),
+        "forfeited": sum(history.forfeited is not None for history in loaded.histories),
+        "pools": _peaks(loaded, at),
+    }
+
+
+def print_summary(data: Mapping[str, Any]) -> None:
+    """Print the same for people."""
+    click.echo(
+        f"valid: {data['awards']} awards, {data['selected']} selected, {data['forfeited']} forfeited in the ledger"
+    )
+    rows = [tuple(peak.values()) for peak in data["pools"]]
+    table(["provider", "model", "capacity", "highest allocation"], rows)
+
+
+def _past(over: Sequence[Excess]) -> list[str]:
+    remedy = "it is in the past and stops nothing; if the pool had more GPUs then, write its capacity as steps"
+    shown = [f"{excess.fact}; {remedy}" for excess in over[:MOST_LINES]]
+    return [*shown, f"and {len(over) - MOST_LINES} more in the past"] if len(over) > MOST_LINES else shown
+
+
+def _refuse(exceeded: Sequence[Excess], *, as_json: bool) -> NoReturn:
+    """End like PlanRefused, with every interval in the JSON document and a readable number of them in the text."""
+    if as_json:
+        print_json(error_json(PlanRefused([str(excess) for excess in exceeded])))
+    click.echo(error_text(PlanRefused(lines(exceeded))), err=True)
+    fail(Exit.REFUSED)
+
+
+def _peaks(loaded: Loaded, at: datetime) -> list[dict[str, Any]]:
+    """Return each pool's capacity at that time, and its highest allocation while that capacity applies."""
+    allocations = loaded.allocations
+    return [
+        {
+            "provider": cluster.provider,
+            "model": str(pool.model),
+            "capacity": pool.capacity_at(at),
+            "peak": pool_peak(allocations, cluster, pool, *pool.span_at(at)),
+        }
+        for cluster in loaded.project.clusters
+        for pool in cluster.pools
+    ]

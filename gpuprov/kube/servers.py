@@ -1,0 +1,32 @@
+"""Reads the nodes of a cluster that no stack describes yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gpuprov.core.cluster import ProviderCluster
+from gpuprov.errors import ClusterUnreachable
+from gpuprov.kube.client import KubeApi
+from gpuprov.kube.reading import read_list, read_object
+from gpuprov.preflight.facts import Unread
+from gpuprov.preflight.nodes import Node, read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Servers:
+    """The nodes of a cluster, and the UID of its kube-system namespace; None where the identity may not read that."""
+
+    uid: str | None
+    nodes: tuple[Node, ...]
+
+
+def read_servers(provider: str, context: str) -> Servers:
+    """Read them through a context of the kubeconfig. Raises ClusterUnreachable, or ClusterError."""
+    cluster = ProviderCluster.model_construct(provider=provider, context=context, pools=())  # they are not known yet
+    api = KubeApi(cluster)
+    nodes = read_list(api, "/api/v1/nodes")
+    if isinstance(nodes, Unread):
+        raise ClusterUnreachable(provider, f"the identity of context {context!r} may not list nodes ({nodes.reason})")
+    system = read_object(api, "/api/v1/namespaces/kube-system")
+    uid = None if system is None or isinstance(system, Unread) else str(system["metadata"]["uid"])
+    return Servers(uid=uid, nodes=read(nodes))

@@ -1,0 +1,165 @@
+"""The files of a new project, as data: what each says, by its path in the project. Writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from string import Template
+from typing import Any
+
+import yaml
+
+from gpuprov.core.cluster import GpuPool, ProviderCluster
+from gpuprov.core.programme import Programme
+from gpuprov.errors import InputError, Problem
+from gpuprov.load.packaged import packaged
+from gpuprov.load.project import PROJECT_FILE
+from gpuprov.run.sample import list_name, sample_list
+
+PROGRAMME, LEDGER, ENVIRONMENT = "programme.yaml", "ledger.jsonl", ".venv"
+_PACK = (
+    "PulumiPolicy.yaml",
+    "__main__.py",
+    "given.py",
+    "pulumi-analyzer-policy-gpuprov",
+    "requirements.txt",
+    "setup",
+)
+"""The files of the policy pack. Pulumi wants them in the project, and the pack reads the project around it."""
+_EXECUTABLE = ("pulumi-analyzer-policy-gpuprov", "setup")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewPool:
+    """A pool: its model, its GPUs, and the label that tells its nodes."""
+
+    model: str
+    gpus: int
+    label: str
+    value: str
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """The pool as a stack file has it."""
+        return {"model": self.model, "capacity": self.gpus, "nodeLabel": {self.label: self.value}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supplier:
+    """A supplier as it was asked for. Without ``pools`` they are read from its cluster's nodes."""
+
+    name: str
+    context: str
+    admin_context: str | None = None
+    pools: tuple[NewPool, ...] = ()
+    uid: str | None = None
+
+
+AskPools = Callable[[str, str], tuple[NewPool, ...]]
+"""Asks a person for the pools of a supplier; the second text says why they could not be read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewFile:
+    """A file to write."""
+
+    text: str
+    executable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewProject:
+    """What makes a project: its name, its programme with the text of the file, and the suppliers' clusters.
+
+    ``virtualenv`` says whether Pulumi is to use the Python in `.venv`, instead of the first one on PATH.
+    """
+
+    name: str
+    programme: Programme
+    programme_text: str
+    clusters: tuple[ProviderCluster, ...]
+    virtualenv: bool
+
+    @property
+    def files(self) -> Mapping[str, NewFile]:
+        """All files. Raises InputError where the programme allows no award that fits in any pool."""
+        awards = sample_list(self.programme, self.clusters)
+        if awards is None:
+            message = f"no award of the programme {self.programme.name} fits in any pool, so there is no sample list"
+            raise InputError([Problem(argument="--pool", message=message, remedy="pass pools with more GPUs")])
+        values = {
+            "name": self.name,
+            "awards": list_name(self.programme),
+            "ledger": LEDGER,
+            "programme": PROGRAMME,
+        }
+        suppliers = ", ".join(cluster.provider for cluster in self.clusters)
+        option = f"    virtualenv: {ENVIRONMENT}" if self.virtualenv else "    # the first python on PATH has gpuprov"
+        settings = {key: _scalar(value) for key, value in values.items()} | {"virtualenv": option}
+        return {
+            PROJECT_FILE: NewFile(text=_filled("Pulumi.yaml", settings)),
+            "README.md": NewFile(text=_filled("README.md", values | {"suppliers": suppliers})),
+            ".gitignore": NewFile(text=_template("gitignore")),
+            PROGRAMME: NewFile(text=self.programme_text),
+            list_name(self.programme): NewFile(text=awards),
+            LEDGER: NewFile(text=""),
+            "stacks/__main__.py": NewFile(text=_text("stacks/__main__.py")),
+            **{stack_path(cluster.provider): self._stack(cluster) for cluster in self.clusters},
+            **{f"policies/{name}": _of_the_pack(name) for name in _PACK},
+        }
+
+    def _stack(self, cluster: ProviderCluster) -> NewFile:
+        known = {"adminContext": cluster.admin_context, "uid": cluster.uid}
+        lines = [f"    {key}: {_scalar(value)}" for key, value in known.items() if value is not None]
+        if cluster.admin_context is None:
+            lines.append("    # adminContext: the context of the cluster's administrator, for `gpuprov setup` alone")
+        values = {
+            "project": self.name,
+            "context": _scalar(cluster.context),
+            "identity": "\n".join(lines),
+            "pools": "\n".join(_pool(pool) for pool in cluster.pools),
+        }
+        return NewFile(text=_filled("stack.yaml", values))
+
+
+def stack_path(provider: str) -> str:
+    """Return the path of a supplier's stack file in a new project."""
+    return f"stacks/Pulumi.{provider}.yaml"
+
+
+def paths_of(programme: Programme, providers: tuple[str, ...]) -> list[str]:
+    """Return the paths of all files that a project with these suppliers would have."""
+    own = (PROJECT_FILE, "README.md", ".gitignore", PROGRAMME, list_name(programme), LEDGER, "stacks/__main__.py")
+    return [*own, *map(stack_path, providers), *(f"policies/{name}" for name in _PACK)]
+
+
+def _pool(pool: GpuPool) -> str:
+    ((label, value),) = pool.node_label.items()
+    lines = (
+        f"      - model: {_scalar(pool.model)}",
+        f"        capacity: {pool.capacity}",
+        "        nodeLabel:",
+        f"          {_scalar(label)}: {_scalar(value)}",
+    )
+    return "\n".join(lines)
+
+
+def _scalar(text: str) -> str:
+    """Return a text as YAML reads it back: in quotation marks where it would be something else without."""
+    return yaml.safe_dump(text, allow_unicode=True, width=10_000).removesuffix("\n").removesuffix("\n...")
+
+
+def _of_the_pack(name: str) -> NewFile:
+    return NewFile(text=_text(f"policies/{name}"), executable=name in _EXECUTABLE)
+
+
+def _filled(template: str, values: Mapping[str, str]) -> str:
+    return Template(_template(template)).substitute(values)
+
+
+def _template(name: str) -> str:
+    return _text(f"templates/project/{name}")
+
+
+def _text(path: str) -> str:
+    return packaged(path).read_text(encoding="utf-8")
