@@ -33,16 +33,17 @@ def print_award(project: Project, award: str, at: datetime | None, *, as_json: b
     if as_json:
         print_json(_json(details, zone))
     else:
-        click.echo(text_of(list(_blocks(details, project.root, zone))))
+        click.echo(text_of(list(_blocks(details, project))))
     for error in details.failed.values():
         click.echo(f"not read: {error}", err=True)
     if details.failed:
         fail(Exit.SOME_CLUSTERS_FAILED)
 
 
-def _blocks(details: AwardDetails, root: Path, zone: tzinfo) -> Iterator[Block]:
+def _blocks(details: AwardDetails, project: Project) -> Iterator[Block]:
+    zone = project.programme.zone
     yield Block(title=details.row.award, lines=list(_summary(details)))
-    yield Block(title="list", lines=list(_listed(details, root)))
+    yield Block(title="list", lines=list(_listed(details, project)))
     if details.events:
         yield Block(title="ledger", lines=[_event(row, event, zone) for row, event in details.events])
     for home in details.homes:
@@ -69,7 +70,8 @@ def _summary(details: AwardDetails) -> Iterator[Line]:
         yield Line(name="end", value=f"{row.end}{left}")
 
 
-def _listed(details: AwardDetails, root: Path) -> Iterator[Line]:
+def _listed(details: AwardDetails, project: Project) -> Iterator[Line]:
+    programme, root = project.programme, project.root
     history, origin = details.history, details.origin
     if history is None:
         yield Line(name="row", value="no award list has it")
@@ -81,7 +83,8 @@ def _listed(details: AwardDetails, root: Path) -> Iterator[Line]:
         yield Line(name="row", value=origin.row)
     yield Line(name="status", value=award.status)
     yield Line(name="quantity", value=f"{award.quantity} {award.model}")
-    yield Line(name="applied for", value=award.applied_h100)
+    unit = programme.counted_in(programme.accelerator(award.model))
+    yield Line(name="applied for", value=f"{award.applied_h100} {unit}")
     yield Line(name="track", value=award.track)
     yield Line(name="term", value=f"{award.first_day} to {award.last_day}")
     if award.call:

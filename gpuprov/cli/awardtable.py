@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from gpuprov.cli.awardquery import Query, Typed, read_query
+from gpuprov.cli.blocks import printable
 from gpuprov.cli.common import warn
 from gpuprov.cli.errors import Exit, fail, print_json
 from gpuprov.cli.screen import table
@@ -74,6 +75,8 @@ def _cell(column: Column, row: AwardRow) -> object:
     value = plain(column.value(row))
     if value is None:
         return "?" if column.name in _OF_CLUSTERS else "-"
+    if isinstance(value, str):
+        return printable(value)
     return value.isoformat(timespec="minutes") if isinstance(value, datetime) else value
 
 

@@ -32,12 +32,12 @@ class Block:
 
 def text_of(blocks: Sequence[Block]) -> str:
     """Return the blocks with an empty line between."""
-    return "\n\n".join("\n".join([_clean(block.title), *_lines(block.lines, _STEP)]) for block in blocks)
+    return "\n\n".join("\n".join([printable(block.title), *_lines(block.lines, _STEP)]) for block in blocks)
 
 
 def _lines(lines: Sequence[Line], indent: str) -> Iterator[str]:
     for line in lines:
-        yield from _wrapped(f"{line.name}: {_clean(str(line.value))}", indent)
+        yield from _wrapped(f"{line.name}: {printable(str(line.value))}", indent)
         yield from _lines(line.below, indent + _STEP)
 
 
@@ -46,6 +46,6 @@ def _wrapped(text: str, indent: str) -> list[str]:
     return [indent + line for line in wrap(text, WIDTH - len(indent), 2 * len(_STEP))]
 
 
-def _clean(text: str) -> str:
+def printable(text: str) -> str:
     """Return a text from outside without what would move a terminal's cursor or change its colours."""
     return "".join(character if character.isprintable() else " " for character in text)

@@ -50,7 +50,7 @@ def write_whole(path: Path, data: bytes, *, force: bool) -> None:
         if force:
             scratch.replace(path)
         else:
-            os.link(scratch, path)  # unlike a rename, this replaces nothing
+            _put_new(scratch, path)
     except FileExistsError as error:
         raise InputError([_exists(path)]) from error
     except OSError as error:
@@ -58,6 +58,17 @@ def write_whole(path: Path, data: bytes, *, force: bool) -> None:
         raise InputError([problem]) from error
     finally:
         scratch.unlink(missing_ok=True)
+
+
+def _put_new(scratch: Path, path: Path) -> None:
+    """Give a file its name. Raises FileExistsError where another has it: unlike a rename, this replaces nothing."""
+    try:
+        os.link(scratch, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links: others see an empty file for a moment
+        path.touch(exist_ok=False)
+        scratch.replace(path)
 
 
 def _exists(path: Path) -> Problem:

@@ -1,6 +1,7 @@
 """Files that are written whole or not at all."""
 
 import os
+from contextlib import nullcontext
 
 import pytest
 
@@ -49,3 +50,14 @@ def test_a_disk_that_is_full_leaves_what_was_there(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="cannot be written \\(No space left on device\\)"):
         write_whole(path, b"new", force=True)
     assert {found.name: found.read_bytes() for found in tmp_path.iterdir()} == {"a.xlsx": b"old"}
+
+
+def test_without_hard_links_a_file_is_written_too_and_none_is_replaced(tmp_path, monkeypatch):
+    def refused(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refused)
+    for written, refuses in ((b"first", False), (b"second", True)):
+        with pytest.raises(InputError, match="already exists") if refuses else nullcontext():
+            write_whole(tmp_path / "a.xlsx", written, force=False)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a.xlsx": b"first"}
