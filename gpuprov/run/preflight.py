@@ -41,7 +41,7 @@ def run_preflight(
     """
     clusters = [cluster for cluster in loaded.project.clusters if cluster.provider in providers]
     at = at.astimezone(loaded.project.programme.zone)  # findings name it
-    chart = _chart_version(loaded.project)
+    chart = chart_version(loaded.project)
     allocations = loaded.allocations
 
     def report(cluster: ProviderCluster) -> Report:
@@ -68,7 +68,7 @@ def _known(project: Project, cluster: ProviderCluster) -> str | Unread | None:
     return outputs.read(cluster, {cluster.provider: printed}).cluster_uid
 
 
-def _chart_version(project: Project) -> str | None:
+def chart_version(project: Project) -> str | None:
     """Return the version of the project's chart; None if there is none."""
     path = project.root / CHART / "Chart.yaml"
     try:

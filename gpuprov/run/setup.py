@@ -6,14 +6,19 @@ from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 
+from gpuprov.core.cluster import ProviderCluster
 from gpuprov.core.manifests import CHART
 from gpuprov.engine.messages import SetUp
-from gpuprov.errors import InputError, PlanRefused, Problem
+from gpuprov.errors import ClusterError, InputError, PlanRefused, Problem
 from gpuprov.kube.observe import cluster_uid
+from gpuprov.kube.reading import read_chart
 from gpuprov.load.project import Project
+from gpuprov.preflight import Result, policies, role
+from gpuprov.run.aside import read_all
 from gpuprov.run.child import Errand, answer, listen, require_live_parent, run_all, tell
 from gpuprov.run.job import StackDone
 from gpuprov.run.pipeline import Progress
+from gpuprov.run.preflight import chart_version
 from gpuprov.run.slots import slot
 
 
@@ -36,6 +41,26 @@ def set_up(project: Project, providers: Collection[str], progress: Progress) -> 
         cluster.provider: reply.read(StackDone, stack=cluster.setup_stack)
         for cluster, reply in zip(clusters, run_all(errands), strict=True)
     }
+
+
+def chart_now(project: Project, providers: Collection[str]) -> dict[str, str]:
+    """Return what the clusters have of the chart now, in words: what it lacks, or that its rules are in force.
+
+    Reads as the administrator, like the set-up. It sees the admission policies and the role of awardees only, so it is
+    a preview, and no proof that the set-up has nothing to do.
+    """
+    version = chart_version(project)
+
+    def look(cluster: ProviderCluster) -> str:
+        admission_policies, bindings, tenant_role = read_chart(cluster.administered)
+        findings = policies.check(admission_policies, bindings, version)
+        wrong = [each.seen for each in (*findings, *role.check(tenant_role)) if each.result is not Result.OK]
+        return "; ".join(wrong) or f"its rules are in force; {findings[-1].seen}"
+
+    clusters = [cluster for cluster in project.clusters if cluster.provider in providers]
+    seen, failed = read_all({cluster.provider: partial(look, cluster) for cluster in clusters}, ClusterError)
+    words = seen | {provider: f"cannot be read: {error.message}" for provider, error in failed.items()}
+    return {cluster.provider: words[cluster.provider] for cluster in clusters}
 
 
 def chart_of(root: Path) -> Path:

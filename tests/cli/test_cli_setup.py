@@ -2,7 +2,8 @@
 
 import shutil
 
-from cli_world import JULY, PROVIDERS, Api, World
+from cli_world import JULY, PROVIDERS, Api, World, answering
+from loopback import serving
 
 
 def test_setup_names_the_administrators_context_where_it_is_not_there(closed: World) -> None:
@@ -16,6 +17,19 @@ def test_setup_names_the_administrators_context_where_it_is_not_there(closed: Wo
 def test_setup_without_yes_and_terminal_changes_nothing(world: World) -> None:
     ran = world.run("setup")
     assert (ran.code, "pass --yes" in ran.err) == (2, True)
+
+
+def test_setup_says_before_it_asks_what_each_cluster_lacks(world: World) -> None:
+    answers = Api(bare={"kt-cloud"})
+    answers.forbidden.add("elice-cloud")
+    with serving(answering(answers)) as url:
+        world.contexts({f"{provider}-admin": f"{url}/{provider}" for provider in PROVIDERS})
+        ran = world.run("setup")
+    rows = {line.split()[0]: line for line in ran.err.splitlines() if line.startswith(PROVIDERS)}
+    assert (ran.code, answers.writes) == (2, [])
+    assert "elice-cloud  the chart's policies cannot be seen: no rights here" in rows["elice-cloud"]
+    assert "kt-cloud     none of the policies gpuprov-" in rows["kt-cloud"]
+    assert rows["samsung-sds"].startswith("samsung-sds  its rules are in force; chart version ")
 
 
 def test_setup_without_the_chart_says_what_is_missing(world: World) -> None:
