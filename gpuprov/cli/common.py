@@ -153,11 +153,6 @@ def use_toolchain() -> None:
     os.environ["PATH"] = os.pathsep.join([path, os.environ.get("PATH", os.defpath)])
 
 
-def progress(provider: str, line: str) -> None:
-    """Print a line of progress on standard error."""
-    click.echo(f"  {provider + ': ' if provider else ''}{line}", err=True)
-
-
 def confirm(question: str, *, yes: bool) -> bool:
     """Ask on a terminal; return False if ``yes`` answers already. Raises click.UsageError without a terminal."""
     if yes:
