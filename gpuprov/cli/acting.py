@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import click
 
-from gpuprov.cli.common import confirm, progress
+from gpuprov.cli.common import confirm
 from gpuprov.cli.errors import Exit, fail, print_json
+from gpuprov.cli.live import Progress
 from gpuprov.cli.output import print_outcomes, print_plan
 from gpuprov.core.guard import Confirmed
 from gpuprov.core.plan import Change, Op
@@ -21,20 +22,24 @@ from gpuprov.run.story import Report, Story
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terminal:
-    """The operator at a terminal; with ``yes`` nobody is asked."""
+    """The operator at a terminal; with ``yes`` nobody is asked. Whatever is printed goes below ``progress``."""
 
     yes: bool
+    progress: Progress
 
     def show(self, planned: PlanContext, jobs: Sequence[Job]) -> None:
         """Print the plan on standard error."""
+        self.progress.close()
         print_plan(planned.plan, unread=planned.failed, restored=restored(planned, jobs), err=True)
 
     def tell(self, line: str) -> None:
         """Print a line on standard error."""
+        self.progress.close()
         click.echo(line, err=True)
 
     def confirm(self, intent: Intent, busy: Sequence[Job]) -> bool:
         """Ask for confirmation, with the consequences of a "yes"; ends the command on "no"."""
+        self.progress.close()
         names = sorted(intent.only) if intent.events and intent.only else [job.cluster.provider for job in busy]
         action = "Record this and apply it" if intent.events else "Apply this"
         if not self.yes:
@@ -82,10 +87,11 @@ def act(
 
     Raises PlanRefused, InputError and Stale.
     """
+    progress = Progress()
     story = Story(
         decide=decide,
-        operator=Terminal(yes=yes),
-        progress=progress,
+        operator=Terminal(yes=yes, progress=progress),
+        progress=progress.show,
         confirmed=confirmed,
         timeout=timeout,
         purpose=f"gpuprov {purpose}",

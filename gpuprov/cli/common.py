@@ -12,6 +12,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from gpuprov.cli import completion
 from gpuprov.cli.errors import Exit, F, fail, reports_errors
 from gpuprov.cli.screen import emphasised
 from gpuprov.errors import InputError, Problem
@@ -85,7 +86,13 @@ at_option = click.option(
 effect_option = click.option(
     "--at", type=Instant(), help="When the event takes effect, instead of now; a future event is only recorded."
 )
-provider_option = click.option("--provider", "providers", multiple=True, help="Only this provider; repeatable.")
+provider_option = click.option(
+    "--provider",
+    "providers",
+    multiple=True,
+    shell_complete=completion.providers,
+    help="Only this provider; repeatable.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print data as JSON on standard output.")
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask before changing anything.")
 timeout_option = click.option(
@@ -144,11 +151,6 @@ def use_toolchain() -> None:
 
     path = toolchain.require().path_for_cli()
     os.environ["PATH"] = os.pathsep.join([path, os.environ.get("PATH", os.defpath)])
-
-
-def progress(provider: str, line: str) -> None:
-    """Print a line of progress on standard error."""
-    click.echo(f"  {provider + ': ' if provider else ''}{line}", err=True)
 
 
 def confirm(question: str, *, yes: bool) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gpuprov.cli import completion
 from gpuprov.cli.common import event_options
 from gpuprov.cli.events import by_option, reason_option, record_and_apply
 from gpuprov.run.clock import now
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.command("forfeit")
 @event_options
-@click.argument("awards", metavar="AWARD...", nargs=-1, required=True)
+@click.argument("awards", metavar="AWARD...", nargs=-1, required=True, shell_complete=completion.awards)
 @reason_option
 @by_option
 def command(

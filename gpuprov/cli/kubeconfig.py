@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gpuprov.cli import completion
 from gpuprov.cli.common import at_option, json_option, project_option
 from gpuprov.cli.errors import Exit, fail, print_json, reports_errors
 from gpuprov.cli.screen import table
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 @project_option
 @at_option
 @json_option
-@click.argument("award")
+@click.argument("award", shell_complete=completion.awards)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 @json_option
 @click.option("--markdown", is_flag=True, help="Print a Markdown table on standard output, for a pull request.")
 @click.option("--exit-code", "exit_code", is_flag=True, help="Exit with 3 if changes are pending.")
-@click.option("--full", is_flag=True, help="Show every row.")
+@click.option("--full", is_flag=True, help="Show every award of a long plan.")
 def command(
     project: Project,
     at: datetime | None,
@@ -40,24 +41,25 @@ def command(
     from gpuprov.cli.output import print_plan
     from gpuprov.core.guard import Confirmed
     from gpuprov.run.apply import make_jobs, restored
-    from gpuprov.run.pipeline import check
+    from gpuprov.run.pipeline import refusals
 
     planned = _planned(project, at, providers, markdown=markdown)
     to_state = restored(planned, make_jobs(planned, timeout=1.0))
-    refused: tuple[str, ...] = ()
-    try:
-        check(planned, Confirmed())
-    except PlanRefused as error:
-        refused = error.reasons
+    refused = refusals(planned, Confirmed())
     failed = {provider: str(error) for provider, error in {**planned.failed, **planned.unread}.items()}
     if as_json:
-        print_json(planned.plan.to_json() | {"restored": to_state, "failed": failed, "refused": list(refused)})
+        print_json(planned.plan.to_json() | {"restored": to_state, "failed": failed, "refused": refused})
     elif markdown:
         from gpuprov.cli.markdown import plan_markdown
 
         click.echo(plan_markdown(planned.plan, failed, refused))
     else:
         print_plan(planned.plan, unread=planned.failed, restored=to_state, full=full)
+    _end(failed, refused, pending=exit_code and bool(planned.plan.changes or to_state))
+
+
+def _end(failed: Mapping[str, str], refused: Sequence[str], *, pending: bool) -> None:
+    """Say what was not planned and what is refused, and end with the exit code of the worst."""
     for message in failed.values():
         click.echo(f"not planned: {message}", err=True)
     if refused:
@@ -66,7 +68,7 @@ def command(
         fail(Exit.SOME_CLUSTERS_FAILED)
     if refused:
         fail(Exit.REFUSED)
-    if exit_code and (planned.plan.changes or to_state):
+    if pending:
         fail(Exit.CHANGES_PENDING)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gpuprov.cli import completion
 from gpuprov.cli.common import event_options
 from gpuprov.cli.events import by_option, reason_option, record_and_apply
 from gpuprov.run.clock import now
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.command("reduce")
 @event_options
-@click.argument("award")
+@click.argument("award", shell_complete=completion.awards)
 @click.option(
     "--to", "gpus", type=click.IntRange(min=1), required=True, help="GPUs of the allocated model that remain."
 )

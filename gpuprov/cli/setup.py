@@ -9,13 +9,13 @@ import click
 from gpuprov.cli.common import (
     confirm,
     json_option,
-    progress,
     project_option,
     provider_option,
     use_toolchain,
     yes_option,
 )
 from gpuprov.cli.errors import Exit, fail, print_json, reports_errors
+from gpuprov.cli.live import Progress
 from gpuprov.cli.screen import table
 
 if TYPE_CHECKING:
@@ -34,12 +34,14 @@ def command(project: Project, providers: tuple[str, ...], *, as_json: bool, yes:
     Needs a cluster administrator: uses the context `adminContext` of each stack's configuration, else `context`.
     """
     from gpuprov.run.pipeline import select
-    from gpuprov.run.setup import set_up
+    from gpuprov.run.setup import chart_now, set_up
 
     use_toolchain()
     chosen = select(project.clusters, providers)
+    if not yes:
+        table(["provider", "the chart on its cluster now"], list(chart_now(project, chosen).items()), err=True)
     confirm(f"Install charts/gpu-cluster on {', '.join(chosen)}?", yes=yes)
-    done = set_up(project, chosen, progress)
+    done = set_up(project, chosen, Progress().show)
     failed = {provider: outcome.error for provider, outcome in done.items() if outcome.error}
     if as_json:
         ready = [

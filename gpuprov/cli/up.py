@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gpuprov.cli import completion
 from gpuprov.cli.common import acting_options, provider_option, use_toolchain
 from gpuprov.run.clock import now
 
@@ -28,7 +29,12 @@ if TYPE_CHECKING:
     help="Confirm this many unexplained reductions and changes of groups.",
 )
 @click.option("--accept-ledger", is_flag=True, help="Confirm that the ledger lacks events that were applied.")
-@click.option("--accept-cluster", multiple=True, help="Confirm that this provider's cluster was replaced; repeatable.")
+@click.option(
+    "--accept-cluster",
+    multiple=True,
+    shell_complete=completion.providers,
+    help="Confirm that this provider's cluster was replaced; repeatable.",
+)
 def command(
     project: Project,
     at: datetime | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gpuprov.core.cluster import ProviderCluster
 from gpuprov.core.manifests import TENANT_ROLE
 from gpuprov.errors import ClusterError
 from gpuprov.kube.client import KubeApi
@@ -42,6 +43,13 @@ def read_policies(api: KubeApi) -> tuple[Seen, Seen]:
 def read_tenant_role(api: KubeApi) -> Live | Unread | None:
     """Return the role of awardees."""
     return read_object(api, f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{TENANT_ROLE}")
+
+
+def read_chart(cluster: ProviderCluster) -> tuple[Seen, Seen, Live | Unread | None]:
+    """Return the cluster's admission policies, their bindings and the role of awardees. Raises ClusterError."""
+    api = KubeApi(cluster)
+    policies, bindings = read_policies(api)
+    return policies, bindings, read_tenant_role(api)
 
 
 def read_dra(api: KubeApi, *resources: str) -> tuple[Seen, ...]:

@@ -29,10 +29,10 @@ from gpuprov.errors import PlanRefused
 from gpuprov.kube.lease import Turn, take_turn
 from gpuprov.kube.observe import cluster_uid
 from gpuprov.load.project import Project, find_root, open_project
+from gpuprov.run.chart import chart_of
 from gpuprov.run.clock import AT_VARIABLE, instant, not_now
 from gpuprov.run.loading import load
 from gpuprov.run.pipeline import PlanContext, observe_and_plan, refusals
-from gpuprov.run.setup import chart_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-
-import yaml
 
 from gpuprov.core import outputs
 from gpuprov.core.capacity import pool_peak
 from gpuprov.core.cluster import ProviderCluster
 from gpuprov.engine import stacks
-from gpuprov.errors import ClusterError, EngineError, InputError
+from gpuprov.errors import ClusterError, EngineError
 from gpuprov.kube.survey import survey
 from gpuprov.load.project import Project
 from gpuprov.preflight import Finding, Unread, examine
 from gpuprov.preflight.chart import NotSetUp, not_set_up
 from gpuprov.run.aside import read_all
+from gpuprov.run.chart import chart_version
 from gpuprov.run.loading import Loaded
-from gpuprov.run.setup import chart_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +39,7 @@ def run_preflight(
     """
     clusters = [cluster for cluster in loaded.project.clusters if cluster.provider in providers]
     at = at.astimezone(loaded.project.programme.zone)  # findings name it
-    chart = _chart_version(loaded.project)
+    chart = chart_version(loaded.project)
     allocations = loaded.allocations
 
     def report(cluster: ProviderCluster) -> Report:
@@ -66,12 +64,3 @@ def _known(project: Project, cluster: ProviderCluster) -> str | Unread | None:
     except EngineError as error:
         return Unread(str(error))
     return outputs.read(cluster, {cluster.provider: printed}).cluster_uid
-
-
-def _chart_version(project: Project) -> str | None:
-    """Return the version of the chart that `gpuprov setup` would install; None if it cannot be read."""
-    try:
-        chart = yaml.safe_load((chart_of(project.root) / "Chart.yaml").read_text(encoding="utf-8"))
-    except (InputError, OSError, UnicodeDecodeError, yaml.YAMLError):
-        return None
-    return str(chart.get("version")) if isinstance(chart, Mapping) else None

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from functools import partial
-from pathlib import Path
 
-from gpuprov.core.manifests import CHART
+from gpuprov.core.cluster import ProviderCluster
 from gpuprov.engine.messages import SetUp
-from gpuprov.errors import InputError, PlanRefused, Problem
+from gpuprov.errors import ClusterError, PlanRefused
 from gpuprov.kube.observe import cluster_uid
-from gpuprov.load.packaged import packaged
+from gpuprov.kube.reading import read_chart
 from gpuprov.load.project import Project
+from gpuprov.preflight import Result, policies, role
+from gpuprov.run.aside import read_all
+from gpuprov.run.chart import chart_of, chart_version
 from gpuprov.run.child import Errand, answer, listen, require_live_parent, run_all, tell
 from gpuprov.run.job import StackDone
 from gpuprov.run.pipeline import Progress
@@ -39,13 +41,24 @@ def set_up(project: Project, providers: Collection[str], progress: Progress) -> 
     }
 
 
-def chart_of(root: Path) -> Path:
-    """Return the project's own chart, or else the one that comes with gpuprov. Raises InputError if there is none."""
-    own, brought = root / CHART, packaged(CHART)
-    for chart in (own, brought):
-        if (chart / "Chart.yaml").is_file():
-            return chart
-    raise InputError([Problem(file=str(brought), message="the chart does not exist", remedy="install gpuprov again")])
+def chart_now(project: Project, providers: Collection[str]) -> dict[str, str]:
+    """Return what the clusters have of the chart now, in words: what it lacks, or that its rules are in force.
+
+    Reads as the administrator, like the set-up. It sees the admission policies and the role of awardees only, so it is
+    a preview, and no proof that the set-up has nothing to do.
+    """
+    version = chart_version(project)
+
+    def look(cluster: ProviderCluster) -> str:
+        admission_policies, bindings, tenant_role = read_chart(cluster.administered)
+        findings = policies.check(admission_policies, bindings, version)
+        wrong = [each.seen for each in (*findings, *role.check(tenant_role)) if each.result is not Result.OK]
+        return "; ".join(wrong) or f"its rules are in force; {findings[-1].seen}"
+
+    clusters = [cluster for cluster in project.clusters if cluster.provider in providers]
+    seen, failed = read_all({cluster.provider: partial(look, cluster) for cluster in clusters}, ClusterError)
+    words = seen | {provider: f"cannot be read: {error.message}" for provider, error in failed.items()}
+    return {cluster.provider: words[cluster.provider] for cluster in clusters}
 
 
 def install(setup: SetUp) -> StackDone:

@@ -2,7 +2,8 @@
 
 import shutil
 
-from cli_world import JULY, PROVIDERS, Api, World
+from cli_world import JULY, PROVIDERS, Api, World, answering
+from loopback import serving
 
 
 def test_setup_names_the_administrators_context_where_it_is_not_there(closed: World) -> None:
@@ -23,6 +24,19 @@ def test_setup_in_a_project_without_a_chart_takes_the_one_that_comes_with_gpupro
     ran = closed.run("setup", "--yes", "--json")
     assert (ran.code, ran.data["failed"].keys()) == (5, set(PROVIDERS))
     assert all("no usable context" in message for message in ran.data["failed"].values())
+
+
+def test_setup_says_before_it_asks_what_each_cluster_lacks(world: World) -> None:
+    answers = Api(bare={"kt-cloud"})
+    answers.forbidden.add("elice-cloud")
+    with serving(answering(answers)) as url:
+        world.contexts({f"{provider}-admin": f"{url}/{provider}" for provider in PROVIDERS})
+        ran = world.run("setup")
+    rows = {line.split()[0]: line for line in ran.err.splitlines() if line.startswith(PROVIDERS)}
+    assert (ran.code, answers.writes) == (2, [])
+    assert "elice-cloud  the chart's policies cannot be seen: no rights here" in rows["elice-cloud"]
+    assert "kt-cloud     none of the policies gpuprov-" in rows["kt-cloud"]
+    assert rows["samsung-sds"].startswith("samsung-sds  its rules are in force; chart version ")
 
 
 def test_nothing_is_granted_where_the_chart_is_missing(world: World, api: Api) -> None:

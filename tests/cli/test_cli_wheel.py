@@ -75,7 +75,7 @@ def test_a_project_of_the_wheel_is_valid_and_planned(outside: World, api: Api, i
 def test_what_comes_with_it_is_found_in_it(outside: World, installed: Path) -> None:
     script = (
         "import gpuprov, json; from gpuprov.load.packaged import packaged, programmes; from pathlib import Path;"
-        "from gpuprov.run.setup import chart_of;"
+        "from gpuprov.run.chart import chart_of;"
         "found = [gpuprov.__file__, chart_of(Path.cwd()), packaged('policies/setup'), packaged('stacks/__main__.py'),"
         " *programmes().values()];"
         "print(json.dumps([str(path) for path in found]))"

@@ -25,15 +25,15 @@ def chart(root):
 
 
 def test_the_chart_is_the_projects_own_or_else_the_one_that_comes_with_gpuprov(tmp_path):
-    assert setup.chart_of(tmp_path) == REPOSITORY / "charts" / "gpu-cluster"
+    assert chart_of(tmp_path) == REPOSITORY / "charts" / "gpu-cluster"
     made = chart(tmp_path)
-    assert setup.chart_of(tmp_path) == made
+    assert chart_of(tmp_path) == made
 
 
 def test_an_installation_without_the_chart_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(setup, "packaged", lambda path: tmp_path / "nowhere" / path)
     with pytest.raises(InputError, match="the chart does not exist; install gpuprov again"):
-        setup.chart_of(tmp_path)
+        chart_of(tmp_path)
 
 
 def test_the_administrators_context_is_used_where_there_is_one():
