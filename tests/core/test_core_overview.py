@@ -149,7 +149,6 @@ ALL = rows(
         (Wanted(idle=True), ["HPC-2"]),
         (Wanted(idle=True, text="HPC-1"), []),
     ],
-    ids=str,
 )
 def test_what_is_wanted_is_chosen(wanted, chosen):
     assert [row.award for row in ALL if wanted.meets(row, MARCH)] == chosen

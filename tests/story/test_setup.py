@@ -8,6 +8,7 @@ from gpuprov.engine import automation
 from gpuprov.engine.messages import SetUp
 from gpuprov.errors import InputError, PlanRefused
 from gpuprov.run import byhand, setup
+from gpuprov.run import chart as run_chart
 from gpuprov.run.child import Answer
 
 
@@ -25,15 +26,15 @@ def chart(root):
 
 
 def test_the_chart_is_the_projects_own_or_else_the_one_that_comes_with_gpuprov(tmp_path):
-    assert chart_of(tmp_path) == REPOSITORY / "charts" / "gpu-cluster"
+    assert run_chart.chart_of(tmp_path) == REPOSITORY / "charts" / "gpu-cluster"
     made = chart(tmp_path)
-    assert chart_of(tmp_path) == made
+    assert run_chart.chart_of(tmp_path) == made
 
 
 def test_an_installation_without_the_chart_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(setup, "packaged", lambda path: tmp_path / "nowhere" / path)
+    monkeypatch.setattr(run_chart, "packaged", lambda path: tmp_path / "nowhere" / path)
     with pytest.raises(InputError, match="the chart does not exist; install gpuprov again"):
-        chart_of(tmp_path)
+        run_chart.chart_of(tmp_path)
 
 
 def test_the_administrators_context_is_used_where_there_is_one():
