@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,17 +29,32 @@ def read_ledger(path: Path) -> tuple[Event, ...]:
 
 
 def read_lines(path: Path) -> tuple[LedgerLine, ...]:
-    """Read the events with their rows. A ledger that does not exist yet has none. Raises as `read_ledger`."""
+    """Read the events with their rows. A ledger that does not exist yet has none. Raises as `read_ledger`.
+
+    A line that another command is just writing is waited for: it is no line that was cut off.
+    """
+    content = _content(path)
+    if content and not content.endswith(b"\n"):
+        with suppress(OSError), FileLock(f"{path}.lock"):  # who may only read cannot wait
+            content = _content(path)
+    return _parsed(path, content)
+
+
+def _content(path: Path) -> bytes:
     try:
-        lines = path.read_bytes().split(b"\n")
+        return path.read_bytes()
     except FileNotFoundError:
-        return ()
+        return b""
     except OSError as error:
         raise InputError(
             [Problem(file=str(path), message=f"cannot be read ({error.strerror})", remedy="check the path")]
         ) from error
+
+
+def _parsed(path: Path, content: bytes) -> tuple[LedgerLine, ...]:
     ledger_lines = []
     problems = []
+    lines = content.split(b"\n")
     for row, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -70,7 +86,7 @@ def append_events(path: Path, events: Sequence[Event], known: int) -> tuple[Even
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
-            ledger_lines = read_lines(path)
+            ledger_lines = _parsed(path, _content(path))
             if len(ledger_lines) != known:
                 raise Stale(_changed(path, ledger_lines, known))
             if events:

@@ -12,6 +12,12 @@ from gpuprov.core.tenant import Tenant
 from gpuprov.run.job import Outcome
 
 
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the terminal of those who run the tests: no line is broken."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 def said(capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().out.splitlines()[-1].split("+09:00: ")[1]
 

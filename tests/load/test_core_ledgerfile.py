@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from filelock import FileLock, Timeout
@@ -11,6 +12,7 @@ from strategies import MARCH, accepted, forfeited, reduced
 
 from gpuprov.core.ledger import EVENT
 from gpuprov.errors import InputError, Stale
+from gpuprov.load import ledgerfile
 from gpuprov.load.ledgerfile import LedgerLine, append_events, read_ledger, read_lines
 
 
@@ -164,6 +166,30 @@ def test_commands_that_write_at_once_do_not_mix_their_lines(tmp_path):
     assert len(written) == 80
     for writer in range(4):
         assert [line for line in written if line.startswith(f"{writer}-")] == [f"{writer}-{n}" for n in range(20)]
+
+
+def test_a_line_that_is_just_being_written_is_waited_for(tmp_path):
+    path = tmp_path / "ledger.jsonl"
+    line = EVENT.dump_json(EVENTS[0]) + b"\n"
+    with ThreadPoolExecutor(1) as pool:
+        with FileLock(f"{path}.lock"):
+            path.write_bytes(line + line[:40])
+            reading = pool.submit(read_ledger, path)
+            with pytest.raises(TimeoutError):
+                reading.result(timeout=0.5)
+            path.write_bytes(line + line)
+        assert len(reading.result(timeout=60)) == 2
+
+
+def test_who_may_write_no_lock_reads_a_ledger_without_its_last_newline(tmp_path, monkeypatch):
+    path = tmp_path / "ledger.jsonl"
+    path.write_bytes(EVENT.dump_json(EVENTS[0]))
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(ledgerfile, "FileLock", refused)
+    assert len(read_ledger(path)) == 1
 
 
 FORFEITER = """
