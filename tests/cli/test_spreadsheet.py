@@ -142,4 +142,8 @@ def test_libreoffice_opens_a_workbook(tmp_path: Path) -> None:
     command = [OFFICE, home, "--headless", *export, str(tmp_path / "awards.xlsx")]
     subprocess.run(command, check=True, capture_output=True, timeout=120)
     lines = (tmp_path / "awards.csv").read_text(encoding="utf-8-sig").splitlines()
-    assert lines == ["organization,GPUs,end", "한빛대학교 AI연구소,8,2026-06-30", "=1+1,8,2026-06-30"]
+    assert list(csv.reader(lines)) == [
+        ["organization", "GPUs", "end"],
+        ["한빛대학교 AI연구소", "8", "2026-06-30"],
+        ["=1+1", "8", "2026-06-30"],
+    ]
