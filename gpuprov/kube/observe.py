@@ -11,7 +11,7 @@ from gpuprov.core.observed import ObservedCluster, ObservedTenant
 from gpuprov.errors import ClusterUnreachable
 from gpuprov.kube.client import ONE_BY_ONE, KubeApi
 from gpuprov.kube.lease import turns
-from gpuprov.kube.reading import read_dra, read_policies, read_tenant_role
+from gpuprov.kube.reading import read_chart, read_dra
 from gpuprov.preflight.dra import served
 from gpuprov.preflight.lacking import lacking
 
@@ -49,7 +49,7 @@ def observe(cluster: ProviderCluster, api: KubeApi | None = None) -> ObservedClu
         tenants=tuple(ObservedTenant(namespace=name, objects=theirs) for name, theirs in objects.items()),
         turn=turn,
         actor=actor,
-        missing=lacking(*read_policies(api), read_tenant_role(api), classes),
+        missing=lacking(*read_chart(api), classes),
         unfit=served(cluster, classes),
     )
 

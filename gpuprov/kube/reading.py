@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from gpuprov.core.cluster import ProviderCluster
 from gpuprov.core.manifests import TENANT_ROLE
 from gpuprov.errors import ClusterError
 from gpuprov.kube.client import KubeApi
@@ -34,22 +33,20 @@ def read_list(api: KubeApi, path: str, **query: str) -> Seen:
         return Unread(answer.message)
 
 
-def read_policies(api: KubeApi) -> tuple[Seen, Seen]:
-    """Return the admission policies and their bindings."""
+def read_chart(api: KubeApi) -> tuple[Seen, Seen, Live | Unread | None]:
+    """Return what is read of charts/gpu-cluster: the admission policies, their bindings and the role of awardees."""
     policies = read_list(api, f"{_ADMISSION}/validatingadmissionpolicies")
-    return policies, read_list(api, f"{_ADMISSION}/validatingadmissionpolicybindings")
+    bindings = read_list(api, f"{_ADMISSION}/validatingadmissionpolicybindings")
+    role = read_object(api, f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{TENANT_ROLE}")
+    return policies, bindings, role
 
 
-def read_tenant_role(api: KubeApi) -> Live | Unread | None:
-    """Return the role of awardees."""
-    return read_object(api, f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{TENANT_ROLE}")
-
-
-def read_chart(cluster: ProviderCluster) -> tuple[Seen, Seen, Live | Unread | None]:
-    """Return the cluster's admission policies, their bindings and the role of awardees. Raises ClusterError."""
-    api = KubeApi(cluster)
-    policies, bindings = read_policies(api)
-    return policies, bindings, read_tenant_role(api)
+def read_uid(api: KubeApi) -> str | Unread:
+    """Return the UID of the kube-system namespace, which tells one cluster from every other."""
+    system = read_object(api, "/api/v1/namespaces/kube-system")
+    if system is None:
+        return Unread("there is none; is this a Kubernetes cluster?")
+    return system if isinstance(system, Unread) else str(system["metadata"]["uid"])
 
 
 def read_dra(api: KubeApi, *resources: str) -> tuple[Seen, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from gpuprov.core.cluster import ProviderCluster
 from gpuprov.errors import ClusterUnreachable
 from gpuprov.kube.client import KubeApi
-from gpuprov.kube.reading import read_list, read_object
+from gpuprov.kube.reading import read_list, read_uid
 from gpuprov.preflight.facts import Unread
 from gpuprov.preflight.nodes import Node, read
 
@@ -27,6 +27,5 @@ def read_servers(provider: str, context: str) -> Servers:
     nodes = read_list(api, "/api/v1/nodes")
     if isinstance(nodes, Unread):
         raise ClusterUnreachable(provider, f"the identity of context {context!r} may not list nodes ({nodes.reason})")
-    system = read_object(api, "/api/v1/namespaces/kube-system")
-    uid = None if system is None or isinstance(system, Unread) else str(system["metadata"]["uid"])
-    return Servers(uid=uid, nodes=read(nodes))
+    uid = read_uid(api)
+    return Servers(uid=None if isinstance(uid, Unread) else uid, nodes=read(nodes))

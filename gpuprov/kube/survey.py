@@ -14,7 +14,7 @@ from gpuprov.core.manifests import MANAGED_BY, MANAGER, NODE_SELECTOR, PROVIDER_
 from gpuprov.errors import ClusterUnreachable
 from gpuprov.kube.answer import Answer
 from gpuprov.kube.client import KubeApi
-from gpuprov.kube.reading import read_dra, read_list, read_object, read_policies, read_tenant_role
+from gpuprov.kube.reading import read_chart, read_dra, read_list, read_object, read_uid
 from gpuprov.preflight.facts import Clock, Facts, Live, Reply, Unread
 from gpuprov.preflight.plugin import plugins
 from gpuprov.preflight.rights import ASKED, Right
@@ -52,12 +52,12 @@ def survey(cluster: ProviderCluster, now: Now = _now) -> Facts:
     daemon_sets = read_list(api, "/apis/apps/v1/daemonsets")
     tenants = _tenants(api, cluster)
     classes, slices = read_dra(api, "deviceclasses", "resourceslices")
-    policies, bindings = read_policies(api)
+    policies, bindings, tenant_role = read_chart(api)
     return Facts(
         version=version.data,
         clock=clock,
         who=_who(api),
-        uid=_uid(api),
+        uid=read_uid(api),
         rights=_rights(api),
         nodes=read_list(api, "/api/v1/nodes"),
         daemon_sets=daemon_sets,
@@ -66,7 +66,7 @@ def survey(cluster: ProviderCluster, now: Now = _now) -> Facts:
         resource_slices=slices,
         policies=policies,
         bindings=bindings,
-        tenant_role=read_tenant_role(api),
+        tenant_role=tenant_role,
         tenant_pods=tuple(_tenant_pods(api, tenants)),
         api_servers=read_list(api, "/api/v1/namespaces/kube-system/pods", labelSelector="component=kube-apiserver"),
         probed_pod=_probe_pod(api, tenants),
@@ -84,13 +84,6 @@ def _who(api: KubeApi) -> str:
     answer = _review(api, "authentication.k8s.io", "SelfSubjectReview")
     user = answer.data["status"].get("userInfo") or {} if answer.status in _REVIEWED else {}
     return str(user.get("username") or "the identity")
-
-
-def _uid(api: KubeApi) -> str | Unread:
-    system = read_object(api, "/api/v1/namespaces/kube-system")
-    if system is None:
-        return Unread("there is none; is this a Kubernetes cluster?")
-    return system if isinstance(system, Unread) else str(system["metadata"]["uid"])
 
 
 def _rights(api: KubeApi) -> Mapping[Right, bool] | Unread:

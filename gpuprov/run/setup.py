@@ -8,6 +8,7 @@ from functools import partial
 from gpuprov.core.cluster import ProviderCluster
 from gpuprov.engine.messages import SetUp
 from gpuprov.errors import ClusterError, PlanRefused
+from gpuprov.kube.client import KubeApi
 from gpuprov.kube.observe import cluster_uid
 from gpuprov.kube.reading import read_chart
 from gpuprov.load.project import Project
@@ -49,14 +50,15 @@ def chart_now(project: Project, providers: Collection[str]) -> dict[str, str]:
     """
     version = chart_version(project)
 
-    def look(cluster: ProviderCluster) -> str:
-        admission_policies, bindings, tenant_role = read_chart(cluster.administered)
+    def state(cluster: ProviderCluster) -> str:
+        admission_policies, bindings, tenant_role = read_chart(KubeApi(cluster.administered))
         findings = policies.check(admission_policies, bindings, version)
-        wrong = [each.seen for each in (*findings, *role.check(tenant_role)) if each.result is not Result.OK]
+        checked = (*findings, *role.check(tenant_role))
+        wrong = [finding.seen for finding in checked if finding.result is not Result.OK]
         return "; ".join(wrong) or f"its rules are in force; {findings[-1].seen}"
 
     clusters = [cluster for cluster in project.clusters if cluster.provider in providers]
-    seen, failed = read_all({cluster.provider: partial(look, cluster) for cluster in clusters}, ClusterError)
+    seen, failed = read_all({cluster.provider: partial(state, cluster) for cluster in clusters}, ClusterError)
     words = seen | {provider: f"cannot be read: {error.message}" for provider, error in failed.items()}
     return {cluster.provider: words[cluster.provider] for cluster in clusters}
 
