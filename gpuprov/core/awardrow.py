@@ -65,16 +65,16 @@ def make_rows(
     rows = []
     for history in histories:
         life = lifecycle(history, accepted.get(history.award.id), at)
-        there = places.pop(naming.namespace(history.award.id), ())
-        rows.append(_listed(history, life, there, known=history.award.provider in observed))
+        own_places = places.pop(naming.namespace(history.award.id), ())
+        rows.append(_listed(history, life, own_places, known=history.award.provider in observed))
     all_read = observed.keys() >= clusters.keys()
     for gone in unlisted:
         life = lifecycle_of_unlisted(gone, accepted.get(gone.award_id), at)
-        there = places.pop(naming.namespace(gone.award_id), ())
-        rows.append(_unlisted(gone.award_id, life, there, programme, known=all_read))
-    for there in places.values():
-        _, tenant = there[0]
-        rows.append(_unlisted(tenant.award_id, _of_nobody(tenant, programme), there, programme, known=True))
+        own_places = places.pop(naming.namespace(gone.award_id), ())
+        rows.append(_unlisted(gone.award_id, life, own_places, programme, known=all_read))
+    for own_places in places.values():
+        _, tenant = own_places[0]
+        rows.append(_unlisted(tenant.award_id, _of_nobody(tenant, programme), own_places, programme, known=True))
     return rows
 
 

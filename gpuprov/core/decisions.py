@@ -76,20 +76,16 @@ def reduce(
     gone = history.forfeited
     if gone is not None and gone.at <= at:
         message = f"is forfeited from {_text(gone.at, history.zone)} on, by {gone.by}: {gone.reason}"
-        raise InputError(
-            [_nothing_to_reduce(award_id, message, "it has no GPUs left to reduce; nothing is to be done")]
-        )
+        raise InputError([_problem(award_id, message, "it has no GPUs left to reduce; nothing is to be done")])
     if (status := history.award.status) is not Status.SELECTED:
         remedy = "only a selected award has GPUs to reduce"
-        raise InputError([_nothing_to_reduce(award_id, f"has nothing: it is {status} in the award list", remedy)])
+        raise InputError([_problem(award_id, f"has nothing: it is {status} in the award list", remedy)])
     held = history.at(max(at, history.term.start))
     if held is None:
         raise InputError([_ended(award_id, history.term.end, at, history.zone)])
     if gpus > held.gpus:
         message = f"has {held.gpus} {held.model} at {_text(max(at, history.term.start), history.zone)}"
-        raise InputError(
-            [Problem(argument="AWARD", value=award_id, message=message, remedy="reduce to less, or forfeit it")]
-        )
+        raise InputError([_problem(award_id, message, "reduce to less, or forfeit it")])
     if gpus == held.gpus:
         note = f"{award_id} has {gpus} {held.model} at {_text(at, history.zone)} already"
         return Decision(award_ids=(award_id,), events=(), notes=(note,))
@@ -113,21 +109,15 @@ def _known(award_ids: Collection[str], known: Collection[str]) -> tuple[str, ...
 
 
 def _unknown(award_id: str, known: Collection[str]) -> Problem:
-    remedy = f"check the award id{did_you_mean(award_id, known)}"
-    return Problem(argument="AWARD", value=award_id, message="is in no award list", remedy=remedy)
+    return _problem(award_id, "is in no award list", f"check the award id{did_you_mean(award_id, known)}")
 
 
 def _ended(award_id: str, end: datetime, at: datetime, zone: tzinfo) -> Problem:
     message = f"its term ends at {_text(end, zone)}, so it has nothing at {_text(at, zone)}"
-    return Problem(
-        argument="AWARD",
-        value=award_id,
-        message=message,
-        remedy="name an earlier instant with --at; what has ended `gpuprov expire` takes back",
-    )
+    return _problem(award_id, message, "name an earlier instant with --at; what has ended `gpuprov expire` takes back")
 
 
-def _nothing_to_reduce(award_id: str, message: str, remedy: str) -> Problem:
+def _problem(award_id: str, message: str, remedy: str) -> Problem:
     return Problem(argument="AWARD", value=award_id, message=message, remedy=remedy)
 
 

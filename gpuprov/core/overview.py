@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from operator import attrgetter
 
 from gpuprov.core.awardrow import AwardRow
 from gpuprov.core.lifecycle import AwardState, time_left
@@ -24,22 +25,27 @@ class Column:
     value: Callable[[AwardRow], Value]
 
 
+def _field(name: str, title: str) -> Column:
+    """Return the column that has a field of the row as it is."""
+    return Column(name=name, title=title, value=attrgetter(name))
+
+
 COLUMNS: Mapping[str, Column] = {
     column.name: column
     for column in (
-        Column(name="award", title="award", value=lambda row: row.award),
-        Column(name="organization", title="organization", value=lambda row: row.organization),
-        Column(name="provider", title="provider", value=lambda row: row.provider),
-        Column(name="model", title="model", value=lambda row: row.model),
-        Column(name="gpus", title="GPUs", value=lambda row: row.gpus),
-        Column(name="in_use", title="in use", value=lambda row: row.in_use),
+        _field("award", "award"),
+        _field("organization", "organization"),
+        _field("provider", "provider"),
+        _field("model", "model"),
+        _field("gpus", "GPUs"),
+        _field("in_use", "in use"),
         Column(name="state", title="state", value=lambda row: str(row.state)),
-        Column(name="accepted", title="accepted", value=lambda row: row.accepted),
-        Column(name="deadline", title="accept by", value=lambda row: row.deadline),
-        Column(name="end", title="end", value=lambda row: row.end),
-        Column(name="days_left", title="days left", value=lambda row: row.days_left),
-        Column(name="ends_at", title="ends at", value=lambda row: row.ends_at),
-        Column(name="quota", title="quota", value=lambda row: row.quota),
+        _field("accepted", "accepted"),
+        _field("deadline", "accept by"),
+        _field("end", "end"),
+        _field("days_left", "days left"),
+        _field("ends_at", "ends at"),
+        _field("quota", "quota"),
         Column(name="clusters", title="clusters", value=lambda row: ", ".join(row.clusters)),
     )
 }

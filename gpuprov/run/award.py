@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 
 from gpuprov.core import naming
-from gpuprov.core.awardrow import AwardRow, make_rows
+from gpuprov.core.awardrow import AwardRow
 from gpuprov.core.capacity import lines, not_over
 from gpuprov.core.cluster import ProviderCluster
 from gpuprov.core.ledger import Event, History
@@ -24,6 +24,7 @@ from gpuprov.kube.observe import find, observe
 from gpuprov.kube.usage import pods_of, pods_on
 from gpuprov.load import Origin
 from gpuprov.run.aside import read_all
+from gpuprov.run.awards import rows_of
 from gpuprov.run.loading import Loaded
 
 
@@ -61,22 +62,14 @@ def read_award(loaded: Loaded, award_id: str, at: datetime) -> AwardDetails:
     Raises InputError with what is like it where neither a list, nor the ledger, nor a cluster that was read knows it.
     """
     project = loaded.project
-    reads = {cluster.provider: partial(_look, cluster, award_id) for cluster in project.clusters}
-    seen, failed = read_all(reads, ClusterError)
+    reads = {cluster.provider: partial(_read, cluster, award_id) for cluster in project.clusters}
+    views, failed = read_all(reads, ClusterError)
     own = _only(loaded, award_id)
-    homes = tuple(home for look in seen.values() for home in look.homes)
-    observed = {provider: look.own for provider, look in seen.items()}
-    rows = make_rows(
-        histories=own.histories,
-        unlisted=own.unlisted,
-        events=own.events,
-        observed=observed,
-        clusters=project.by_provider,
-        programme=project.programme,
-        at=at,
-    )
+    homes = tuple(home for view in views.values() for home in view.homes)
+    observed = {provider: view.own for provider, view in views.items()}
+    rows = rows_of(own, observed, at)
     if not rows:
-        living = {tenant.award_id for look in seen.values() for tenant in look.observed.tenants}
+        living = {tenant.award_id for view in views.values() for tenant in view.observed.tenants}
         raise InputError([_unknown(loaded, award_id, living, failed)])
     desired = desired_state(own.histories, project.clusters, at, own.unlisted)
     plan = make_plan(desired, tuple(observed.values()), project.by_provider)
@@ -96,7 +89,7 @@ def read_award(loaded: Loaded, award_id: str, at: datetime) -> AwardDetails:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Look:
+class _View:
     """A cluster as it was read: all of it, and with the award's own namespaces alone."""
 
     observed: ObservedCluster
@@ -104,7 +97,7 @@ class _Look:
     homes: tuple[Home, ...]
 
 
-def _look(cluster: ProviderCluster, award_id: str) -> _Look:
+def _read(cluster: ProviderCluster, award_id: str) -> _View:
     """Read a cluster, and what the award has there; a namespace that has lost its labels is read by its name."""
     api = KubeApi(cluster)
     observed = observe(cluster, api)
@@ -117,7 +110,7 @@ def _look(cluster: ProviderCluster, award_id: str) -> _Look:
     homes = [
         Home(cluster=cluster, tenant=tenant, pods=pods_of(cluster, tenant.namespace, api)) for tenant in own.tenants
     ]
-    return _Look(observed=observed, own=own, homes=tuple(homes))
+    return _View(observed=observed, own=own, homes=tuple(homes))
 
 
 def _only(loaded: Loaded, award_id: str) -> Loaded:

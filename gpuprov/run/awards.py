@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from gpuprov.core.awardrow import AwardRow, make_rows
+from gpuprov.core.observed import ObservedCluster
 from gpuprov.errors import ClusterError
 from gpuprov.run.loading import Loaded
 from gpuprov.run.status import read_clusters
@@ -18,15 +19,18 @@ def read_awards(
 
     Awards at other providers have rows too, in which nothing is known of their clusters.
     """
-    project = loaded.project
-    observed, failed = read_clusters(project, providers)
-    rows = make_rows(
+    observed, failed = read_clusters(loaded.project, providers)
+    return rows_of(loaded, observed, at), failed
+
+
+def rows_of(loaded: Loaded, observed: Mapping[str, ObservedCluster], at: datetime) -> list[AwardRow]:
+    """Return a row for each award that was loaded or that only a cluster has. ``observed`` is by provider."""
+    return make_rows(
         histories=loaded.histories,
         unlisted=loaded.unlisted,
         events=loaded.events,
         observed=observed,
-        clusters=project.by_provider,
-        programme=project.programme,
+        clusters=loaded.project.by_provider,
+        programme=loaded.project.programme,
         at=at,
     )
-    return rows, failed
