@@ -10,8 +10,6 @@ from gpuprov.cli.screen import table
 from gpuprov.core.plan import Change, Op, Plan
 from gpuprov.run.job import Outcome
 
-__all__ = ["print_outcomes", "print_plan", "table"]
-
 _MOST_ROWS = 12
 
 

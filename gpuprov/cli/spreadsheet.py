@@ -8,6 +8,8 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 
+from rich.cells import cell_len
+
 from gpuprov.core.awardrow import AwardRow
 from gpuprov.core.overview import Column, Value
 
@@ -104,5 +106,4 @@ def _width(value: object) -> int:
     """Return how many columns of a character a value takes: a Hangul syllable is two wide."""
     if isinstance(value, datetime):
         return len("2026-07-01 00:00")
-    text = "" if value is None else unicodedata.normalize("NFC", str(value))
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+    return 0 if value is None else cell_len(unicodedata.normalize("NFC", str(value)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-import secrets
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -24,6 +23,7 @@ from gpuprov.kube import tokens
 from gpuprov.kube.tokens import Revoked, Token
 from gpuprov.load.project import Project
 from gpuprov.run.clock import now
+from gpuprov.run.files import write_whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,14 +193,4 @@ def _git_would_add(path: Path) -> bool:
 
 def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner can read, atomically. Raises InputError if that fails."""
-    scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with os.fdopen(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-        scratch.replace(path)
-    except OSError as error:
-        scratch.unlink(missing_ok=True)
-        problem = Problem(
-            file=str(path), message=f"cannot be written ({error.strerror})", remedy="choose another --out"
-        )
-        raise InputError([problem]) from error
+    write_whole(path, text.encode(), force=True, mode=0o600, remedy="choose another --out")

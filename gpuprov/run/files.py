@@ -36,14 +36,14 @@ def check_new(path: Path, *, force: bool) -> None:
         raise InputError(problems)
 
 
-def write_whole(path: Path, data: bytes, *, force: bool) -> None:
-    """Write a file so that others see all of it or nothing. Raises InputError if that fails.
+def write_whole(path: Path, data: bytes, *, force: bool, mode: int = 0o666, remedy: str = "name another file") -> None:
+    """Write a file so that others see all of it or nothing. Raises InputError, with the remedy, if that fails.
 
-    Without ``force`` a file that is there by now stays, whoever made it and when.
+    Without ``force`` a file that is there by now stays, whoever made it and when. The umask restricts ``mode``.
     """
     scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with scratch.open("xb") as file:
+        with os.fdopen(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -54,7 +54,7 @@ def write_whole(path: Path, data: bytes, *, force: bool) -> None:
     except FileExistsError as error:
         raise InputError([_exists(path)]) from error
     except OSError as error:
-        problem = Problem(file=str(path), message=f"cannot be written ({error.strerror})", remedy="name another file")
+        problem = Problem(file=str(path), message=f"cannot be written ({error.strerror})", remedy=remedy)
         raise InputError([problem]) from error
     finally:
         scratch.unlink(missing_ok=True)
