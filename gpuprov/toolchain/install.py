@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,11 +46,16 @@ def ensure(
     if unknown := [name for name in wanted if name not in TOOL_NAMES]:
         raise ToolchainError(f"no such tool: {', '.join(unknown)}; choose from {', '.join(TOOL_NAMES)}")
     located_tools = {name: tool for name in wanted if (tool := locate(name, settings)) is not None}
-    missing = [unit for unit in UNITS if any(name in unit.places and name not in located_tools for name in wanted)]
-    if not missing:
-        return Installed(located_tools[name] for name in wanted)
+    if len(located_tools) < len(wanted):
+        _provide(wanted, located_tools, progress, settings)
+    return Installed(located_tools[name] for name in wanted)
+
+
+def _provide(wanted: Collection[str], located_tools: dict[str, Found], progress: Progress, settings: Settings) -> None:
+    """Install the units of the wanted tools that are not located, and add these tools. Raises ToolchainError."""
     from gpuprov.toolchain.download import Downloader  # loads an HTTP client, which commands that find all do not need
 
+    missing = [unit for unit in UNITS if any(name in unit.places and name not in located_tools for name in wanted)]
     downloader = Downloader(settings.mirror)
     if len(missing) > 1:
         progress(Event(kind="start", unit=missing[0].name, text=outlook(missing, building="build" in settings.sources)))
@@ -64,7 +69,6 @@ def ensure(
             _Installation(unit, settings, downloader, progress, place).run()
             provided = {name: _installed(unit, name, settings) for name in tools}
         located_tools.update(provided)
-    return Installed(located_tools[name] for name in wanted)
 
 
 def find(name: str, settings: Settings | None = None) -> Path | None:
