@@ -22,9 +22,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gpuprov.i18n import Message, joined, tr
+
 
 class GpuprovError(Exception):
     """Base of all errors that gpuprov raises on purpose; anything else is a bug."""
+
+    @property
+    def message_text(self) -> str:
+        """What it says: where possible a message that `gpuprov.i18n.shown` can translate."""
+        first = self.args[0] if len(self.args) == 1 else None
+        return first if isinstance(first, str) else str(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,12 +51,24 @@ class Problem:
     column: str | None = None
     value: str | None = None
 
-    def __str__(self) -> str:
+    @property
+    def sentence(self) -> Message:
+        """The whole problem in one line, which can be translated."""
         where = self.file or self.argument
         place = where if self.row is None else f"{where}:{self.row}"
         column = "" if self.column is None else f" [{self.column}]"
         value = "" if self.value is None else f" {self.value!r}:"
-        return f"{place}{column}{value} {self.message}; {self.remedy}"
+        return tr(
+            "{place}{column}{value} {message}; {remedy}",
+            place=place,
+            column=column,
+            value=value,
+            message=self.message,
+            remedy=self.remedy,
+        )
+
+    def __str__(self) -> str:
+        return str(self.sentence)
 
 
 class InputError(GpuprovError):
@@ -56,7 +76,7 @@ class InputError(GpuprovError):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        super().__init__(joined("\n", (problem.sentence for problem in self.problems)))
 
 
 class PlanRefused(GpuprovError):
@@ -64,7 +84,7 @@ class PlanRefused(GpuprovError):
 
     def __init__(self, reasons: Sequence[str]) -> None:
         self.reasons = tuple(reasons)
-        super().__init__("\n".join(self.reasons))
+        super().__init__(joined("\n", self.reasons))
 
 
 class Stale(GpuprovError):
@@ -77,7 +97,7 @@ class ClusterError(GpuprovError):
     def __init__(self, provider: str, message: str) -> None:
         self.provider = provider
         self.message = message
-        super().__init__(f"{provider}: {message}")
+        super().__init__(tr("{provider}: {message}", provider=provider, message=message))
 
 
 class ClusterUnreachable(ClusterError):

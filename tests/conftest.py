@@ -1,5 +1,8 @@
-"""What all tests share: property tests may take their time, an interrupt is never ignored, the long tests go first."""
+"""What all tests share: property tests may take their time, an interrupt is never ignored, the long tests go first, and
+messages are in English whatever the locale.
+"""
 
+import os
 import signal
 
 import pytest
@@ -7,6 +10,9 @@ from hypothesis import HealthCheck, settings
 
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
+
+
+os.environ["GPUPROV_LANG"] = "en"  # also for the commands that tests start
 
 
 def pytest_configure() -> None:

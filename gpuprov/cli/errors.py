@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable
 from enum import IntEnum
@@ -15,8 +16,13 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
+from gpuprov import i18n
 from gpuprov.errors import ClusterError, GpuprovError, InputError, PlanRefused, Problem
+from gpuprov.i18n import shown, tr
 from gpuprov.run import log
+
+LANGUAGE_VARIABLE = "GPUPROV_LANG"
+"""The variable that says what ``--lang`` says."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -51,7 +57,24 @@ def reports_errors(command: F) -> F:
             click.echo(error_text(error), err=True)
             fail(exit_code(error))
 
-    return _log_options(guarded)  # type: ignore[return-value]
+    return _language_option(_log_options(guarded))  # type: ignore[return-value]
+
+
+def _language_option(command: F) -> F:
+    """Add ``--lang``; without it the locale chooses."""
+    option = click.option(
+        "--lang",
+        type=click.Choice(i18n.LANGUAGES),
+        envvar=LANGUAGE_VARIABLE,
+        help="Language of messages for people; by default that of the locale, or English.",
+    )
+
+    @functools.wraps(command)
+    def speaking(*args: Any, lang: str | None, **kwargs: Any) -> Any:  # noqa: ANN401 (click's own signature)
+        i18n.use(lang or i18n.of_environment(os.environ))
+        return command(*args, **kwargs)
+
+    return option(speaking)  # type: ignore[return-value]
 
 
 def _log_options(command: F) -> F:
@@ -92,10 +115,12 @@ def exit_code(error: GpuprovError) -> Exit:
 def error_text(error: GpuprovError) -> str:
     """Return the message for a person."""
     if isinstance(error, PlanRefused):
-        return "refused, nothing was changed:\n" + "\n".join(f"  - {reason}" for reason in error.reasons)
+        title = shown(tr("refused, nothing was changed:"))
+        return "\n".join([title, *(f"  - {shown(reason)}" for reason in error.reasons)])
     if isinstance(error, InputError) and len(error.problems) > 1:
-        return f"{error}\n{len(error.problems)} problems, nothing was changed"
-    return f"error: {error}"
+        total = shown(tr("{number} problems, nothing was changed", number=len(error.problems)))
+        return f"{shown(error.message_text)}\n{total}"
+    return shown(tr("error: {error}", error=error.message_text))
 
 
 def error_json(error: GpuprovError) -> dict[str, Any]:

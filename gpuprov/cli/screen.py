@@ -13,12 +13,12 @@ from typing import TextIO
 import click
 
 from gpuprov.cli.layout import Paints, layout
+from gpuprov.i18n import shown, tr
 
 PIPE_COLUMNS = 160
 """The width of what is not a terminal: tables in files and logs are read without one."""
 
 _UNKNOWN_COLUMNS = 80
-_COLOURS = {"failed": "red", "warning": "yellow"}
 
 
 def columns(stream: TextIO) -> int:
@@ -39,8 +39,11 @@ def coloured(stream: TextIO) -> bool:
 
 
 def emphasised(word: str, stream: TextIO) -> str:
-    """Return ``failed`` in red and ``warning`` in yellow where the stream takes colours; any other text as it is."""
-    colour = _COLOURS.get(word) if coloured(stream) else None
+    """Return ``failed`` in red and ``warning`` in yellow, in the language in use, where the stream takes colours; any
+    other text as it is.
+    """
+    colours = {shown(tr("failed")): "red", shown(tr("warning")): "yellow"} if coloured(stream) else {}
+    colour = colours.get(word)
     return click.style(word, fg=colour) if colour else word
 
 
@@ -51,4 +54,11 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]], *, err: bool
         header=lambda text: click.style(text, bold=True) if coloured(stream) else text,
         cell=lambda text: emphasised(text, stream),
     )
-    click.echo(layout(headers, rows, columns(stream), paints), err=err)
+    titles = [shown(header) for header in headers]
+    cells = [[shown(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
+    click.echo(layout(titles, cells, columns(stream), paints), err=err)
+
+
+def say(message: object = "", *, err: bool = False) -> None:
+    """Print a message for a person, in the language in use."""
+    click.echo(shown(message), err=err)

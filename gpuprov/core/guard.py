@@ -21,6 +21,7 @@ from gpuprov.core.observed import ObservedCluster
 from gpuprov.core.plan import Change, Loss, Op, Plan
 from gpuprov.core.rules import Bounds, Rule, Violation, violations
 from gpuprov.core.tenant import Desired
+from gpuprov.i18n import joined, tr
 
 MASS_CHANGE_PERCENT = 20
 """Share of the live awards, in percent, of a cluster or of all, that may lose something unexplained (policy: no rule of
@@ -80,22 +81,36 @@ def by_hand(plan: Plan, desired: Desired, observed: ObservedCluster, cluster: Pr
     refusals: list[str] = []
     if reclaims:
         refusals.append(
-            f"{cluster.provider}: {_names(reclaims)} must be taken back, which Pulumi can neither prove nor do in the "
-            f"right order; run `gpuprov up --provider {cluster.provider}`, or `gpuprov expire` for what has ended"
+            tr(
+                "{provider}: {awards} must be taken back, which Pulumi can neither prove nor do in the right order; "
+                "run `gpuprov up --provider {provider}`, or `gpuprov expire` for what has ended",
+                provider=cluster.provider,
+                awards=_names(reclaims),
+            )
         )
     going = {tenant.namespace for tenant in observed.tenants if tenant.terminating}
     again = [change for change in changes if change.op is not Op.RECLAIM and change.namespace in going]
     if again:
         refusals.append(
-            f"{cluster.provider}: the namespace of {_names(again)} is being deleted, for which Pulumi does not wait; "
-            f"run `gpuprov up --provider {cluster.provider}`, which makes it again once it is gone"
+            tr(
+                "{provider}: the namespace of {awards} is being deleted, for which Pulumi does not wait; "
+                "run `gpuprov up --provider {provider}`, which makes it again once it is gone",
+                provider=cluster.provider,
+                awards=_names(again),
+            )
         )
     if not any(change.grows for change in changes):
         return refusals
     held = held_after(plan, desired, observed, cluster, lowered_first=False)
     return refusals + [
-        f"{cluster.provider} {model}: what is granted would rest on GPUs that the same run frees ({held[model]} of "
-        f"{gpus} until then); run `gpuprov up --provider {cluster.provider}`, which frees them first"
+        tr(
+            "{provider} {model}: what is granted would rest on GPUs that the same run frees ({held} of {gpus} until "
+            "then); run `gpuprov up --provider {provider}`, which frees them first",
+            provider=cluster.provider,
+            model=model,
+            held=held[model],
+            gpus=gpus,
+        )
         for model, gpus in cluster.capacity_at(desired.at).items()
         if held[model] > gpus
     ]
@@ -105,13 +120,16 @@ def _wrong_cluster(
     observed: ObservedCluster, cluster: ProviderCluster, known: str | None, confirmed: Confirmed
 ) -> list[str]:
     if reason := cluster.not_as_pinned(observed.uid):
-        return [f"{observed.provider}: {reason}"]
+        return [tr("{provider}: {reason}", provider=observed.provider, reason=reason)]
     if known not in (None, observed.uid) and observed.provider not in confirmed.clusters:
         return [
-            (
-                f"{observed.provider}: context {cluster.context!r} leads to the cluster {observed.uid}, but this stack "
-                f"was last applied to {known}; correct the kubeconfig, or confirm with "
-                f"--accept-cluster {observed.provider}"
+            tr(
+                "{provider}: context {context!r} leads to the cluster {uid}, but this stack was last applied to "
+                "{known}; correct the kubeconfig, or confirm with --accept-cluster {provider}",
+                provider=observed.provider,
+                context=cluster.context,
+                uid=observed.uid,
+                known=known,
             )
         ]
     return []
@@ -121,17 +139,24 @@ def _not_set_up(plan: Plan, observed: ObservedCluster, cluster: ProviderCluster)
     """A quota that can be walked around or not be used is no allocation. What takes back or stays as it is goes on."""
     if not any(change.grows for change in plan.on(observed.provider)):
         return []
-    reasons = []
+    reasons: list[str] = []
     if observed.missing and cluster.require_chart:
         reasons.append(
-            f"{observed.provider}: the cluster lacks what charts/gpu-cluster brings ({'; '.join(observed.missing)}), "
-            "so tenants could take more than they are given; its administrator installs it with "
-            f"`gpuprov setup --provider {observed.provider}`"
+            tr(
+                "{provider}: the cluster lacks what charts/gpu-cluster brings ({missing}), so tenants could take more "
+                "than they are given; its administrator installs it with `gpuprov setup --provider {provider}`",
+                provider=observed.provider,
+                missing=joined("; ", observed.missing),
+            )
         )
     if observed.unfit:
         reasons.append(
-            f"{observed.provider}: awardees could not use what they are given ({'; '.join(observed.unfit)}); "
-            f"`gpuprov preflight --provider {observed.provider}` says what to do"
+            tr(
+                "{provider}: awardees could not use what they are given ({unfit}); "
+                "`gpuprov preflight --provider {provider}` says what to do",
+                provider=observed.provider,
+                unfit=joined("; ", observed.unfit),
+            )
         )
     return reasons
 
@@ -142,9 +167,15 @@ def _over_capacity(plan: Plan, desired: Desired, observed: ObservedCluster, clus
         return []
     held = held_after(plan, desired, observed, cluster)
     return [
-        f"{cluster.provider} {model}: {held[model]} GPUs granted or still held by pods, "
-        f"{held[model] - gpus} more than the capacity of {gpus}; "
-        "forfeit or reduce awards, or wait for the pods to end"
+        tr(
+            "{provider} {model}: {held} GPUs granted or still held by pods, {excess} more than the capacity of {gpus}; "
+            "forfeit or reduce awards, or wait for the pods to end",
+            provider=cluster.provider,
+            model=model,
+            held=held[model],
+            excess=held[model] - gpus,
+            gpus=gpus,
+        )
         for model, gpus in cluster.capacity_at(desired.at).items()
         if held[model] > gpus
     ]
@@ -163,11 +194,14 @@ def _broken_rules(plan: Plan, bounds: Bounds) -> list[str]:
     for violation in violations(objects, bounds):
         if violation.rule is not Rule.CAPACITY:
             by_rule.setdefault(violation.rule, []).append(violation)
-    reasons = []
+    reasons: list[str] = []
     for rule, rule_violations in by_rule.items():
-        reasons += [f"{provider}: {violation}" for violation in rule_violations[:_MOST_OF_A_RULE]]
-        if len(rule_violations) > _MOST_OF_A_RULE:
-            reasons.append(f"{provider}: and {len(rule_violations) - _MOST_OF_A_RULE} more like it ({rule})")
+        reasons += [
+            tr("{provider}: {reason}", provider=provider, reason=str(violation))
+            for violation in rule_violations[:_MOST_OF_A_RULE]
+        ]
+        if (more := len(rule_violations) - _MOST_OF_A_RULE) > 0:
+            reasons.append(tr("{provider}: and {more} more like it ({rule})", provider=provider, more=more, rule=rule))
     return reasons
 
 
@@ -181,9 +215,10 @@ def _mass_changes(plan: Plan, observed: Sequence[ObservedCluster], confirmed: Co
     others = [change for change in losses if change.loss not in _TEARDOWNS]
     refusals: list[str] = []
     if len(teardowns) > confirmed.teardown:
-        refusals += _in_masses(teardowns, observed, "torn down", f"--allow-teardown {len(teardowns)}")
+        refusals += _in_masses(teardowns, observed, tr("torn down"), f"--allow-teardown {len(teardowns)}")
     if len(others) > confirmed.change:
-        refusals += _in_masses(others, observed, "reduced, or lose their access,", f"--allow-change {len(others)}")
+        loss = tr("reduced, or lose their access,")
+        refusals += _in_masses(others, observed, loss, f"--allow-change {len(others)}")
     return refusals
 
 
@@ -192,7 +227,7 @@ def _in_masses(
 ) -> list[str]:
     """Return a line for each cluster that loses a mass of awards, or one for all clusters together."""
     parts = [(cluster.provider, cluster.tenants) for cluster in observed]
-    everywhere = ("all providers", tuple(tenant for _, tenants in parts for tenant in tenants))
+    everywhere = (tr("all providers"), tuple(tenant for _, tenants in parts for tenant in tenants))
     refusals: list[str] = []
     for name, tenants in (*parts, everywhere):
         losses = [change for change in changes if name in (change.provider, everywhere[0])]
@@ -202,9 +237,18 @@ def _in_masses(
             and (name != everywhere[0] or not refusals)
         ):
             refusals.append(
-                f"{name}: {len(losses)} of {len(tenants)} live awards would be {loss} though neither the ledger nor "
-                f"the end of their term explains it ({_names(losses)}: {losses[0].reasons[0]}); check the award list "
-                f"and the stack's configuration, or confirm with {confirmation}"
+                tr(
+                    "{provider}: {losses} of {tenants} live awards would be {loss} though neither the ledger nor the "
+                    "end of their term explains it ({awards}: {reason}); check the award list and the stack's "
+                    "configuration, or confirm with {confirmation}",
+                    provider=name,
+                    losses=len(losses),
+                    tenants=len(tenants),
+                    loss=loss,
+                    awards=_names(losses),
+                    reason=losses[0].reasons[0],
+                    confirmation=confirmation,
+                )
             )
     return refusals
 

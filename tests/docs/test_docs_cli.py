@@ -63,7 +63,7 @@ def test_every_option_is_told_in_the_commands_section(name: str) -> None:
 
 
 def test_options_of_every_command_are_told_once() -> None:
-    assert EVERYWHERE == [["-v", "--verbose"], ["--log-format"]]
+    assert EVERYWHERE == [["--lang"], ["-v", "--verbose"], ["--log-format"]]
     assert all(names_one(sections(CLI, 2)["Common options"], opts) for opts in EVERYWHERE)
 
 

@@ -1,0 +1,147 @@
+"""Messages that can be shown in another language than the English in which the code has them.
+
+`tr` makes a sentence as a `Message`: a string like any other, in English, that also knows what it was made of. So the
+core decides and compares in English, machines read English, and only what is shown to a person is translated, by
+`shown`, with the catalogue in ``locales``. Whoever joins messages does it with `tr` or `joined`: an f-string of them is
+plain English.
+
+The engineers' log, ``--json``, CSV and names of options stay English (docs/languages.md).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from importlib import resources
+
+SOURCE = "en"
+LANGUAGES = (SOURCE, "ko")
+"""The languages that messages can be shown in; the first is the one that the code is written in."""
+
+Translate = Callable[[str], str]
+"""Returns the template to use for a template in English: itself, where there is no translation."""
+
+
+class Message(str):
+    """A sentence in English that knows its template and its arguments. Makes no difference to who reads it as a string.
+
+    Operations of strings (``+``, slices, `str.join`, f-strings) return plain strings, which can't be translated.
+    """
+
+    __slots__ = ("arguments", "template")
+    template: str
+    arguments: Mapping[str, object]
+
+    def __new__(cls, template: str, arguments: Mapping[str, object]) -> Message:
+        """Return the sentence; ``template`` has its arguments in braces, as `str.format` takes them."""
+        message = super().__new__(cls, template.format(**arguments))
+        message.template, message.arguments = template, arguments
+        return message
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Let messages go from a worker's process to its parent's."""
+        return type(self), (self.template, self.arguments)
+
+    def translated(self, translate: Translate) -> str:
+        """Return the sentence in another language, and what it is made of too."""
+        arguments = {
+            name: value.translated(translate) if isinstance(value, (Message, Joined)) else value
+            for name, value in self.arguments.items()
+        }
+        return translate(self.template).format(**arguments)
+
+
+class Joined(str):
+    """Sentences one after the other."""
+
+    __slots__ = ("parts", "separator")
+    separator: str
+    parts: tuple[str, ...]
+
+    def __new__(cls, separator: str, parts: Iterable[str]) -> Joined:
+        """Return ``parts`` with ``separator`` between them."""
+        kept = tuple(parts)
+        text = super().__new__(cls, separator.join(kept))
+        text.separator, text.parts = separator, kept
+        return text
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Let them go from a worker's process to its parent's."""
+        return type(self), (self.separator, self.parts)
+
+    def translated(self, translate: Translate) -> str:
+        """Return all of them in another language."""
+        return self.separator.join(
+            part.translated(translate) if isinstance(part, (Message, Joined)) else part for part in self.parts
+        )
+
+
+def tr(template: str, /, **arguments: object) -> Message:
+    """Return a sentence for people, with its arguments filled in: ``tr("{award} has ended", award=award.id)``.
+
+    The template is a literal, so that the catalogue can be made and checked from the source.
+    """
+    return Message(template, arguments)
+
+
+def trn(singular: str, plural: str, number: int, /, **arguments: object) -> Message:
+    """Return ``singular`` for one and else ``plural``, with ``number`` among the arguments."""
+    return Message(singular if number == 1 else plural, {"number": number, **arguments})
+
+
+def joined(separator: str, parts: Iterable[str]) -> Joined:
+    """Join messages, and strings, so that the whole can still be translated."""
+    return Joined(separator, parts)
+
+
+_language = SOURCE
+
+
+def use(language: str) -> None:
+    """Show messages in this language from now on, one of `LANGUAGES`."""
+    global _language  # noqa: PLW0603 (a process talks to one person)
+    _language = language
+
+
+def language() -> str:
+    """Return the language that messages are shown in."""
+    return _language
+
+
+def shown(text: object) -> str:
+    """Return what a person is shown: a message in the language in use, anything else as it is."""
+    if _language != SOURCE and isinstance(text, (Message, Joined)):
+        return text.translated(_catalogue(_language).__getitem__)
+    return str(text)
+
+
+def of_environment(environment: Mapping[str, str]) -> str:
+    """Return the language that the locale asks for, by the variables that POSIX names in their order; else English."""
+    for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        if value := environment.get(variable):
+            wanted = value.split(".")[0].split("_")[0].lower()
+            return wanted if wanted in LANGUAGES else SOURCE
+    return SOURCE
+
+
+class _Catalogue(dict[str, str]):
+    def __missing__(self, template: str) -> str:
+        return template
+
+
+@functools.cache
+def _catalogue(language: str) -> _Catalogue:
+    """Read the translations of every template, of singulars and plurals too."""
+    from babel.messages.pofile import read_po  # takes 0.1 s, which English must not cost
+
+    translations = _Catalogue()
+    with (resources.files("gpuprov") / "locales" / f"{language}.po").open("rb") as file:
+        for entry in read_po(file, locale=language):
+            if entry.id and entry.string and not entry.fuzzy:
+                translations |= dict.fromkeys(_strings(entry.id), _strings(entry.string)[-1])
+    return translations
+
+
+def _strings(text: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
+    """Return one for a message without a plural, else those of its singular and plural."""
+    return (text,) if isinstance(text, str) else tuple(text)
