@@ -100,6 +100,12 @@ class GpuPool(_Config):
         alias="nodeLabel", min_length=1, max_length=1, description="the label that tells this model's nodes"
     )
     per_gpu: PerGpu = Field(default=PerGpu(), alias="perGpu")
+    sample_image: str | None = Field(
+        default=None,
+        alias="sampleImage",
+        min_length=1,
+        description="image of the sample pod and Job that awardees get; by default one from the public registry",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -154,6 +160,9 @@ class ProviderCluster(_Config):
     )
     uid: str | None = Field(default=None, description="UID of the kube-system namespace, to pin the cluster")
     pools: tuple[GpuPool, ...] = Field(min_length=1)
+    contact: str | None = Field(
+        default=None, min_length=1, max_length=200, description="whom awardees ask: an address or a URL, on their page"
+    )
     group_prefix: str = Field(default="gpuprov:", alias="groupPrefix", description="before the group's name")
     other_gpu_resources: tuple[Resource, ...] = Field(
         default=OTHER_GPU_RESOURCES, alias="otherGpuResources", description="resource names set to 0"

@@ -9,6 +9,7 @@ from gpuprov.core import naming
 from gpuprov.core.manifests import (
     AWARD_ID,
     BINDING,
+    FIXED_QUOTA,
     GPUS,
     LIMITS,
     MODEL,
@@ -19,6 +20,7 @@ from gpuprov.core.manifests import (
     TENANT_ROLE,
     TERM_END,
     TERM_START,
+    WELCOME,
     Manifest,
     labels,
 )
@@ -37,13 +39,17 @@ from gpuprov.core.rules.base import (
 from gpuprov.core.rules.quotas import selected
 
 RBAC = "rbac.authorization.k8s.io"
-INSIDE: Mapping[tuple[str, str], str] = {
-    ("v1", "ResourceQuota"): QUOTA,
-    ("v1", "LimitRange"): LIMITS,
-    ("networking.k8s.io/v1", "NetworkPolicy"): POLICY,
-    (f"{RBAC}/v1", "RoleBinding"): BINDING,
+INSIDE: Mapping[tuple[str, str], tuple[str, ...]] = {
+    ("v1", "ResourceQuota"): (QUOTA, FIXED_QUOTA),
+    ("v1", "LimitRange"): (LIMITS,),
+    ("networking.k8s.io/v1", "NetworkPolicy"): (POLICY,),
+    ("v1", "ConfigMap"): (WELCOME,),
+    (f"{RBAC}/v1", "RoleBinding"): (BINDING,),
 }
-"""The objects of ours in an award's namespace: one of each kind, with this name."""
+"""The objects of ours in an award's namespace, by API version and kind: their names."""
+
+_OPTIONAL = frozenset({"ConfigMap"})
+"""Kinds that hold nobody to anything."""
 
 _SECURITY = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")}
 _EVERYWHERE = ("0.0.0.0/0", "::/0")
@@ -56,8 +62,9 @@ def nothing_outside(manifest: Manifest, bounds: Bounds) -> Iterator[Violation]:
     if key != ("v1", "Namespace") and key not in INSIDE:
         yield _outside(manifest, "objects of this kind belong to no award", "keep it in a stack of its own")
         return
-    if key in INSIDE and metadata(manifest).get("name") != INSIDE[key]:
-        yield _outside(manifest, f"a namespace has one {kind}, named {INSIDE[key]}", "remove it, or name it so")
+    if key in INSIDE and metadata(manifest).get("name") not in INSIDE[key]:
+        names = " or ".join(INSIDE[key])
+        yield _outside(manifest, f"a {kind} in a namespace of an award is named {names}", "remove it, or name it so")
     award = bounds.awards.get(home(manifest))
     if award is None:
         yield _outside(
@@ -123,32 +130,33 @@ def _instant(text: object) -> datetime | None:
 
 def complete(objects: Sequence[Manifest], bounds: Bounds) -> Iterator[Violation]:
     """Each namespace has quota, limits, isolation, Pod Security, annotations, and access for the awardee only."""
-    names = {kind: name for (_, kind), name in INSIDE.items()}
-    declared: dict[str, dict[str, Manifest]] = {}
+    names = {kind: names for (_, kind), names in INSIDE.items()}
+    declared: dict[str, dict[tuple[str, str], Manifest]] = {}
     for manifest in objects:
-        kind = str(manifest.get("kind"))
-        if home(manifest) and metadata(manifest).get("name") == names.get(kind, home(manifest)):
-            declared.setdefault(home(manifest), {})[kind] = manifest
-    for namespace, by_kind in declared.items():
-        for message, remedy in _lacks(by_kind, namespace, bounds):
+        kind, name = str(manifest.get("kind")), str(metadata(manifest).get("name"))
+        if home(manifest) and name in names.get(kind, (home(manifest),)):
+            declared.setdefault(home(manifest), {})[kind, name] = manifest
+    for namespace, by_name in declared.items():
+        for message, remedy in _lacks(by_name, namespace, bounds):
             yield Violation(rule=Rule.COMPLETE, where=f"Namespace {namespace}", message=message, remedy=remedy)
 
 
-def _lacks(by_kind: Mapping[str, Manifest], name: str, bounds: Bounds) -> Iterator[tuple[str, str]]:
-    namespace = by_kind.get("Namespace")
-    if namespace is None:
+def _lacks(by_name: Mapping[tuple[str, str], Manifest], namespace: str, bounds: Bounds) -> Iterator[tuple[str, str]]:
+    if ("Namespace", namespace) not in by_name:
         yield "the program declares objects in it, but not the namespace itself", "declare the namespace too"
     else:
-        yield from _namespace(namespace, bounds)
-    for _, kind in INSIDE:
-        if kind not in by_kind:
-            yield f"it has no {kind}", "declare all objects of a tenant"
-    if "LimitRange" in by_kind and not _sets_defaults(by_kind["LimitRange"]):
+        yield from _namespace(by_name["Namespace", namespace], bounds)
+    for (_, kind), names in INSIDE.items():
+        for name in names:
+            if (kind, name) not in by_name and kind not in _OPTIONAL:
+                yield f"it has no {kind} {name}", "declare all objects of a tenant"
+    limits = by_name.get(("LimitRange", LIMITS))
+    if limits is not None and not _sets_defaults(limits):
         yield "its LimitRange gives containers no cpu and memory, so pods are refused", "set default and defaultRequest"
-    if "NetworkPolicy" in by_kind:
-        yield from _isolation(by_kind["NetworkPolicy"])
-    if "RoleBinding" in by_kind:
-        yield from _access(by_kind["RoleBinding"], name, bounds)
+    if ("NetworkPolicy", POLICY) in by_name:
+        yield from _isolation(by_name["NetworkPolicy", POLICY])
+    if ("RoleBinding", BINDING) in by_name:
+        yield from _access(by_name["RoleBinding", BINDING], namespace, bounds)
 
 
 def _namespace(namespace: Manifest, bounds: Bounds) -> Iterator[tuple[str, str]]:

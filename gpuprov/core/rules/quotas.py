@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gpuprov.core.cluster import GpuPool, ProviderCluster
-from gpuprov.core.manifests import GPUS, NODE_SELECTOR, Manifest
+from gpuprov.core.manifests import FIXED_QUOTA, GPUS, NODE_SELECTOR, Manifest
 from gpuprov.core.quantity import parse
-from gpuprov.core.rules.base import Bounds, Rule, Violation, annotations_of, home, mapping, place
+from gpuprov.core.rules.base import Bounds, Rule, Violation, annotations_of, home, mapping, metadata, place
 from gpuprov.core.tenant import Tenant
 
 
@@ -50,7 +50,7 @@ def selected(namespace: Manifest) -> Mapping[str, str]:
 
 
 def within_award(manifest: Manifest, bounds: Bounds) -> Iterator[Violation]:
-    """No quota exceeds its award, and every other resource name for a GPU has the limit 0.
+    """The quota of the award exceeds it in nothing, and the other one has the limit 0 for every other name of a GPU.
 
     A namespace without an award has 0 GPUs. A quota with scopes counts only some pods, so it limits nothing.
     """
@@ -66,9 +66,12 @@ def within_award(manifest: Manifest, bounds: Bounds) -> Iterator[Violation]:
             yield _over(
                 manifest, "it has scopes, so pods outside them have no quota", "remove scopes and scopeSelector"
             )
-        if award is not None:
+        closes = metadata(manifest).get("name") == FIXED_QUOTA
+        if award is not None and not closes:
             yield from _granted(manifest, award)
-        yield from _others(manifest, None if award is None else f"requests.{award.pool.resource}", bounds.gpu_keys)
+        awarded = "" if award is None else f"requests.{award.pool.resource}"
+        granted = None if closes else awarded
+        yield from _others(manifest, granted, [key for key in bounds.gpu_keys if closes and key != awarded])
 
 
 def _granted(quota: Manifest, award: Tenant) -> Iterator[Violation]:
@@ -80,14 +83,17 @@ def _granted(quota: Manifest, award: Tenant) -> Iterator[Violation]:
         yield _over(quota, f"it grants {granted} {resource}, and the award has {award.gpus}")
 
 
-def _others(quota: Manifest, awarded: str | None, gpu_keys: Sequence[str]) -> Iterator[Violation]:
-    """Check every key but the awarded one. Extended resources have a ``/`` in their name; only GPUs are awarded."""
+def _others(quota: Manifest, granted: str | None, closed: Sequence[str]) -> Iterator[Violation]:
+    """Check every key but the one that the quota grants; all that are ``closed`` must be there.
+
+    Extended resources have a ``/`` in their name; only GPUs are awarded.
+    """
     hard = hard_of(quota)
-    for key in gpu_keys:
-        if key not in hard and key != awarded:
+    for key in closed:
+        if key not in hard:
             yield _over(quota, f"{key} has no limit", f'write {key}: "0"')
     for key, value in hard.items():
-        if key != awarded and "/" in key and not key.startswith("count/") and parse(str(value)) != 0:
+        if key != granted and "/" in key and not key.startswith("count/") and parse(str(value)) != 0:
             yield _over(quota, f"it grants {value} of {key}, which no award has", f'write {key}: "0"')
 
 
@@ -103,7 +109,7 @@ def as_annotated(objects: Sequence[Manifest], bounds: Bounds) -> Iterator[Violat
         annotation = annotations[namespace]
         annotated = parse(str(annotation))
         granted = sum(gpus_of(hard_of(manifest), resource) or 0 for resource in resources)
-        if annotated is None or granted > annotated:
+        if granted > (annotated or 0):
             yield Violation(
                 rule=Rule.ANNOTATED,
                 where=place(manifest),
