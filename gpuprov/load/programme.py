@@ -14,7 +14,6 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from gpuprov.core.accelerator import Accelerator
-from gpuprov.core.invalid import message_of, remedy_of
 from gpuprov.core.programme import Programme
 from gpuprov.core.tracks import Call, Inconsistency, Parts, StatusWords, Track, inconsistencies
 from gpuprov.errors import InputError, Problem
@@ -75,8 +74,8 @@ def _problems(file: str, data: Mapping[str, Any], error: ValidationError) -> lis
     consistency = False
     for detail in own_details(error):
         consistency |= detail["type"] == "programme"
-        wrong = Inconsistency(detail["loc"], message_of(detail), remedy_of(detail) or _DOCUMENT)
-        problems.append(_problem(file, data, wrong))
+        remedy = str(detail.get("ctx", {}).get("remedy", _DOCUMENT))
+        problems.append(_problem(file, data, Inconsistency(detail["loc"], detail["msg"], remedy)))
     if not consistency:  # it was not looked at, because of the values that are not valid
         problems += [_problem(file, data, inconsistency) for inconsistency in inconsistencies(_valid_parts(data))]
     return problems

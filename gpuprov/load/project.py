@@ -16,7 +16,6 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from gpuprov.core.cluster import ProviderCluster, ProviderName
-from gpuprov.core.invalid import message_of
 from gpuprov.core.programme import Programme
 from gpuprov.core.steps import Terms
 from gpuprov.errors import InputError, Problem
@@ -265,7 +264,7 @@ def _read_cluster(path: Path, project: str, terms: Terms, problems: list[Problem
     except ValidationError as error:
         for detail in own_details(error):
             place = ".".join(str(part) for part in (setting, *detail["loc"]))
-            wrong(place, str(detail["input"]), message_of(detail), "see docs/configuration.md")
+            wrong(place, str(detail["input"]), detail["msg"], "see docs/configuration.md")
         return None
 
 

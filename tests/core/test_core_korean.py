@@ -35,7 +35,6 @@ from gpuprov.core.award import Status, quantity_breaches, term_breaches
 from gpuprov.core.cluster import ProviderCluster
 from gpuprov.core.decisions import forfeit, reduce
 from gpuprov.core.guard import Confirmed
-from gpuprov.core.invalid import message_of, remedy_of
 from gpuprov.core.ledger import lost, mark
 from gpuprov.core.lifecycle import AwardState, edges
 from gpuprov.core.plan import Loss, Op, make_plan
@@ -196,8 +195,8 @@ def test_breaches_of_days():
 
 def ours(error):
     """What our validators say, without what pydantic says itself."""
-    details = [detail for detail in error.errors() if "message" in detail.get("ctx", {})]
-    return [text for detail in details for text in (message_of(detail), remedy_of(detail)) if text is not None]
+    contexts = [detail["ctx"] for detail in error.errors() if "message" in detail.get("ctx", {})]
+    return [context[name] for context in contexts for name in ("message", "remedy") if name in context]
 
 
 WRONG_PROGRAMMES = [

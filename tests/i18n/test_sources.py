@@ -92,6 +92,13 @@ def _may_have_sentences(tree: ast.AST) -> bool:
     return False
 
 
+def nested(tree: ast.AST) -> list[int]:
+    """Return the lines of messages that are written among the arguments of another, where no extractor sees them."""
+    messages = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _name(node.func) in _MESSAGES]
+    inner = [child for message in messages for child in ast.walk(message) if child is not message]
+    return [node.lineno for node in inner if node in messages and isinstance(node, ast.Call)]
+
+
 def _sources(folder: str) -> list[Path]:
     return sorted((Path(gpuprov.__file__).parent / folder).rglob("*.py"))
 
@@ -104,6 +111,13 @@ def test_what_people_are_told_is_made_of_messages(folder: str) -> None:
         told = (*plain_messages(tree), *sentences(tree))
         found |= {f"{path.name}:{line}": text for line, text in told if text not in WORDS_OF_FILES}
     assert found == {}
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_no_message_is_hidden_in_another(folder: str) -> None:
+    lines = {path.name: nested(ast.parse(path.read_text(encoding="utf-8"))) for path in _sources(folder)}
+    assert {name: found for name, found in lines.items() if found} == {}
+    assert nested(ast.parse("tr('{a}', a=next(reasons, tr('b')))\ntr('c')")) == [1]
 
 
 @pytest.mark.parametrize(

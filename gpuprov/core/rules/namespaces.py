@@ -63,9 +63,10 @@ def nothing_outside(manifest: Manifest, bounds: Bounds) -> Iterator[Violation]:
         yield _outside(manifest, message, tr("remove it, or name it so"))
     award = bounds.awards.get(home(manifest))
     if award is None:
+        nowhere = tr("no namespace")
         message = tr(
             "{namespace} is not the namespace of an award that holds GPUs at {provider}",
-            namespace=home(manifest) or tr("no namespace"),
+            namespace=home(manifest) or nowhere,
             provider=bounds.cluster.provider,
         )
         yield _outside(manifest, message, tr("take it out of the program, or add the award to the list"))
