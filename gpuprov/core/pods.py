@@ -37,7 +37,11 @@ def why_not_ended(pod: Mapping[str, Any]) -> str:
     if not node:
         place = tr("pod {pod} without a node", pod=metadata["name"])
     if finalizers := metadata.get("finalizers"):
-        return tr("{place} is held by the finalizers {finalizers}", place=place, finalizers=", ".join(finalizers))
+        return tr(
+            "{place} is held by the finalizers {finalizers}; check the controller that has to remove them",
+            place=place,
+            finalizers=", ".join(finalizers),
+        )
     if node:
         return tr("{place} has not ended; check the node", place=place)
     return tr("{place} has not ended", place=place)
