@@ -33,6 +33,11 @@ def first(objects, name):
     return next(manifest for manifest in objects if name in (manifest["kind"], manifest["metadata"]["name"]))
 
 
+def by_kind(objects):
+    """The objects of the first of the tenants, by how a test calls them."""
+    return {kind: first(objects, name) for kind, name in NAMES.items()} | {"Namespace": first(objects, "Namespace")}
+
+
 def said(objects, limits=None):
     return [(violation.rule, violation.text) for violation in violations(objects, limits or bounds(FIRST, SECOND))]
 
@@ -40,8 +45,7 @@ def said(objects, limits=None):
 def broken(change, limits=None):
     """Change the objects of the two tenants, by kind those of the first one, and return what rules say then."""
     objects = written(FIRST, SECOND)
-    by_kind = {kind: first(objects, name) for kind, name in NAMES.items()}
-    change(by_kind | {"Namespace": first(objects, FIRST.namespace), "all": objects})
+    change(by_kind(objects) | {"all": objects})
     return said(objects, limits)
 
 
