@@ -233,7 +233,7 @@ def test_all_problems_of_all_files_are_told_at_once(tmp_path):
 @pytest.mark.parametrize("awards", ["", "a.csv", "[]", "[1]", "{default: a.csv}", "{description: which}"])
 def test_award_lists_must_be_named(awards, tmp_path):
     (problem,) = problems(open_project, project(tmp_path, MAIN.replace("{default: [a.csv]}", awards)))
-    assert (Path(problem.file).name, problem.remedy) == ("Pulumi.yaml", "name the lists")
+    assert (Path(problem.file).name, problem.remedy) == ("Pulumi.yaml", "name the lists, such as [awards.csv]")
 
 
 @pytest.mark.parametrize(
