@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 from pydantic import ValidationError
@@ -92,6 +91,8 @@ def _explained(detail: ErrorDetails) -> Words:
     raised = context.get("error")
     if isinstance(raised, ValueError) and raised.args:
         return raised.args[0], None
+    if detail["type"] == "string_type" and isinstance(detail["input"], (Mapping, list)):
+        return tr("is not a text"), tr("write one text")
     words = _WORDS.get(detail["type"])
     return (detail["msg"], None) if words is None else words(context)
 
@@ -124,7 +125,7 @@ def _too_small(context: Mapping[str, Any]) -> Words:
 
 def _too_great(context: Mapping[str, Any]) -> Words:
     most = context["le"]
-    if isinstance(most, date):
+    if not isinstance(most, int):  # pydantic writes a day as text
         return tr("is after {day}", day=most), tr("write an earlier day")
     return tr("is more than {most}", most=most), tr("write {most} or less", most=most)
 

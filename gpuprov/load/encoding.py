@@ -21,19 +21,19 @@ _MARKED = (
 )
 
 
-def decode(file: str, data: bytes) -> str:
+def decode(file: str, data: bytes, remedy: str = SAVE_AS) -> str:
     """Return the text of ``data`` without a byte order mark.
 
     Raises InputError, with the line and the byte, where ``data`` is not text in UTF-8, CP949 or marked UTF-16.
     """
-    text = _decode(file, data)
+    text = _decode(file, data, remedy)
     if "\x00" in text:
         line = text.count("\n", 0, text.index("\x00")) + 1
-        raise _refused(file, line, tr("holds NUL bytes, so it is not a text file"), SAVE_AS)
+        raise _refused(file, line, tr("holds NUL bytes, so it is not a text file"), remedy)
     return text
 
 
-def _decode(file: str, data: bytes) -> str:
+def _decode(file: str, data: bytes, remedy: str) -> str:
     for mark, encoding, name in _MARKED:
         if data.startswith(mark):
             body = data[len(mark) :]
@@ -43,7 +43,7 @@ def _decode(file: str, data: bytes) -> str:
                 line = body[: error.start].decode(encoding, "replace").count("\n") + 1
                 byte = body[error.start]
                 message = tr("begins as {encoding}, but byte 0x{byte:02X} is not {encoding}", encoding=name, byte=byte)
-                raise _refused(file, line, message, SAVE_AS) from error
+                raise _refused(file, line, message, remedy) from error
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as utf8:
@@ -53,7 +53,7 @@ def _decode(file: str, data: bytes) -> str:
             # The encoding that got further is the one the file was meant to have: its failure is the damaged place.
             at = max(utf8.start, cp949.start)
             message = tr("byte 0x{byte:02X} is neither UTF-8 nor CP949 (EUC-KR)", byte=data[at])
-            raise _refused(file, data.count(b"\n", 0, at) + 1, message, SAVE_AS) from cp949
+            raise _refused(file, data.count(b"\n", 0, at) + 1, message, remedy) from cp949
 
 
 def _refused(file: str, row: int, message: str, remedy: str) -> InputError:

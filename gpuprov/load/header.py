@@ -94,7 +94,7 @@ def no_header(file: str, nearest: Header | None) -> Problem:
         message=tr(
             "no column for {columns}; found: {found}", columns=", ".join(map(label, nearest.missing)), found=shown
         ),
-        remedy=tr("name the columns so, or explain your names in a mapping file"),
+        remedy=tr("name the columns so, or explain your names in a mapping file (docs/award-list.md)"),
     )
 
 

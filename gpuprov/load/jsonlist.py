@@ -25,7 +25,9 @@ def read_json(file: str, text: str) -> tuple[list[tuple[int, dict[str, object]]]
     try:
         document = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
-        remedy = joined("; ", [tr("look before character {character} of that line", character=error.colno), _BY_SCHEMA])
+        remedy = joined(
+            "; ", [tr("look at character {character} of that line, and before it", character=error.colno), _BY_SCHEMA]
+        )
         problem = Problem(file=file, row=error.lineno, message=tr("is not valid JSON"), remedy=remedy)
         raise InputError([problem]) from error
     except (ValueError, RecursionError) as error:

@@ -71,7 +71,7 @@ class ColumnMapping:
 def load_mapping(path: Path) -> ColumnMapping:
     """Read a mapping file (YAML). Raises InputError with every problem of it."""
     file = str(path)
-    text = decode(file, read_bytes(path))
+    text = decode(file, read_bytes(path), tr("save it as UTF-8"))
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, RecursionError) as error:

@@ -69,7 +69,7 @@ class Project:
                 file=str(self.root / PROJECT_FILE),
                 value=stack,
                 message=tr("is not a provider's stack"),
-                remedy=tr("select one of {stacks}", stacks=", ".join(clusters)),
+                remedy=tr("select one of {stacks} with `pulumi stack select`", stacks=", ".join(clusters)),
             )
             raise InputError([problem])
         return clusters[stack]
@@ -178,7 +178,8 @@ def _read_cluster(path: Path, project: str, terms: Terms, problems: list[Problem
         message, remedy = tr("the stack's name is the provider's"), tr("remove the line, or rename the file")
         wrong(f"{setting}.provider", str(value["provider"]), message, remedy)
         return None
-    for place, day in _dates(value, setting):
+    dates = dict(_dates(value, setting))
+    for place, day in dates.items():
         message = tr("is a date to YAML, which Pulumi rewrites when it makes the stack")
         wrong(place, str(day), message, tr("put it in quotes"))
     try:
@@ -186,7 +187,8 @@ def _read_cluster(path: Path, project: str, terms: Terms, problems: list[Problem
     except ValidationError as error:
         for detail in details(error, tr("see {document}", document="docs/configuration.md")):
             place = ".".join(map(str, (setting, *detail.place)))
-            wrong(place, detail.value, detail.message, detail.remedy)
+            if place not in dates:
+                wrong(place, detail.value, detail.message, detail.remedy)
         return None
 
 

@@ -79,7 +79,7 @@ class RowParser:
         """Let the file say the call of a row that says none. One that says another is a problem."""
         if self._call and parsed.get("call", "") not in ("", self._call):
             message = tr("is in a list of call {call}", call=self._call)
-            remedy = tr("correct the cell, or the programme's lists")
+            remedy = tr("correct the cell, or the call's `lists` in the programme file")
             yield self.problem(row, "call", values.get("call"), message, remedy)
         elif self._call:
             parsed["call"] = self._call

@@ -33,12 +33,15 @@ class Suppliers:
         supplier = required_text(value)
         providers = self._providers.get(_name(supplier), set())
         if not providers:
-            remedy = tr("write one of the known ({suppliers}) or add an alias", suppliers=self._known)
+            remedy = tr(
+                "write one of the known ({suppliers}) or add an alias to a stack file",
+                suppliers=self._known,
+            )
             raise CellProblem(tr("is not a configured supplier"), remedy)
         if len(providers) > 1:
             names = ", ".join(sorted(providers))
             message = tr("is an alias of more than one supplier: {suppliers}", suppliers=names)
-            raise CellProblem(message, tr("correct the stacks' aliases"))
+            raise CellProblem(message, tr("leave it under `aliases` in one of their stack files only"))
         return next(iter(providers))
 
     def check_pool(self, provider: str, wanted: str) -> None:
@@ -51,7 +54,7 @@ class Suppliers:
                 model=wanted,
                 models=", ".join(sorted(models)),
             )
-            raise CellProblem(message, tr("correct the model or the supplier, or configure the pool"))
+            raise CellProblem(message, tr("correct the model or the supplier, or add the pool to the stack file"))
 
 
 def _name(text: str) -> str:

@@ -46,7 +46,8 @@ def tenant_of(desired: Desired, award_id: str) -> Tenant:
             return tenant
     reasons = (absence.reason for absence in desired.absences if absence.award_id == award_id)
     reason = next(reasons, tr("in no award list"))
-    raise _refusal(award_id, tr("has no GPUs ({reason})", reason=reason), tr("check the award, or --at"))
+    remedy = tr("check the award id and --at; `gpuprov show {award}` tells more", award=award_id)
+    raise _refusal(award_id, tr("has no GPUs ({reason})", reason=reason), remedy)
 
 
 def issue(project: Project, history: History, at: datetime | None, hours: int | None) -> tuple[Tenant, Token]:
