@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from gpuprov import i18n
 from gpuprov.core import guard
 from gpuprov.core.cluster import ProviderCluster
 from gpuprov.core.guard import Confirmed
@@ -51,6 +52,7 @@ def main() -> None:
 
     Each project keeps a `stacks/__main__.py` that calls this, so its name and place stay.
     """
+    i18n.use(i18n.of_environment(os.environ))
     start(partial(program, find_root(Path.cwd())))
 
 
