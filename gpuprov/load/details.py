@@ -93,6 +93,8 @@ def _explained(detail: ErrorDetails) -> Words:
         return raised.args[0], None
     if detail["type"] == "string_type" and isinstance(detail["input"], (Mapping, list)):
         return tr("is not a text"), tr("write one text")
+    if detail["type"] == "date_from_datetime_inexact" and isinstance(detail["input"], (int, float)):
+        return _NO_DAY(context)  # a number, such as 20260131, is seconds since 1970 to pydantic
     words = _WORDS.get(detail["type"])
     return (detail["msg"], None) if words is None else words(context)
 

@@ -27,6 +27,8 @@ from gpuprov.load.yamlfile import read_mapping
 
 PROJECT_FILE = "Pulumi.yaml"
 
+_LINES = tr("write `key: value` lines")
+
 _COPIED = "gpuprov:cluster"
 """What a stack file has that was copied from gpuprov's repository."""
 
@@ -93,9 +95,9 @@ def open_project(root: Path) -> Project:
     """Read the project's settings. Raises InputError with every problem of every file."""
     problems: list[Problem] = []
     file = root / PROJECT_FILE
-    main = _read_yaml(file, problems)
+    main = read_mapping(file, _LINES)  # without it nothing else can be told, also not of the stacks
     name = main.get("name")
-    if not isinstance(name, str) and not problems:
+    if not isinstance(name, str):
         remedy = tr("write `name:` and the project's name")
         problems.append(Problem(file=str(file), message=tr("has no name"), remedy=remedy))
     stacks = root / str(main.get("stackConfigDir") or ".")
@@ -126,7 +128,7 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 def _read_yaml(path: Path, problems: list[Problem]) -> Mapping[str, Any]:
     try:
-        return read_mapping(path, tr("write `key: value` lines"))
+        return read_mapping(path, _LINES)
     except InputError as error:
         problems.extend(error.problems)
         return {}

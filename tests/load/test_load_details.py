@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, get_args
+from datetime import date
+from typing import Annotated, Any, get_args
 
 import pytest
-from pydantic import BaseModel, TypeAdapter, ValidationError, field_validator
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, field_validator
 from pydantic_core import PydanticCustomError, core_schema
 
 from gpuprov.core.cluster import ProviderCluster
@@ -80,6 +81,24 @@ def test_a_kind_without_words_has_pydantics_own() -> None:
     (detail,) = found(TypeAdapter(complex), "x")
     assert detail.message.startswith("Input should be")
     assert detail.remedy == "see the page"
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "message", "remedy"),
+    [
+        (TypeAdapter(date), 20260131, "is not a day", "write it as '2026-01-31'"),
+        (TypeAdapter(date), "2026-01-31T10:00", "has a time of day", "write the day alone"),
+        (TypeAdapter(str), ["a"], "is not a text", "write one text"),
+        (TypeAdapter(str), 7, "is not a text", "put it in quotes"),
+        (TypeAdapter(Annotated[int, Field(le=64)]), 65, "is more than 64", "write 64 or less"),
+        (TypeAdapter(Annotated[date, Field(le=date(2199, 12, 31))]), "2999-01-01", "is after 2199-12-31", "write an"),
+        (TypeAdapter(Annotated[list[int], Field(max_length=1)]), [1, 2], "has more than 1 entry", "remove the others"),
+    ],
+)
+def test_remedies_fit_what_stands_there(model: TypeAdapter[Any], data: object, message: str, remedy: str) -> None:
+    (detail,) = found(model, data)
+    assert detail.message == message
+    assert detail.remedy.startswith(remedy)
 
 
 def test_a_form_is_told_in_words() -> None:
