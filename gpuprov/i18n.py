@@ -135,8 +135,8 @@ def shown(text: object) -> str:
 
 
 def of_environment(environment: Mapping[str, str]) -> str:
-    """Return the language that the locale asks for, by the variables that POSIX names in their order; else English."""
-    for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):
+    """Return the language that GPUPROV_LANG asks for, else the locale, by POSIX's variables in order; else English."""
+    for variable in ("GPUPROV_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
         if value := environment.get(variable):
             wanted = value.split(".")[0].split("_")[0].lower()
             return wanted if wanted in LANGUAGES else SOURCE

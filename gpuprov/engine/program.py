@@ -14,6 +14,7 @@ from gpuprov.core.tenant import Tenant
 from gpuprov.engine.component import award_tenant, kubernetes_provider
 from gpuprov.engine.registry import open_registry, side_by_side
 from gpuprov.errors import GpuprovError, InputError, PlanRefused
+from gpuprov.i18n import shown, tr
 
 
 async def declare(
@@ -51,7 +52,7 @@ def start(program_of: Callable[[str], Callable[[], Coroutine[Any, Any, None]]]) 
 
 
 def explained(work: Callable[[bool], Awaitable[None]]) -> Callable[[], Coroutine[Any, Any, None]]:
-    """Return a program that turns our errors into pulumi.RunError, which Pulumi prints without a traceback.
+    """Return a program that turns our errors into pulumi.RunError, in the language in use, without a traceback.
 
     ``work`` is called with True in a preview.
     """
@@ -60,11 +61,12 @@ def explained(work: Callable[[bool], Awaitable[None]]) -> Callable[[], Coroutine
         try:
             await work(pulumi.runtime.is_dry_run())
         except PlanRefused as error:
-            lines = "".join(f"\n  - {reason}" for reason in error.reasons)
-            raise pulumi.RunError(f"refused, nothing was changed:{lines}") from None
+            lines = [shown(tr("refused, nothing was changed:")), *(f"  - {shown(reason)}" for reason in error.reasons)]
+            raise pulumi.RunError("\n".join(lines)) from None
         except InputError as error:
-            raise pulumi.RunError(f"nothing was changed:\n{error}") from None
+            message = tr("nothing was changed:\n{error}", error=error.message_text)
+            raise pulumi.RunError(shown(message)) from None
         except GpuprovError as error:
-            raise pulumi.RunError(str(error)) from None
+            raise pulumi.RunError(shown(error.message_text)) from None
 
     return program

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from gpuprov.i18n import tr
 from gpuprov.load.header import Header, Row
 from gpuprov.load.table import Remark, excerpt, is_blank
 from gpuprov.load.text import clean, key
@@ -22,7 +23,7 @@ def set_aside(rows: Iterable[Row], header: Header) -> tuple[list[Row], tuple[Rem
     for number, cells in rows:
         note = note_in(cells)
         if note is not None:
-            notes.append(Remark(row=number, text=f"{excerpt(note)} is a note and left out"))
+            notes.append(Remark(row=number, text=tr("{note} is a note and left out", note=excerpt(note))))
         elif not _is_totals(cells, header):
             awards.append((number, cells))
     return awards, tuple(notes)

@@ -13,6 +13,7 @@ from gpuprov.core.award import Award
 from gpuprov.core.cluster import ProviderCluster
 from gpuprov.core.programme import Programme
 from gpuprov.errors import InputError, Problem
+from gpuprov.i18n import tr
 from gpuprov.load.delimited import read_delimited
 from gpuprov.load.encoding import decode
 from gpuprov.load.fields import NAMES
@@ -72,7 +73,8 @@ def load_awards(
     names = dict.fromkeys(programme.applied_names, "applied_h100")
     loader = _Loader(Suppliers(clusters), replace(mapping or ColumnMapping(columns={}), names=names), programme)
     if not paths:
-        raise InputError([Problem(file="award list", message="no file was given", remedy="name one or more lists")])
+        remedy = tr("name one or more lists")
+        raise InputError([Problem(file=tr("award list"), message=tr("no file was given"), remedy=remedy)])
     for path in paths:
         loader.load(path)
     return loader.result()
@@ -133,8 +135,8 @@ class _Loader:
         """Refuse a list that was given before, under whatever name."""
         content = (hashlib.sha256(data).digest(), sheet)
         if content in self._contents:
-            message = f"has the same content as {self._contents[content]}"
-            raise InputError([Problem(file=file, message=message, remedy="give each list once")])
+            message = tr("has the same content as {list}", list=self._contents[content])
+            raise InputError([Problem(file=file, message=message, remedy=tr("give each list once"))])
         self._contents[content] = file
 
     def _load_table(self, file: str, table: Table) -> None:
@@ -144,7 +146,9 @@ class _Loader:
         positions = sorted(header.columns.items(), key=lambda column: column[1])
         parser = self._parser(file, {field: header.names[at] for field, at in positions})
         remarks = sorted(table.remarks, key=lambda remark: remark.row)
-        self._warnings.extend(f"{file}:{remark.row}: {remark.text}" for remark in remarks)
+        self._warnings.extend(
+            tr("{file}:{row}: {remark}", file=file, row=remark.row, remark=remark.text) for remark in remarks
+        )
         empty = True
         for number, row in table.rows:
             empty = False
@@ -152,14 +156,14 @@ class _Loader:
             self._add(file, number, values, parser)
             self._problems.extend(_beyond_header(file, (number, row), header))
         if empty and not table.problems:
-            problem = Problem(file=file, row=header.row, message="has a header and no awards", remedy="add the awards")
-            self._problems.append(problem)
+            message = tr("has a header and no awards")
+            self._problems.append(Problem(file=file, row=header.row, message=message, remedy=tr("add the awards")))
 
     def _load_json(self, file: str, text: str) -> None:
         objects, problems = read_json(file, text)
         self._problems.extend(problems)
         if not objects and not problems:
-            self._problems.append(Problem(file=file, message="has no awards", remedy="add the awards"))
+            self._problems.append(Problem(file=file, message=tr("has no awards"), remedy=tr("add the awards")))
         parser = self._parser(file, {name: name for name in NAMES})
         for position, values in objects:
             self._add(file, position, values, parser)
@@ -174,10 +178,11 @@ class _Loader:
         if award_id is not None:
             same, first = self._ids.setdefault(look(award_id), (award_id, origin))
             if first is not origin:
-                message = f"is in {first} too" if same == award_id else f"cannot be told from {same!r} in {first}"
-                problems.insert(
-                    0, parser.problem(number, "id", values.get("id"), message, "give each award its own id")
-                )
+                message = tr("cannot be told from {award!r} in {place}", award=same, place=str(first))
+                if same == award_id:
+                    message = tr("is in {place} too", place=str(first))
+                remedy = tr("give each award its own id")
+                problems.insert(0, parser.problem(number, "id", values.get("id"), message, remedy))
         self._problems.extend(problems)
         if award is not None:
             self._awards.append(award)
@@ -192,8 +197,8 @@ def _beyond_header(file: str, row: Row, header: Header) -> Iterator[Problem]:
             file=file,
             row=number,
             value=problem_value(more[0]),
-            message=f"the row is longer than the header's {len(header.names)} columns",
-            remedy="put cells that hold the separator in quotation marks, or name or empty the extra column",
+            message=tr("the row is longer than the header's {number} columns", number=len(header.names)),
+            remedy=tr("put cells that hold the separator in quotation marks, or name or empty the extra column"),
         )
 
 
@@ -201,13 +206,13 @@ def _check_kind(file: str, source: Source, data: bytes) -> None:
     """Refuse what is no award list by its name, and what is another kind of file than its name says."""
     suffix = source.file.suffix.lower()
     if suffix not in (*_TEXTS, *WORKBOOKS, ".json"):
-        kind = "an old Excel workbook" if suffix == ".xls" else "no award list by its name"
-        raise InputError(
-            [Problem(file=file, message=f"is {kind}", remedy="save it as .xlsx, or as .csv in UTF-8 or CP949")]
-        )
+        message = tr("is an old Excel workbook") if suffix == ".xls" else tr("is no award list by its name")
+        remedy = tr("save it as .xlsx, or as .csv in UTF-8 or CP949")
+        raise InputError([Problem(file=file, message=message, remedy=remedy)])
     if data.startswith(_ARCHIVE) and suffix not in WORKBOOKS:
-        message = f"is an Excel workbook in spite of its name's {suffix}"
-        raise InputError([Problem(file=file, message=message, remedy="rename it to .xlsx")])
+        message = tr("is an Excel workbook in spite of its name's {suffix}", suffix=suffix)
+        raise InputError([Problem(file=file, message=message, remedy=tr("rename it to .xlsx"))])
     if source.sheet is not None and suffix not in WORKBOOKS:
-        remedy = f"write {source.file} without the # and what follows it"
-        raise InputError([Problem(file=file, message=f"names a sheet, and {suffix} files have none", remedy=remedy)])
+        message = tr("names a sheet, and {suffix} files have none", suffix=suffix)
+        remedy = tr("write {file} without the # and what follows it", file=source.file)
+        raise InputError([Problem(file=file, message=message, remedy=remedy)])

@@ -9,6 +9,7 @@ from typing import Final
 from pydantic import TypeAdapter, ValidationError
 
 from gpuprov.core.award import AwardId
+from gpuprov.i18n import tr
 from gpuprov.load.text import clean, narrow
 
 FIRST_YEAR = 2000
@@ -76,9 +77,9 @@ def text(value: object) -> str:
     if isinstance(value, str):
         cleaned = clean(value)
         if _LOST.search(cleaned):
-            raise CellProblem("holds a control character or one that a conversion lost", "type it anew")
+            raise CellProblem(tr("holds a control character or one that a conversion lost"), tr("type it anew"))
         if cleaned in _EXCEL_ERRORS:
-            raise CellProblem("is an error of the spreadsheet", "correct the formula, or type the value")
+            raise CellProblem(tr("is an error of the spreadsheet"), tr("correct the formula, or type the value"))
         return cleaned
     if value is None:
         return ""
@@ -93,7 +94,7 @@ def short_text(value: object) -> str:
     """Return a text that may be empty, of at most 300 characters."""
     cell_text = text(value)
     if len(cell_text) > LONGEST_TEXT:
-        raise CellProblem(f"is longer than {LONGEST_TEXT} characters", "shorten it")
+        raise CellProblem(tr("is longer than {most} characters", most=LONGEST_TEXT), tr("shorten it"))
     return cell_text
 
 
@@ -106,36 +107,37 @@ def award_id(value: object) -> str:
     """Return an award id as it is written, in NFC."""
     cell_text = _filled(text(value))
     if _SHORTENED.fullmatch(cell_text):
-        raise CellProblem("is a number that Excel shortened", "format the column as text and write the ids anew")
+        remedy = tr("format the column as text and write the ids anew")
+        raise CellProblem(tr("is a number that Excel shortened"), remedy)
     try:
         return _AWARD_ID.validate_python(cell_text)
     except ValidationError as error:
-        raise CellProblem(
-            "cannot be an award id", "use at most 100 characters, no spaces and none of : , \" ' \\"
-        ) from error
+        remedy = tr("use at most 100 characters, no spaces and none of {signs}", signs=": * , \" ' \\")
+        raise CellProblem(tr("cannot be an award id"), remedy) from error
 
 
 def email(value: object) -> str:
     """Return a mail address, or the empty text. Only its shape is looked at."""
     cell_text = narrow(text(value))
     if cell_text and (len(cell_text) > LONGEST_EMAIL or not _EMAIL.fullmatch(cell_text)):
-        raise CellProblem("is not an email address", "write one address such as name@example.org, or nothing")
+        remedy = tr("write one address such as name@example.org, or nothing")
+        raise CellProblem(tr("is not an email address"), remedy)
     return cell_text
 
 
 def count(value: object) -> int:
     """Return a number of GPUs, 1 or more: digits, with thousands separators or 장, 개, GPU behind them."""
     if isinstance(value, float) and not value.is_integer():
-        raise CellProblem("is not a whole number", "write the number of GPUs, such as 8")
+        raise CellProblem(tr("is not a whole number"), tr("write the number of GPUs, such as 8"))
     cell_text = narrow(_filled(text(value)))
     if _MACHINES.fullmatch(cell_text):
-        raise CellProblem("may count servers or GPUs", "write the number of GPUs alone, such as 8")
+        raise CellProblem(tr("may count servers or GPUs"), tr("write the number of GPUs alone, such as 8"))
     match = _COUNT.fullmatch(cell_text)
     if match is None:
-        raise CellProblem("is not a whole number of GPUs", "write digits alone, such as 8")
+        raise CellProblem(tr("is not a whole number of GPUs"), tr("write digits alone, such as 8"))
     number = int(match[1].replace(",", ""))
     if not 1 <= number <= MOST_GPUS:
-        raise CellProblem(f"is not between 1 and {MOST_GPUS:,}", "write the number of GPUs")
+        raise CellProblem(tr("is not between 1 and {most:,}", most=MOST_GPUS), tr("write the number of GPUs"))
     return number
 
 
@@ -146,12 +148,12 @@ def day(value: object) -> date:
     """
     if isinstance(value, datetime):
         if value.time() != time.min or value.tzinfo is not None:
-            raise CellProblem("has a time of day", "write the day alone; terms are whole days")
+            raise CellProblem(tr("has a time of day"), tr("write the day alone; terms are whole days"))
         return _in_range(value.date())
     if isinstance(value, date):
         return _in_range(value)
     if isinstance(value, time | timedelta):
-        raise CellProblem("is a time without a day", "write the day, such as 2026-01-31")
+        raise CellProblem(tr("is a time without a day"), tr("write the day, such as 2026-01-31"))
     if isinstance(value, float) and not value.is_integer():
         raise _no_day(str(value))
     cell_text = narrow(_filled(text(value)))
@@ -161,7 +163,8 @@ def day(value: object) -> date:
             try:
                 return _in_range(date(int(match["y"]), int(match["m"]), int(match["d"])))
             except ValueError as error:
-                raise CellProblem("is not a day of the calendar", "correct the month or the day") from error
+                message = tr("is not a day of the calendar")
+                raise CellProblem(message, tr("correct the month or the day")) from error
     raise _no_day(cell_text)
 
 
@@ -172,37 +175,36 @@ def day_or_none(value: object) -> date | None:
 
 def _no_text(value: object) -> CellProblem:
     if value is NO_RESULT:
-        return CellProblem(
-            "is a formula without a saved result", "open and save it in Excel, or paste the column as values"
-        )
+        remedy = tr("open and save it in Excel, or paste the column as values")
+        return CellProblem(tr("is a formula without a saved result"), remedy)
     if isinstance(value, bool):
-        return CellProblem("is a logical value", "write the text or the number")
+        return CellProblem(tr("is a logical value"), tr("write the text or the number"))
     if isinstance(value, float):
-        return CellProblem("is a number with decimals", "write the text or a whole number")
+        return CellProblem(tr("is a number with decimals"), tr("write the text or a whole number"))
     if isinstance(value, date | time | timedelta):
-        return CellProblem("is a date or a time", "format the cell as text and write the value")
-    return CellProblem("is not a single value", "write one text or one number")
+        return CellProblem(tr("is a date or a time"), tr("format the cell as text and write the value"))
+    return CellProblem(tr("is not a single value"), tr("write one text or one number"))
 
 
 def _no_day(cell_text: str) -> CellProblem:
     if _SERIAL.fullmatch(cell_text):
         # Not converted: the same number is another day in workbooks that count from 1904.
         perhaps = _EXCEL_DAY_0 + timedelta(days=int(cell_text[:5]))
-        return CellProblem(
-            f"is a spreadsheet's serial number, perhaps of {perhaps}", "format the column as dates and save it again"
-        )
+        message = tr("is a spreadsheet's serial number, perhaps of {day}", day=perhaps)
+        return CellProblem(message, tr("format the column as dates and save it again"))
     if _TIMED.search(cell_text):
-        return CellProblem("has a time of day", "write the day alone; terms are whole days")
-    return CellProblem("is not a day", "write year, month and day, such as 2026-01-31")
+        return CellProblem(tr("has a time of day"), tr("write the day alone; terms are whole days"))
+    return CellProblem(tr("is not a day"), tr("write year, month and day, such as 2026-01-31"))
 
 
 def _in_range(term_day: date) -> date:
     if not FIRST_YEAR <= term_day.year <= LAST_YEAR:
-        raise CellProblem(f"is not between {FIRST_YEAR} and {LAST_YEAR}", "correct the year")
+        message = tr("is not between {first_year} and {last_year}", first_year=FIRST_YEAR, last_year=LAST_YEAR)
+        raise CellProblem(message, tr("correct the year"))
     return term_day
 
 
 def _filled(cell_text: str) -> str:
     if not cell_text:
-        raise CellProblem("is empty", "fill it in")
+        raise CellProblem(tr("is empty"), tr("fill it in"))
     return cell_text

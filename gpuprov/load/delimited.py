@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import takewhile
 
 from gpuprov.errors import InputError, Problem
+from gpuprov.i18n import tr
 from gpuprov.load.asides import set_aside
 from gpuprov.load.header import HEADER_WITHIN, Header, Row, best_header, no_header
 from gpuprov.load.mapping import ColumnMapping
@@ -56,11 +57,18 @@ def _table(file: str, text: str, delimiter: str, header: Header) -> Table:
 
 
 def _broken(file: str, reader: _Lines, error: csv.Error) -> Problem:
+    reason = str(error)
+    if "end of data" in reason:
+        reason = tr("the file ends before it is closed")
+    elif "expected after" in reason:
+        reason = tr("something follows a closing one inside of a cell")
     return Problem(
         file=file,
         row=reader.begun,
-        message=f'has a stray or unclosed quotation mark ("), so the lines after it cannot be told: {error}',
-        remedy='close the quotation, or write each " inside a cell twice',
+        message=tr(
+            'has a stray or unclosed quotation mark ("), so the lines after it cannot be told: {reason}', reason=reason
+        ),
+        remedy=tr('close the quotation, or write each " inside a cell twice'),
     )
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import codecs
 
 from gpuprov.errors import InputError, Problem
+from gpuprov.i18n import tr
 
-SAVE_AS = "save it in Excel as 'CSV UTF-8 (comma delimited)' or as .xlsx"
+SAVE_AS = tr("save it in Excel as 'CSV UTF-8 (comma delimited)' or as .xlsx")
 
 _MARKED = (
     (codecs.BOM_UTF8, "utf-8", "UTF-8"),
@@ -20,19 +21,19 @@ _MARKED = (
 )
 
 
-def decode(file: str, data: bytes) -> str:
+def decode(file: str, data: bytes, remedy: str = SAVE_AS) -> str:
     """Return the text of ``data`` without a byte order mark.
 
     Raises InputError, with the line and the byte, where ``data`` is not text in UTF-8, CP949 or marked UTF-16.
     """
-    text = _decode(file, data)
+    text = _decode(file, data, remedy)
     if "\x00" in text:
         line = text.count("\n", 0, text.index("\x00")) + 1
-        raise _refused(file, line, "holds NUL bytes, so it is not a text file", SAVE_AS)
+        raise _refused(file, line, tr("holds NUL bytes, so it is not a text file"), remedy)
     return text
 
 
-def _decode(file: str, data: bytes) -> str:
+def _decode(file: str, data: bytes, remedy: str) -> str:
     for mark, encoding, name in _MARKED:
         if data.startswith(mark):
             body = data[len(mark) :]
@@ -40,8 +41,9 @@ def _decode(file: str, data: bytes) -> str:
                 return body.decode(encoding)
             except UnicodeDecodeError as error:
                 line = body[: error.start].decode(encoding, "replace").count("\n") + 1
-                message = f"begins as {name}, but byte 0x{body[error.start]:02X} is not {name}"
-                raise _refused(file, line, message, SAVE_AS) from error
+                byte = body[error.start]
+                message = tr("begins as {encoding}, but byte 0x{byte:02X} is not {encoding}", encoding=name, byte=byte)
+                raise _refused(file, line, message, remedy) from error
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as utf8:
@@ -50,8 +52,8 @@ def _decode(file: str, data: bytes) -> str:
         except UnicodeDecodeError as cp949:
             # The encoding that got further is the one the file was meant to have: its failure is the damaged place.
             at = max(utf8.start, cp949.start)
-            message = f"byte 0x{data[at]:02X} is neither UTF-8 nor CP949 (EUC-KR)"
-            raise _refused(file, data.count(b"\n", 0, at) + 1, message, SAVE_AS) from cp949
+            message = tr("byte 0x{byte:02X} is neither UTF-8 nor CP949 (EUC-KR)", byte=data[at])
+            raise _refused(file, data.count(b"\n", 0, at) + 1, message, remedy) from cp949
 
 
 def _refused(file: str, row: int, message: str, remedy: str) -> InputError:

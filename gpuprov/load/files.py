@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 from gpuprov.errors import InputError, Problem
+from gpuprov.i18n import tr
 
 MOST_BYTES = 64 * 1024 * 1024
 """The largest file that is read, in bytes: 10,000 awards are 2 MB."""
+
+
+_REASONS = {
+    errno.EACCES: tr("Permission denied"),
+    errno.EEXIST: tr("File exists"),
+    errno.EISDIR: tr("Is a directory"),
+    errno.ENAMETOOLONG: tr("File name too long"),
+    errno.ENOENT: tr("No such file or directory"),
+    errno.ENOSPC: tr("No space left on device"),
+    errno.ENOTDIR: tr("Not a directory"),
+    errno.EPERM: tr("Operation not permitted"),
+    errno.EROFS: tr("Read-only file system"),
+}
+
+
+def system_reason(error: OSError) -> str:
+    """Return why the system refused something, in a language that can be chosen where the reason is a usual one."""
+    return _REASONS.get(error.errno or 0, error.strerror or str(error))
 
 
 def read_bytes(path: Path, name: str | None = None) -> bytes:
@@ -18,19 +38,20 @@ def read_bytes(path: Path, name: str | None = None) -> bytes:
     file = name or str(path)
     try:
         if path.is_dir():
-            raise InputError([Problem(file=file, message="is a directory", remedy="name the file in it")])
+            raise InputError([Problem(file=file, message=tr("is a directory"), remedy=tr("name the file in it"))])
         with path.open("rb") as stream:
             data = stream.read(MOST_BYTES + 1)
     except FileNotFoundError as error:
-        problem = Problem(file=file, message="does not exist", remedy="check the path and the spelling")
+        problem = Problem(file=file, message=tr("does not exist"), remedy=tr("check the path and the spelling"))
         raise InputError([problem]) from error
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        problem = Problem(file=file, message=f"cannot be read: {reason}", remedy="check the path and its permissions")
-        raise InputError([problem]) from error
+        reason = system_reason(error) if isinstance(error, OSError) else str(error)
+        message = tr("cannot be read: {reason}", reason=reason)
+        remedy = tr("check the path and its permissions")
+        raise InputError([Problem(file=file, message=message, remedy=remedy)]) from error
     if not data:
-        raise InputError([Problem(file=file, message="is empty", remedy="save the list again")])
+        raise InputError([Problem(file=file, message=tr("is empty"), remedy=tr("save it again with its content"))])
     if len(data) > MOST_BYTES:
-        message = f"is larger than {MOST_BYTES // 1024 // 1024} MiB"
-        raise InputError([Problem(file=file, message=message, remedy="keep only the award list in it")])
+        message = tr("is larger than {size} MiB", size=MOST_BYTES // 1024 // 1024)
+        raise InputError([Problem(file=file, message=message, remedy=tr("keep only the award list in it"))])
     return data

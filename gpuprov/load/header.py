@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gpuprov.errors import Problem
+from gpuprov.i18n import tr
 from gpuprov.load.fields import NAMES, NUMBERS, REQUIRED, label
 from gpuprov.load.mapping import ColumnMapping
 from gpuprov.load.text import clean, key, printable, without_brackets
@@ -51,8 +52,10 @@ class Header:
                 file=file,
                 row=self.row,
                 column=self.names[second],
-                message=f"is a second column for {label(field)}, next to {self.names[first]!r}",
-                remedy="remove or rename one of them, or set it to null in a mapping file",
+                message=tr(
+                    "is a second column for {field}, next to {column!r}", field=label(field), column=self.names[first]
+                ),
+                remedy=tr("remove or rename one of them, or set it to null in a mapping file"),
             )
 
 
@@ -80,16 +83,18 @@ def no_header(file: str, nearest: Header | None) -> Problem:
     if nearest is None:
         return Problem(
             file=file,
-            message=f"no header in the first {HEADER_WITHIN} rows",
-            remedy=f"name the columns {', '.join(map(label, REQUIRED))}",
+            message=tr("no header in the first {number} rows", number=HEADER_WITHIN),
+            remedy=tr("name the columns {columns}", columns=", ".join(map(label, REQUIRED))),
         )
     column_names = [name if len(name) <= _MOST_SHOWN else name[:_MOST_SHOWN] + "…" for name in nearest.names if name]
     shown = ", ".join([*column_names[:_MOST_NAMED], *(["…"] if len(column_names) > _MOST_NAMED else [])])
     return Problem(
         file=file,
         row=nearest.row,
-        message=f"no column for {', '.join(map(label, nearest.missing))}; found: {shown}",
-        remedy="name the columns so, or explain your names in a mapping file",
+        message=tr(
+            "no column for {columns}; found: {found}", columns=", ".join(map(label, nearest.missing)), found=shown
+        ),
+        remedy=tr("name the columns so, or explain your names in a mapping file (docs/award-list.md)"),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,9 @@ from pydantic import ValidationError
 
 from gpuprov.core.ledger import EVENT, Event
 from gpuprov.errors import InputError, Problem, Stale
+from gpuprov.i18n import Message, joined, tr
+from gpuprov.load.details import details
+from gpuprov.load.files import system_reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +49,14 @@ def _content(path: Path) -> bytes:
     except FileNotFoundError:
         return b""
     except OSError as error:
-        raise InputError(
-            [Problem(file=str(path), message=f"cannot be read ({error.strerror})", remedy="check the path")]
-        ) from error
+        message = tr("cannot be read ({reason})", reason=system_reason(error))
+        remedy = tr("check the path and its permissions")
+        raise InputError([Problem(file=str(path), message=message, remedy=remedy)]) from error
 
 
 def _parsed(path: Path, content: bytes) -> tuple[LedgerLine, ...]:
     ledger_lines = []
-    problems = []
+    problems: list[Problem] = []
     lines = content.split(b"\n")
     for row, line in enumerate(lines, start=1):
         if not line.strip():
@@ -61,19 +64,45 @@ def _parsed(path: Path, content: bytes) -> tuple[LedgerLine, ...]:
         try:
             ledger_lines.append(LedgerLine(row, EVENT.validate_json(line)))
         except ValidationError as error:
-            problems.append(_bad_line(path, row, row == len(lines), error))
+            problems.extend(_bad_line(path, row, row == len(lines), error))
     if problems:
         raise InputError(problems)
     return tuple(ledger_lines)
 
 
-def _bad_line(path: Path, row: int, last: bool, error: ValidationError) -> Problem:
-    first = error.errors()[0]
-    column = ".".join(str(part) for part in first["loc"]) or None
-    remedy = "correct it if it is new; restore from git what was committed, since events are never edited"
-    if last and first["type"] == "json_invalid":
-        remedy = "the line was cut off while it was written: remove it and rerun the command"
-    return Problem(file=str(path), row=row, column=column, message=first["msg"], remedy=remedy)
+_MEND = tr("correct it if it is new; restore from git what was committed, since events are never edited")
+
+_EVENTS = {
+    "accepted": tr("accepted"),
+    "forfeited": tr("forfeited"),
+    "reduced": tr("reduced"),
+    "extended": tr("extended"),
+}
+
+
+def event_word(event: Event) -> Message:
+    """Return what happened, in one word for people."""
+    return _EVENTS[event.event]
+
+
+def _bad_line(path: Path, row: int, last: bool, error: ValidationError) -> Iterator[Problem]:
+    for detail in details(error, ""):
+        remedy = _MEND
+        if detail.remedy:
+            remedy = tr(
+                "correct it if it is new ({how}); restore from git what was committed, since events are never edited",
+                how=detail.remedy,
+            )
+        if last and detail.kind == "json_invalid":
+            remedy = tr("the line was cut off while it was written: remove it and rerun the command")
+        yield Problem(
+            file=str(path),
+            row=row,
+            column=".".join(map(str, detail.place)) or None,
+            value=detail.value,
+            message=detail.message,
+            remedy=remedy,
+        )
 
 
 def append_events(path: Path, events: Sequence[Event], known: int) -> tuple[Event, ...]:
@@ -92,9 +121,9 @@ def append_events(path: Path, events: Sequence[Event], known: int) -> tuple[Even
             if events:
                 _write(path, b"".join(EVENT.dump_json(event) + b"\n" for event in events))
     except OSError as error:
-        raise InputError(
-            [Problem(file=str(path), message=f"cannot be written ({error.strerror})", remedy="check its rights")]
-        ) from error
+        message = tr("cannot be written ({reason})", reason=system_reason(error))
+        remedy = tr("check its permissions and those of its folder")
+        raise InputError([Problem(file=str(path), message=message, remedy=remedy)]) from error
     return (*(line.event for line in ledger_lines), *events)
 
 
@@ -109,10 +138,25 @@ def _write(path: Path, lines: bytes) -> None:
 
 
 def _changed(path: Path, ledger_lines: Sequence[LedgerLine], known: int) -> str:
-    again = "nothing was written; rerun the command"
     if len(ledger_lines) < known:
-        return f"{path} has {len(ledger_lines)} events, and had {known} when this was decided; {again}"
+        return tr(
+            "{file} has {now} events, and had {before} when this was decided; nothing was written; rerun the command",
+            file=path,
+            now=len(ledger_lines),
+            before=known,
+        )
     new = [
-        f"line {line.row}: {line.event.event} {line.event.award} by {line.event.by}" for line in ledger_lines[known:]
+        tr(
+            "line {row}: {event} {award} by {by}",
+            row=line.row,
+            event=event_word(line.event),
+            award=line.event.award,
+            by=line.event.by,
+        )
+        for line in ledger_lines[known:]
     ]
-    return f"{path} has grown since this was decided ({'; '.join(new)}); {again}"
+    return tr(
+        "{file} has grown since this was decided ({lines}); nothing was written; rerun the command",
+        file=path,
+        lines=joined("; ", new),
+    )

@@ -16,13 +16,14 @@ from pathlib import Path
 import yaml
 
 from gpuprov.errors import InputError, Problem
+from gpuprov.i18n import tr
 from gpuprov.load.encoding import decode
 from gpuprov.load.fields import NAMES
 from gpuprov.load.files import read_bytes
 from gpuprov.load.text import key
 
 _NULL = "tag:yaml.org,2002:null"
-_SHAPE = "write 'columns:' and below it lines such as '\"our header\": quantity'"
+_SHAPE = tr("write 'columns:' and below it lines such as '\"our header\": quantity'")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +36,7 @@ class ColumnMapping:
     """
 
     columns: Mapping[str, str | None]
-    file: str = "column mapping"
+    file: str = tr("column mapping")
     lines: Mapping[str, int] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
 
@@ -62,24 +63,24 @@ class ColumnMapping:
                     file=self.file,
                     row=self.lines.get(header),
                     value=header,
-                    message="no award list has this column",
-                    remedy="write it as in the list's header, or remove the line",
+                    message=tr("no award list has this column"),
+                    remedy=tr("write it as in the list's header, or remove the line"),
                 )
 
 
 def load_mapping(path: Path) -> ColumnMapping:
     """Read a mapping file (YAML). Raises InputError with every problem of it."""
     file = str(path)
-    text = decode(file, read_bytes(path))
+    text = decode(file, read_bytes(path), tr("save it as UTF-8"))
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         row = None if mark is None else mark.line + 1
-        raise InputError([Problem(file=file, row=row, message="is not valid YAML", remedy=_SHAPE)]) from error
+        raise InputError([Problem(file=file, row=row, message=tr("is not valid YAML"), remedy=_SHAPE)]) from error
     pairs = root.value if isinstance(root, yaml.MappingNode) else []
     if len(pairs) != 1 or pairs[0][0].value != "columns" or not isinstance(pairs[0][1], yaml.MappingNode):
-        raise InputError([Problem(file=file, message="must hold 'columns' and nothing else", remedy=_SHAPE)])
+        raise InputError([Problem(file=file, message=tr("must hold 'columns' and nothing else"), remedy=_SHAPE)])
     return _columns(file, pairs[0][1])
 
 
@@ -95,13 +96,14 @@ def _columns(file: str, node: yaml.MappingNode) -> ColumnMapping:
         ignored = isinstance(target, yaml.ScalarNode) and target.tag == _NULL and bool(target.value)
         wanted = target.value if isinstance(target, yaml.ScalarNode) else None
         if not key(header):
-            problems.append(Problem(file=file, row=row, message="names no header", remedy=_SHAPE))
+            problems.append(Problem(file=file, row=row, message=tr("names no header"), remedy=_SHAPE))
         elif key(header) in seen:
-            message = f"is the same header as in line {seen[key(header)]}"
-            problems.append(Problem(file=file, row=row, value=header, message=message, remedy="remove one of them"))
+            message = tr("is the same header as in line {row}", row=seen[key(header)])
+            remedy = tr("remove one of them")
+            problems.append(Problem(file=file, row=row, value=header, message=message, remedy=remedy))
         elif not ignored and wanted not in NAMES:
-            message = f"is not a field: the fields are {', '.join(NAMES)}"
-            remedy = "write one of them, or null to ignore the column"
+            message = tr("is not a field: the fields are {fields}", fields=", ".join(NAMES))
+            remedy = tr("write one of them, or null to ignore the column")
             problems.append(Problem(file=file, row=row, column=header, value=wanted, message=message, remedy=remedy))
         else:
             columns[header] = None if ignored else wanted

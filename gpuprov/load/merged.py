@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from gpuprov.errors import Problem
+from gpuprov.i18n import tr
 from gpuprov.load.fields import NUMBERS, REQUIRED
 from gpuprov.load.header import Header, Row
 from gpuprov.load.table import Remark, excerpt, is_blank, problem_value
@@ -126,9 +127,14 @@ def repeated_counts(rows: Iterable[Row], header: Header, ranges: Collection[Merg
     for merged, covered in over.items():
         if len(covered) > 1:
             number, cells = covered[0]
-            place = f"[{header.names[merged.left]}] {excerpt(cells[merged.left])}"
-            last = covered[-1][0]
-            yield Remark(row=number, text=f"{place} is merged over rows {number} to {last} and counts in each of them")
+            text = tr(
+                "[{column}] {value} is merged over rows {first} to {last} and counts in each of them",
+                column=header.names[merged.left],
+                value=excerpt(cells[merged.left]),
+                first=number,
+                last=covered[-1][0],
+            )
+            yield Remark(row=number, text=text)
 
 
 def _reaches(header: Header, merged: Merged) -> bool:
@@ -141,8 +147,8 @@ def _second(file: str, row: int, name: str, value: object) -> Problem:
         row=row,
         column=name,
         value=problem_value(value),
-        message="is a second value below one header that spans several columns",
-        remedy="split the header's merged cells and name each column, or leave one value",
+        message=tr("is a second value below one header that spans several columns"),
+        remedy=tr("split the header's merged cells and name each column, or leave one value"),
     )
 
 

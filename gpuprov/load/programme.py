@@ -17,12 +17,14 @@ from gpuprov.core.accelerator import Accelerator
 from gpuprov.core.programme import Programme
 from gpuprov.core.tracks import Call, Inconsistency, Parts, StatusWords, Track, inconsistencies
 from gpuprov.errors import InputError, Problem
-from gpuprov.load.details import own_details
+from gpuprov.i18n import tr
+from gpuprov.load.details import details
 from gpuprov.load.packaged import DEFAULT_PROGRAMME, programmes
+from gpuprov.load.yamlfile import read_mapping
 
 SCHEMA_ID = "urn:gpuprov:programme:1"
 
-_DOCUMENT = "see docs/programme.md"
+_DOCUMENT = tr("see {document}", document="docs/programme.md")
 _Part = TypeVar("_Part", bound=BaseModel)
 
 
@@ -35,17 +37,7 @@ def default_programme() -> Programme:
 def read_programme(path: Path) -> Programme:
     """Read a programme file. Raises InputError with every problem of the file."""
     file = str(path)
-    try:
-        data = yaml.safe_load(path.read_bytes())
-    except OSError as error:
-        message = f"cannot be read ({error.strerror})"
-        raise InputError([Problem(file=file, message=message, remedy="check the path")]) from error
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8, or a date that the calendar does not have
-        mark = getattr(error, "problem_mark", None)
-        row = None if mark is None else mark.line + 1
-        raise InputError([Problem(file=file, row=row, message="is not valid YAML", remedy=_DOCUMENT)]) from error
-    if not isinstance(data, dict):
-        raise InputError([Problem(file=file, message="is not a mapping", remedy=_DOCUMENT)])
+    data = read_mapping(path, _DOCUMENT)
     try:
         return Programme.model_validate(data)
     except ValidationError as error:
@@ -72,10 +64,9 @@ def _problems(file: str, data: Mapping[str, Any], error: ValidationError) -> lis
     """Return what is wrong with the values, and with what they say of each other as far as they are valid."""
     problems = []
     consistency = False
-    for detail in own_details(error):
-        consistency |= detail["type"] == "programme"
-        remedy = str(detail.get("ctx", {}).get("remedy", _DOCUMENT))
-        problems.append(_problem(file, data, Inconsistency(detail["loc"], detail["msg"], remedy)))
+    for detail in details(error, _DOCUMENT):
+        consistency |= detail.kind == "programme"
+        problems.append(_problem(file, data, Inconsistency(detail.place, detail.message, detail.remedy)))
     if not consistency:  # it was not looked at, because of the values that are not valid
         problems += [_problem(file, data, inconsistency) for inconsistency in inconsistencies(_valid_parts(data))]
     return problems

@@ -10,7 +10,9 @@ from pydantic import ValidationError
 
 from gpuprov.core.award import Award, Breach, quantity_breaches, term_breaches
 from gpuprov.errors import Problem
+from gpuprov.i18n import tr
 from gpuprov.load import cells
+from gpuprov.load.details import details
 from gpuprov.load.suppliers import Suppliers
 from gpuprov.load.words import Words
 
@@ -76,8 +78,9 @@ class RowParser:
     def _of_the_file(self, row: int, parsed: dict[str, Any], values: Mapping[str, object]) -> Iterator[Problem]:
         """Let the file say the call of a row that says none. One that says another is a problem."""
         if self._call and parsed.get("call", "") not in ("", self._call):
-            message = f"is in a list of call {self._call}"
-            yield self.problem(row, "call", values.get("call"), message, "correct the cell, or the programme's lists")
+            message = tr("is in a list of call {call}", call=self._call)
+            remedy = tr("correct the cell, or the call's `lists` in the programme file")
+            yield self.problem(row, "call", values.get("call"), message, remedy)
         elif self._call:
             parsed["call"] = self._call
 
@@ -96,9 +99,9 @@ class RowParser:
         try:
             return Award(**parsed)
         except ValidationError as error:  # a constraint of the model that no parser knows
-            for detail in error.errors():
-                field = str(detail["loc"][0]) if detail["loc"] else "id"
-                problems.append(self.problem(row, field, values.get(field), detail["msg"], "correct the value"))
+            for detail in details(error, tr("correct the value")):
+                field = str(detail.place[0]) if detail.place else "id"
+                problems.append(self.problem(row, field, values.get(field), detail.message, detail.remedy))
             return None
 
     def problem(self, row: int, field: str, value: object, message: str, remedy: str) -> Problem:

@@ -14,6 +14,7 @@ from typing import Any
 from openpyxl.reader.excel import ExcelReader
 
 from gpuprov.errors import InputError, Problem
+from gpuprov.i18n import joined, tr
 from gpuprov.load.asides import set_aside
 from gpuprov.load.cells import NO_RESULT
 from gpuprov.load.header import HEADER_WITHIN, Header, Row, best_header, no_header
@@ -30,7 +31,7 @@ _LAST_ROW = 1_048_576
 """Rows of an Excel sheet; a damaged file can name a row far beyond."""
 
 _OLE = b"\xd0\xcf\x11\xe0"
-_SAVE_AGAIN = "open it in Excel and save it again as .xlsx"
+_SAVE_AGAIN = tr("open it in Excel and save it again as .xlsx")
 
 
 def read_workbook(file: str, data: bytes, mapping: ColumnMapping | None, wanted: str | None = None) -> Table:
@@ -48,24 +49,26 @@ def read_workbook(file: str, data: bytes, mapping: ColumnMapping | None, wanted:
     except InputError:
         raise
     except Exception as error:  # whatever a damaged part makes openpyxl stumble over
-        message = "is a damaged or incomplete workbook"
+        message = tr("is a damaged or incomplete workbook")
         raise InputError([Problem(file=file, message=message, remedy=_SAVE_AGAIN)]) from error
 
 
 def _check_archive(file: str, data: bytes) -> None:
     """Refuse what is no archive of a sensible size."""
     if data.startswith(_OLE):
-        message = "is an old .xls workbook or is protected by a password"
-        raise InputError([Problem(file=file, message=message, remedy=f"remove the password; {_SAVE_AGAIN}")])
+        message = tr("is an old .xls workbook or is protected by a password")
+        remedy = joined("; ", [tr("remove the password"), _SAVE_AGAIN])
+        raise InputError([Problem(file=file, message=message, remedy=remedy)])
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             unpacked = sum(part.file_size for part in archive.infolist())
     except Exception as error:  # zipfile raises six kinds of errors on damaged archives
-        message = "is no Excel workbook, is damaged, or is locked by document security (DRM)"
-        raise InputError([Problem(file=file, message=message, remedy=f"unlock it; {_SAVE_AGAIN}")]) from error
+        message = tr("is no Excel workbook, is damaged, or is locked by document security (DRM)")
+        remedy = joined("; ", [tr("unlock it"), _SAVE_AGAIN])
+        raise InputError([Problem(file=file, message=message, remedy=remedy)]) from error
     if unpacked > MOST_UNPACKED:
-        message = f"unpacks to more than {MOST_UNPACKED // 1024 // 1024} MiB"
-        raise InputError([Problem(file=file, message=message, remedy="keep only the award list in it")])
+        message = tr("unpacks to more than {size} MiB", size=MOST_UNPACKED // 1024 // 1024)
+        raise InputError([Problem(file=file, message=message, remedy=tr("keep only the award list in it"))])
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +147,8 @@ def _chosen(file: str, sheets: Sequence[Any], wanted: str | None) -> list[Any]:
         titles = ", ".join(repr(printable(sheet.title)) for sheet in sheets)
         problem = Problem(
             file=file,
-            message=f"has no sheet {printable(wanted)!r}, only {titles}",
-            remedy="write one of these names behind the #, or none where one visible sheet has the list",
+            message=tr("has no sheet {sheet!r}, only {sheets}", sheet=printable(wanted), sheets=titles),
+            remedy=tr("write one of these names behind the #, or none where one visible sheet has the list"),
         )
         raise InputError([problem])
     return chosen
@@ -154,6 +157,8 @@ def _chosen(file: str, sheets: Sequence[Any], wanted: str | None) -> list[Any]:
 def _several(file: str, titles: Sequence[str]) -> Problem:
     return Problem(
         file=file,
-        message=f"has an award list in each of the sheets {', '.join(map(repr, titles))}",
-        remedy=f"name the sheet behind the file, such as '{file}#{titles[0]}', or hide the others",
+        message=tr("has an award list in each of the sheets {sheets}", sheets=", ".join(map(repr, titles))),
+        remedy=tr(
+            "name the sheet behind the file, such as '{file}#{sheet}', or hide the others", file=file, sheet=titles[0]
+        ),
     )

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from gpuprov.core.cluster import ProviderCluster
+from gpuprov.i18n import tr
 from gpuprov.load.cells import CellProblem, required_text
 from gpuprov.load.text import clean
 
@@ -18,7 +19,8 @@ class Suppliers:
     """The suppliers whose clusters are configured, by every name that award lists use for them."""
 
     def __init__(self, clusters: Sequence[ProviderCluster]) -> None:
-        self._known = ", ".join(" = ".join((cluster.provider, *cluster.aliases)) for cluster in clusters) or "none"
+        known = ", ".join(" = ".join((cluster.provider, *cluster.aliases)) for cluster in clusters)
+        self._known = known or tr("none")
         self._models: dict[str, set[str]] = {}
         self._providers: dict[str, set[str]] = {}
         for cluster in clusters:
@@ -31,20 +33,28 @@ class Suppliers:
         supplier = required_text(value)
         providers = self._providers.get(_name(supplier), set())
         if not providers:
-            raise CellProblem("is not a configured supplier", f"write one of the known ({self._known}) or add an alias")
+            remedy = tr(
+                "write one of the known ({suppliers}) or add an alias to a stack file",
+                suppliers=self._known,
+            )
+            raise CellProblem(tr("is not a configured supplier"), remedy)
         if len(providers) > 1:
             names = ", ".join(sorted(providers))
-            raise CellProblem(f"is an alias of more than one supplier: {names}", "correct the stacks' aliases")
+            message = tr("is an alias of more than one supplier: {suppliers}", suppliers=names)
+            raise CellProblem(message, tr("leave it under `aliases` in one of their stack files only"))
         return next(iter(providers))
 
     def check_pool(self, provider: str, wanted: str) -> None:
         """Raise CellProblem where this supplier has no GPUs of this model."""
         models = self._models[provider]
         if wanted not in models:
-            raise CellProblem(
-                f"{provider} has no {wanted}, only {', '.join(sorted(models))}",
-                "correct the model or the supplier, or configure the pool",
+            message = tr(
+                "{provider} has no {model}, only {models}",
+                provider=provider,
+                model=wanted,
+                models=", ".join(sorted(models)),
             )
+            raise CellProblem(message, tr("correct the model or the supplier, or add the pool to the stack file"))
 
 
 def _name(text: str) -> str:

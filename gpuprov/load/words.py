@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 
 from gpuprov.core.accelerator import Accelerator
 from gpuprov.core.award import Status
 from gpuprov.core.programme import Programme
+from gpuprov.i18n import tr
 from gpuprov.load.cells import CellProblem, required_text, text
 from gpuprov.load.text import key, word
 
@@ -36,8 +38,10 @@ class Words:
         if cell_word not in self._tracks:
             tracks = self.programme.tracks
             names, examples = [track.name for track in tracks], [track.words[0] for track in tracks if track.words]
-            shown = f" ({', '.join(examples)})" if examples else ""
-            raise CellProblem("is not a track", f"write {' or '.join(names)}{shown}")
+            remedy = tr("write {tracks}", tracks=_either(names))
+            if examples:
+                remedy = tr("{remedy} ({examples})", remedy=remedy, examples=", ".join(examples))
+            raise CellProblem(tr("is not a track"), remedy)
         return self._tracks[cell_word]
 
     def status(self, value: object) -> Status:
@@ -47,7 +51,8 @@ class Words:
             return Status.SELECTED
         if word(cell_text) not in self._statuses:
             known = "; ".join(f"{status}: {', '.join(names)}" for status, names in self.programme.statuses)
-            raise CellProblem("is not a status of an award", f"write one of these ({known}), or remove the row")
+            remedy = tr("write one of these ({statuses}), or remove the row", statuses=known)
+            raise CellProblem(tr("is not a status of an award"), remedy)
         return self._statuses[word(cell_text)]
 
     def call(self, value: object) -> str:
@@ -57,7 +62,8 @@ class Words:
             return ""
         if word(cell_text) not in self._calls:
             names = ", ".join(call.name for call in self.programme.calls)
-            raise CellProblem("is not a call of the programme", f"write one of {names}, or nothing")
+            remedy = tr("write one of {names}, or nothing", names=names)
+            raise CellProblem(tr("is not a call of the programme"), remedy)
         return self._calls[word(cell_text)]
 
     def model(self, value: object) -> str:
@@ -66,8 +72,13 @@ class Words:
         matching = [name for name, pattern in self._models.items() if pattern.fullmatch(model_key)]
         if not matching:
             names = ", ".join(self._models)
-            raise CellProblem("is no GPU model of the programme", f"write one of {names}")
+            raise CellProblem(tr("is no GPU model of the programme"), tr("write one of {names}", names=names))
         return max(matching, key=len)  # another's name with a word around it is shorter
+
+
+def _either(names: Iterable[str]) -> str:
+    """Return ``A or B or C`` of one or more names."""
+    return functools.reduce(lambda before, name: tr("{before} or {name}", before=before, name=name), names)
 
 
 def _pattern(accelerator: Accelerator, memory_gb: Iterable[int]) -> re.Pattern[str]:

@@ -19,6 +19,7 @@ from gpuprov.core.pods import PodUse
 from gpuprov.core.suggestions import did_you_mean
 from gpuprov.core.tenant import desired_state
 from gpuprov.errors import ClusterError, InputError, Problem
+from gpuprov.i18n import tr
 from gpuprov.kube.client import KubeApi
 from gpuprov.kube.observe import find, observe
 from gpuprov.kube.usage import pods_of, pods_on
@@ -129,10 +130,8 @@ def _only(loaded: Loaded, award_id: str) -> Loaded:
 
 def _unknown(loaded: Loaded, award_id: str, living: set[str], failed: Mapping[str, ClusterError]) -> Problem:
     known = {history.award.id for history in loaded.histories} | {event.award for event in loaded.events} | living
-    unread = f" (not read: {', '.join(failed)})" if failed else ""
-    return Problem(
-        argument="AWARD",
-        value=award_id,
-        message=f"is in no award list, not in the ledger, and on no cluster that was read{unread}",
-        remedy=f"check the award id{did_you_mean(award_id, sorted(known))}",
-    )
+    message = tr("is in no award list, not in the ledger, and on no cluster that was read")
+    if failed:
+        message = tr("{message} (not read: {providers})", message=message, providers=", ".join(failed))
+    remedy = tr("check the award id{suggestion}", suggestion=did_you_mean(award_id, sorted(known)))
+    return Problem(argument="AWARD", value=award_id, message=message, remedy=remedy)

@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from gpuprov import i18n
 from gpuprov.core import guard
 from gpuprov.core.cluster import ProviderCluster
 from gpuprov.core.guard import Confirmed
@@ -26,6 +27,7 @@ from gpuprov.core.tenant import Tenant
 from gpuprov.engine.chart import declare_chart
 from gpuprov.engine.program import declare, explained, start
 from gpuprov.errors import PlanRefused
+from gpuprov.i18n import shown, tr
 from gpuprov.kube.lease import Turn, take_turn
 from gpuprov.kube.observe import cluster_uid
 from gpuprov.load.project import Project, find_root, open_project
@@ -50,6 +52,7 @@ def main() -> None:
 
     Each project keeps a `stacks/__main__.py` that calls this, so its name and place stay.
     """
+    i18n.use(i18n.of_environment(os.environ))
     start(partial(program, find_root(Path.cwd())))
 
 
@@ -115,11 +118,15 @@ def _shards(planned: PlanContext, cluster: ProviderCluster, stack: str) -> list[
     outputs = planned.outputs[cluster.provider]
     if not outputs.tenants or (outputs.shards == cluster.shards and not outputs.misplaced):
         return []
-    reason = (
-        f"{stack}: the state is split into {outputs.shards} stacks and the configuration says {cluster.shards}; run "
-        "`gpuprov up`, which moves it without touching a tenant, then this again"
-    )
-    return [reason]
+    return [
+        tr(
+            "{stack}: the state is split into {now} stacks and the configuration says {wanted}; run `gpuprov up`, "
+            "which moves it without touching a tenant, then this again",
+            stack=stack,
+            now=outputs.shards,
+            wanted=cluster.shards,
+        )
+    ]
 
 
 def _instant(zone: tzinfo) -> datetime:
@@ -127,5 +134,5 @@ def _instant(zone: tzinfo) -> datetime:
     text = os.environ.get(AT_VARIABLE)
     at = instant(text, zone)
     if text:
-        sys.stderr.write(f"{not_now(at, AT_VARIABLE, zone)}\n")
+        sys.stderr.write(f"{shown(not_now(at, AT_VARIABLE, zone))}\n")
     return at

@@ -9,6 +9,7 @@ import yaml
 
 from gpuprov.core.manifests import CHART
 from gpuprov.errors import InputError, Problem
+from gpuprov.i18n import tr
 from gpuprov.load.packaged import packaged
 from gpuprov.load.project import Project
 
@@ -19,7 +20,8 @@ def chart_of(root: Path) -> Path:
     for chart in (own, brought):
         if (chart / "Chart.yaml").is_file():
             return chart
-    raise InputError([Problem(file=str(brought), message="the chart does not exist", remedy="install gpuprov again")])
+    message, remedy = tr("the chart does not exist"), tr("install gpuprov again")
+    raise InputError([Problem(file=str(brought), message=message, remedy=remedy)])
 
 
 def chart_version(project: Project) -> str | None:

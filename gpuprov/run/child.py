@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from gpuprov.errors import GpuprovError
+from gpuprov.i18n import tr
 from gpuprov.run import log
 from gpuprov.run.garbage import collect_rarely
 
@@ -49,8 +50,9 @@ class Answer:
         """Return the outcome; if there is none, one with the fields ``identity`` and an error that says so."""
         if self.outcome is not None:
             return kind.model_validate(self.outcome)
-        error = f"its process ended with code {self.code} and no answer; rerun the same command"
-        return kind.model_validate({**identity, "error": error})
+        error = tr("its process ended with code {code} and no answer; rerun the same command", code=self.code)
+        # Validation would make a plain string of the message.
+        return kind.model_validate(identity).model_copy(update={"error": error})
 
 
 def run_all(errands: Sequence[Errand], *, at_once: int | None = None) -> list[Answer]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, tzinfo
 
 from gpuprov.errors import InputError, Problem
+from gpuprov.i18n import tr
 
 AT_VARIABLE = "GPUPROV_AT"
 """Environment variable with the timestamp to decide for; unset means now. The command line's --at defaults to it,
@@ -29,8 +30,8 @@ def as_written(text: str) -> datetime:
         problem = Problem(
             argument=AT_VARIABLE,
             value=text,
-            message="is not a timestamp",
-            remedy="write it as 2026-06-30T23:59:59+09:00",
+            message=tr("is not a timestamp"),
+            remedy=tr("write it as 2026-06-30T23:59:59+09:00"),
         )
         raise InputError([problem]) from error
 
@@ -49,4 +50,4 @@ def not_now(at: datetime, source: str, zone: tzinfo) -> str:
     """Return the line that says which time is decided for, and what set it (an option or a variable)."""
     local = at.astimezone(zone)
     exact = "auto" if local.second or local.microsecond else "minutes"
-    return f"deciding for {local.isoformat(timespec=exact)} ({source}), not for now"
+    return tr("deciding for {at} ({source}), not for now", at=local.isoformat(timespec=exact), source=source)

@@ -8,15 +8,17 @@ from contextlib import suppress
 from pathlib import Path
 
 from gpuprov.errors import InputError, Problem
+from gpuprov.i18n import tr
+from gpuprov.load.files import system_reason
 from gpuprov.load.project import PROJECT_FILE
 from gpuprov.run.newproject import NewFile
 
 
 def in_the_way(folder: Path, paths: Iterable[str]) -> list[Problem]:
     """Return a problem for each of these files, below the folder, that exists or has a file for a folder above it."""
-    remedy = "move it away, or name another folder"
+    message, remedy = tr("exists already"), tr("move it away, or name another folder")
     present = {path for name in paths for path in _above(folder, name) if _taken(path, is_last=path == folder / name)}
-    return [Problem(file=str(path), message="exists already", remedy=remedy) for path in sorted(present)]
+    return [Problem(file=str(path), message=message, remedy=remedy) for path in sorted(present)]
 
 
 def create(folder: Path, files: Mapping[str, NewFile], environment: Path | None, link: str) -> None:
@@ -42,8 +44,8 @@ def create(folder: Path, files: Mapping[str, NewFile], environment: Path | None,
             beside.rmdir()
             raise
     except OSError as error:
-        message = f"cannot be written ({error.strerror}); nothing was left there"
-        remedy = "correct that, then rerun the command"
+        message = tr("cannot be written ({reason}); nothing was left there", reason=system_reason(error))
+        remedy = tr("correct that, then rerun the command")
         raise InputError([Problem(file=str(error.filename or folder), message=message, remedy=remedy)]) from error
 
 

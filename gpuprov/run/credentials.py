@@ -19,8 +19,10 @@ from gpuprov.core.cluster import ProviderCluster
 from gpuprov.core.ledger import History
 from gpuprov.core.tenant import Desired, Tenant, desired_state
 from gpuprov.errors import ClusterError, InputError, Problem
+from gpuprov.i18n import tr
 from gpuprov.kube import tokens
 from gpuprov.kube.tokens import Revoked, Token
+from gpuprov.load.files import system_reason
 from gpuprov.load.project import Project
 from gpuprov.run.clock import now
 from gpuprov.run.files import write_whole
@@ -42,8 +44,10 @@ def tenant_of(desired: Desired, award_id: str) -> Tenant:
     for tenant in desired.tenants:
         if tenant.award_id == award_id:
             return tenant
-    reason = next((absence.reason for absence in desired.absences if absence.award_id == award_id), "in no award list")
-    raise _refusal(award_id, f"has no GPUs ({reason})", "check the award, or --at")
+    reasons = (absence.reason for absence in desired.absences if absence.award_id == award_id)
+    reason = next(reasons, tr("in no award list"))
+    remedy = tr("check the award id and --at; `gpuprov show {award}` tells more", award=award_id)
+    raise _refusal(award_id, tr("has no GPUs ({reason})", reason=reason), remedy)
 
 
 def issue(project: Project, history: History, at: datetime | None, hours: int | None) -> tuple[Tenant, Token]:
@@ -60,11 +64,14 @@ def issue(project: Project, history: History, at: datetime | None, hours: int | 
     place = tokens.look(cluster, award_id)
     tenant = tenant_of(desired_state([history], project.clusters, at or place.clock), award_id)
     life = lifetime(history, at, hours, place.clock)
-    where = f"namespace {tenant.namespace} at {cluster.provider}"
+    where = {"namespace": tenant.namespace, "provider": cluster.provider}
     if not place.exists:
-        raise _refusal(award_id, f"has no {where}", "run `gpuprov up` first")
+        raise _refusal(
+            award_id, tr("has no namespace {namespace} at {provider}", **where), tr("run `gpuprov up` first")
+        )
     if place.terminating:
-        raise _refusal(award_id, f"is being taken back: {where} is terminating", "run `gpuprov up` once it is gone")
+        message = tr("is being taken back: namespace {namespace} at {provider} is terminating", **where)
+        raise _refusal(award_id, message, tr("run `gpuprov up` once it is gone"))
     return tenant, tokens.issue(cluster, tenant, life.seconds, life.until)
 
 
@@ -82,8 +89,13 @@ def lifetime(history: History, at: datetime | None, hours: int | None, clock: da
     seconds = left if hours is None else min(left, hours * 3600)
     if seconds < tokens.SHORTEST_SECONDS:
         when = end.astimezone(history.zone).isoformat(timespec="minutes")
-        message = f"ends at {when}, in {max(0, left)} s, and no token can live less than {tokens.SHORTEST_SECONDS} s"
-        raise _refusal(history.award.id, message, "it needs no credential any more")
+        message = tr(
+            "ends at {end}, in {left} s, and no token can live less than {shortest} s",
+            end=when,
+            left=max(0, left),
+            shortest=tokens.SHORTEST_SECONDS,
+        )
+        raise _refusal(history.award.id, message, tr("it needs no credential any more"))
     return Life(seconds=seconds, until=None if rehearsal else end)
 
 
@@ -144,8 +156,9 @@ def make_folder(path: Path) -> None:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.chmod(0o700)
     except OSError as error:
-        problem = Problem(file=str(path), message=f"cannot be made ({error.strerror})", remedy="pass --out")
-        raise InputError([problem]) from error
+        message = tr("cannot be made ({reason})", reason=system_reason(error))
+        remedy = tr("name a file in another folder with --out")
+        raise InputError([Problem(file=str(path), message=message, remedy=remedy)]) from error
 
 
 def check_path(path: Path, *, force: bool) -> None:
@@ -155,17 +168,19 @@ def check_path(path: Path, *, force: bool) -> None:
     """
     problems = []
     if not path.parent.is_dir():
-        problems.append(
-            Problem(file=str(path.parent), message="is not a folder", remedy="make it, or choose another --out")
-        )
+        remedy = tr("make it, or choose another --out")
+        problems.append(Problem(file=str(path.parent), message=tr("is not a folder"), remedy=remedy))
     if path.exists() and not force:
-        problems.append(Problem(file=str(path), message="already exists", remedy="pass --force, or another --out"))
+        remedy = tr("pass --force, or another --out")
+        problems.append(Problem(file=str(path), message=tr("already exists"), remedy=remedy))
     if not force and _git_would_add(path):
         problems.append(
             Problem(
                 file=str(path),
-                message="is in a git work tree that does not ignore it: a credential would be committed with the rest",
-                remedy="name a file outside of it, add it to .gitignore, or pass --force",
+                message=tr(
+                    "is in a git work tree that does not ignore it: a credential would be committed with the rest"
+                ),
+                remedy=tr("name a file outside of it, add it to .gitignore, or pass --force"),
             )
         )
     if problems:
@@ -193,4 +208,4 @@ def _git_would_add(path: Path) -> bool:
 
 def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner can read, atomically. Raises InputError if that fails."""
-    write_whole(path, text.encode(), force=True, mode=0o600, remedy="choose another --out")
+    write_whole(path, text.encode(), force=True, mode=0o600, remedy=tr("choose another --out"))

@@ -9,6 +9,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from gpuprov.errors import InputError, Problem
+from gpuprov.i18n import tr
+from gpuprov.load.files import system_reason
 
 
 def digests(files: Collection[Path]) -> dict[str, str]:
@@ -29,14 +31,18 @@ def check_new(path: Path, *, force: bool) -> None:
     """Raise InputError, before any work is done, if a file cannot be written. ``force`` allows to replace one."""
     problems = []
     if not path.parent.is_dir():
-        problems.append(Problem(file=str(path.parent), message="is not a folder", remedy="make it, or name another"))
+        remedy = tr("make it, or name another")
+        problems.append(Problem(file=str(path.parent), message=tr("is not a folder"), remedy=remedy))
     if os.path.lexists(path) and not force:
         problems.append(_exists(path))
     if problems:
         raise InputError(problems)
 
 
-def write_whole(path: Path, data: bytes, *, force: bool, mode: int = 0o666, remedy: str = "name another file") -> None:
+_NAME_ANOTHER = tr("name another file")
+
+
+def write_whole(path: Path, data: bytes, *, force: bool, mode: int = 0o666, remedy: str = _NAME_ANOTHER) -> None:
     """Write a file so that others see all of it or nothing. Raises InputError, with the remedy, if that fails.
 
     Without ``force`` a file that is there by now stays, whoever made it and when. The umask restricts ``mode``.
@@ -54,8 +60,8 @@ def write_whole(path: Path, data: bytes, *, force: bool, mode: int = 0o666, reme
     except FileExistsError as error:
         raise InputError([_exists(path)]) from error
     except OSError as error:
-        problem = Problem(file=str(path), message=f"cannot be written ({error.strerror})", remedy=remedy)
-        raise InputError([problem]) from error
+        message = tr("cannot be written ({reason})", reason=system_reason(error))
+        raise InputError([Problem(file=str(path), message=message, remedy=remedy)]) from error
     finally:
         scratch.unlink(missing_ok=True)
 
@@ -72,4 +78,4 @@ def _put_new(scratch: Path, path: Path) -> None:
 
 
 def _exists(path: Path) -> Problem:
-    return Problem(file=str(path), message="already exists", remedy="pass --force, or name another file")
+    return Problem(file=str(path), message=tr("already exists"), remedy=tr("pass --force, or name another file"))

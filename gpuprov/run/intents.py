@@ -14,7 +14,8 @@ from gpuprov.core.decisions import Decision
 from gpuprov.core.ledger import Event, histories, unlisted
 from gpuprov.core.plan import Op
 from gpuprov.core.tenant import desired_state
-from gpuprov.load.ledgerfile import append_events
+from gpuprov.i18n import tr
+from gpuprov.load.ledgerfile import append_events, event_word
 from gpuprov.load.project import Project
 from gpuprov.run import audit
 from gpuprov.run.loading import Loaded
@@ -112,9 +113,10 @@ def record(project: Project, events: Sequence[Event], known: int, tell: Callable
     """
     append_events(project.ledger, events, known)
     for event in events:
-        tell(f"recorded in {project.ledger.name}: {event.event} {event.award}")
+        recorded = {"file": project.ledger.name, "event": event_word(event), "award": event.award}
+        tell(tr("recorded in {file}: {event} {award}", **recorded))
         audit.recorded(event)
 
 
 def _warnings(loaded: Loaded) -> tuple[str, ...]:
-    return tuple(f"warning: {line}" for line in loaded.warnings)
+    return tuple(tr("warning: {warning}", warning=warning) for warning in loaded.warnings)

@@ -13,9 +13,10 @@ from gpuprov.core.ledger import Allocation, Event, History, Unlisted, histories,
 from gpuprov.core.outputs import Origin
 from gpuprov.core.tenant import Desired, desired_state
 from gpuprov.errors import InputError, PlanRefused, Problem
+from gpuprov.i18n import tr
 from gpuprov.load import Origin as ListOrigin
 from gpuprov.load import load_awards, load_mapping
-from gpuprov.load.ledgerfile import LedgerLine, read_lines
+from gpuprov.load.ledgerfile import LedgerLine, event_word, read_lines
 from gpuprov.load.project import Project, open_project
 from gpuprov.load.source import list_names
 from gpuprov.run.files import digests
@@ -83,7 +84,8 @@ def load(project: Project) -> Loaded:
     warnings += _of_no_list(project, lines, known)
     warnings += _lists_of_calls(project)
     warnings += [
-        f"{project.ledger}:{lines[place].row}: {text}" for place, text in late_extensions(awards, events, zone)
+        tr("{file}:{row}: {remark}", file=project.ledger, row=lines[place].row, remark=remark)
+        for place, remark in late_extensions(awards, events, zone)
     ]
     all_histories = histories(awards, events, zone)
     return Loaded(
@@ -102,7 +104,13 @@ def load(project: Project) -> Loaded:
 def _of_no_list(project: Project, lines: Iterable[LedgerLine], known: Collection[str]) -> list[str]:
     """Return a warning for each line of the ledger whose award is in no list."""
     return [
-        f"{project.ledger}:{line.row}: {line.event.event} of {line.event.award}, which no award list has"
+        tr(
+            "{file}:{row}: {event} of {award}, which no award list has",
+            file=project.ledger,
+            row=line.row,
+            event=event_word(line.event),
+            award=line.event.award,
+        )
         for line in lines
         if line.event.award not in known
     ]
@@ -112,7 +120,12 @@ def _lists_of_calls(project: Project) -> list[str]:
     """Return a warning for each list of a call that is not loaded: of a misspelt name no term would be checked."""
     names = {name for path in project.awards for name in list_names(path)}
     return [
-        f"{project.programme.name}: call {call.name} has the list {name}, which is not among the award lists"
+        tr(
+            "{programme}: call {call} has the list {name}, which is not among the award lists",
+            programme=project.programme.name,
+            call=call.name,
+            name=name,
+        )
         for call in project.programme.calls
         for name in call.lists
         if unicodedata.normalize("NFC", name) not in names

@@ -12,6 +12,7 @@ import yaml
 from gpuprov.core.cluster import GpuPool, ProviderCluster
 from gpuprov.core.programme import Programme
 from gpuprov.errors import InputError, Problem
+from gpuprov.i18n import tr
 from gpuprov.load.packaged import packaged
 from gpuprov.load.project import PROJECT_FILE
 from gpuprov.run.sample import list_name, sample_list
@@ -85,8 +86,11 @@ class NewProject:
         """All files. Raises InputError where the programme allows no award that fits in any pool."""
         awards = sample_list(self.programme, self.clusters)
         if awards is None:
-            message = f"no award of the programme {self.programme.name} fits in any pool, so there is no sample list"
-            raise InputError([Problem(argument="--pool", message=message, remedy="pass pools with more GPUs")])
+            message = tr(
+                "no award of the programme {programme} fits in any pool, so there is no sample list",
+                programme=self.programme.name,
+            )
+            raise InputError([Problem(argument="--pool", message=message, remedy=tr("pass pools with more GPUs"))])
         values = {
             "name": self.name,
             "awards": list_name(self.programme),

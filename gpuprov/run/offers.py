@@ -14,9 +14,10 @@ from gpuprov.core.programme import Programme
 from gpuprov.core.steps import Terms
 from gpuprov.core.suppliers import shared_clusters
 from gpuprov.errors import ClusterError, InputError, Problem
+from gpuprov.i18n import joined, tr
 from gpuprov.kube.servers import Servers, read_servers
 from gpuprov.load.cells import CellProblem
-from gpuprov.load.details import own_details
+from gpuprov.load.details import details
 from gpuprov.load.words import Words
 from gpuprov.preflight.nodes import PRODUCT, Node
 from gpuprov.run.aside import read_all
@@ -54,9 +55,8 @@ def clusters_of(
                 remarks += offer.remarks
                 complete.append(replace(supplier, pools=offer.pools, uid=servers[supplier.name].uid))
             elif supplier.name in unread:
-                raise InputError(
-                    [_pass_pools(supplier.name, f"its pools cannot be read: {unread[supplier.name].message}")]
-                )
+                reason = tr("its pools cannot be read: {error}", error=unread[supplier.name].message)
+                raise InputError([_pass_pools(supplier.name, reason)])
             else:
                 complete.append(supplier)
         except InputError as error:
@@ -67,7 +67,7 @@ def clusters_of(
     clusters = [cluster for supplier in complete if (cluster := _cluster(supplier, programme, problems)) is not None]
     uids = {cluster.provider: cluster.uid for cluster in clusters if cluster.uid is not None}
     problems += [
-        Problem(argument="--supplier", message=reason, remedy="correct their contexts")
+        Problem(argument="--supplier", message=reason, remedy=tr("correct their contexts"))
         for reason in shared_clusters(uids)
     ]
     if problems:
@@ -94,15 +94,25 @@ def pools_of(nodes: Sequence[Node], programme: Programme) -> Offer:
             continue
         products = gpus.setdefault(model, {})
         products[product] = products.get(product, 0) + node.offers.get(programme.accelerator(model).resource, 0)
-    remarks = [f"{product} is no accelerator of the programme; its nodes are in no pool" for product in sorted(strange)]
+    remarks: list[str] = [
+        tr("{product} is no accelerator of the programme; its nodes are in no pool", product=product)
+        for product in sorted(strange)
+    ]
     if out:
-        remarks.append(f"not counted, because no pod comes there: {', '.join(sorted(out))}")
+        remarks.append(tr("not counted, because no pod comes there: {nodes}", nodes=", ".join(sorted(out))))
     pools = []
     for model, products in sorted(gpus.items()):
         offered = {product: amount for product, amount in products.items() if amount}
         if len(offered) > 1:
             names = ", ".join(sorted(offered))
-            remarks.append(f"{model} is in no pool: a pool has one label, and its nodes have {PRODUCT} {names}")
+            remarks.append(
+                tr(
+                    "{model} is in no pool: a pool has one label, and its nodes have {label} {names}",
+                    model=model,
+                    label=PRODUCT,
+                    names=names,
+                )
+            )
         pools += [
             NewPool(model=model, gpus=amount, label=PRODUCT, value=product)
             for product, amount in offered.items()
@@ -114,17 +124,18 @@ def pools_of(nodes: Sequence[Node], programme: Programme) -> Offer:
 def _offer(provider: str, servers: Servers, programme: Programme) -> Offer:
     """Return what the nodes offer. Raises InputError where that is no pool at all."""
     offer = pools_of(servers.nodes, programme)
-    remarks = tuple(f"{provider}: {remark}" for remark in offer.remarks)
+    remarks = tuple(tr("{provider}: {remark}", provider=provider, remark=remark) for remark in offer.remarks)
     if not offer.pools:
         names = ", ".join(programme.resources)
-        message = f"no node offers {names} and has a label {PRODUCT} that says so"
-        raise InputError([_pass_pools(provider, "; ".join([message, *offer.remarks]))])
+        message = tr("no node offers {names} and has a label {label} that says so", names=names, label=PRODUCT)
+        raise InputError([_pass_pools(provider, joined("; ", [message, *offer.remarks]))])
     return replace(offer, remarks=remarks)
 
 
 def _pass_pools(provider: str, message: str) -> Problem:
-    remedy = (
-        f"correct its context, or pass each pool as --pool {provider}:MODEL=GPUS:LABEL=VALUE, with its nodes' label"
+    remedy = tr(
+        "correct its context, or pass each pool as --pool {provider}:MODEL=GPUS:LABEL=VALUE, with its nodes' label",
+        provider=provider,
     )
     return Problem(argument="--supplier", value=provider, message=message, remedy=remedy)
 
@@ -142,13 +153,16 @@ def _cluster(supplier: Supplier, programme: Programme, problems: list[Problem]) 
             settings, context=Terms(zone=programme.zone, resources=programme.resources)
         )
     except ValidationError as error:
-        for detail in own_details(error):
-            place = ".".join(str(part) for part in detail["loc"])
+        for detail in details(error, tr("see {document}", document="docs/configuration.md")):
+            place = ".".join(map(str, detail.place))
+            message = detail.message
+            if detail.value is not None:
+                message = tr("{value!r} {message}", value=detail.value, message=message)
             problem = Problem(
                 argument="--pool" if place.startswith("pools") else "--supplier",
                 value=f"{supplier.name} {place}".strip(),
-                message=f"{detail['input']!r} {detail['msg']}",
-                remedy="see docs/configuration.md",
+                message=message,
+                remedy=detail.remedy,
             )
             problems.append(problem)
         return None

@@ -20,6 +20,7 @@ from gpuprov.core.suppliers import departed, shared_clusters
 from gpuprov.core.tenant import Desired
 from gpuprov.engine.stacks import read_outputs
 from gpuprov.errors import ClusterError, EngineError, GpuprovError, InputError, PlanRefused, Problem
+from gpuprov.i18n import tr
 from gpuprov.kube.observe import find, observe, read_back
 from gpuprov.kube.usage import pods_on
 from gpuprov.load.project import Project
@@ -123,10 +124,10 @@ def living(
     others = [cluster for cluster in clusters if cluster.provider not in besides]
     reads = {cluster.provider: partial(read_back, cluster, names) for cluster in others}
     tenants_by_provider, errors = read_all(reads, ClusterError)
-    unknown = "it is not known whether the awards have namespaces here too"
-    failed: dict[str, GpuprovError] = {
-        provider: ClusterError(provider, f"{unknown}: {error.message}") for provider, error in errors.items()
-    }
+    failed: dict[str, GpuprovError] = {}
+    for provider, error in errors.items():
+        message = tr("it is not known whether the awards have namespaces here too: {error}", error=error.message)
+        failed[provider] = ClusterError(provider, message)
     return {provider for provider, tenants in tenants_by_provider.items() if tenants}, failed
 
 
@@ -220,7 +221,7 @@ def lost_events(planned: PlanContext) -> list[str]:
     marks = [LedgerMark.from_json(recorded.ledger) for recorded in planned.outputs.values() if recorded.ledger]
     longest = max(marks, key=lambda mark: mark.count, default=None)
     reason = None if longest is None else lost(planned.events, longest)
-    return [] if reason is None else [f"{planned.project.ledger.name}: {reason}"]
+    return [] if reason is None else [tr("{file}: {reason}", file=planned.project.ledger.name, reason=reason)]
 
 
 def select(clusters: Sequence[ProviderCluster], providers: Sequence[str]) -> list[str]:
@@ -230,8 +231,8 @@ def select(clusters: Sequence[ProviderCluster], providers: Sequence[str]) -> lis
         Problem(
             argument="--provider",
             value=name,
-            message="is not a provider of this project",
-            remedy=f"use {', '.join(known)}{did_you_mean(name, known)}",
+            message=tr("is not a provider of this project"),
+            remedy=tr("use {providers}{suggestion}", providers=", ".join(known), suggestion=did_you_mean(name, known)),
         )
         for name in providers
         if name not in known

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from gpuprov.core.guard import Confirmed
 from gpuprov.core.plan import Change
 from gpuprov.errors import GpuprovError, PlanRefused, Stale
+from gpuprov.i18n import tr
 from gpuprov.run import audit
 from gpuprov.run.apply import carry_out, make_jobs, merged
 from gpuprov.run.files import digests
@@ -80,7 +81,7 @@ class Story:
         except GpuprovError as error:
             if not any(outcome.did_something for completed in self._rounds for outcome in completed.outcomes.values()):
                 raise
-            unfinished = {"error": f"not finished: {error}"}
+            unfinished = {"error": tr("not finished: {error}", error=error.message_text)}
             outcomes = [
                 outcome.model_copy(update=unfinished) if outcome.stale else outcome for outcome in self._outcomes()
             ]
@@ -112,10 +113,13 @@ class Story:
             if not overtaken:
                 return
             for line in overtaken:
-                self.operator.tell(f"{line}; deciding again")
+                self.operator.tell(tr("{what}; deciding again", what=line))
             intent, changed = self._decide_again(intent)
         raise Stale(
-            f"decided {MOST_ROUNDS} times and overtaken each time; rerun the command when the others have ended"
+            tr(
+                "decided {number} times and overtaken each time; rerun the command when the others have ended",
+                number=MOST_ROUNDS,
+            )
         )
 
     def _guard(self, intent: Intent) -> None:
@@ -153,14 +157,14 @@ class Story:
         try:
             jobs = self._record(intent, jobs)
         except Stale as stale:
-            return [str(stale)]
+            return [stale.message_text]
         audit.decided(self.purpose, intent.planned, intent.only)
         outcomes = carry_out(jobs, self.progress)
         for outcome in outcomes.values():
             audit.done(outcome)
         self._rounds.append(_Round(planned=intent.planned, outcomes=outcomes))
         return [
-            f"{provider}: {outcome.stale} since this was decided"
+            tr("{provider}: {what} since this was decided", provider=provider, what=outcome.stale)
             for provider, outcome in outcomes.items()
             if outcome.stale
         ]
@@ -179,22 +183,22 @@ class Story:
 def _tell_differences(before: Intent, now: Intent, operator: Operator) -> bool:
     """Tell the operator what differs from the first decision; return False if nothing does."""
     old, new = _what(before.planned.plan.changes), _what(now.planned.plan.changes)
-    lines = [f"no longer: {line}" for line in old if line not in new]
-    lines += [f"now also: {line}" for line in new if line not in old]
+    lines: list[str] = [tr("no longer: {change}", change=change) for change in old if change not in new]
+    lines += [tr("now also: {change}", change=change) for change in new if change not in old]
     if not lines and not _same(before, now):
-        lines.append("the stacks' outputs have changed since this was decided")
+        lines.append(tr("the stacks' outputs have changed since this was decided"))
     files = now.planned.files
     changed = [path for path, digest in before.planned.files.items() if files.get(path) != digest]
     if lines and changed:
-        operator.tell(f"changed meanwhile: {', '.join(changed)}")
+        operator.tell(tr("changed meanwhile: {files}", files=", ".join(changed)))
     turns = {seen.provider: seen.turn for seen in before.planned.observed}
     for seen in now.planned.observed if lines else ():
         if seen.turn != turns.get(seen.provider):
-            operator.tell(f"{seen.provider}: {seen.actor} has acted meanwhile")
+            operator.tell(tr("{provider}: {actor} has acted meanwhile", provider=seen.provider, actor=seen.actor))
     for line in lines[:_MOST_LINES]:
         operator.tell(line)
     if len(lines) > _MOST_LINES:
-        operator.tell(f"and {len(lines) - _MOST_LINES} more differences")
+        operator.tell(tr("and {number} more differences", number=len(lines) - _MOST_LINES))
     return bool(lines)
 
 
@@ -203,7 +207,15 @@ _MOST_LINES = 20
 
 def _what(changes: Collection[Change]) -> list[str]:
     return [
-        f"{change.op} {change.award_id} at {change.provider}, {change.before} → {change.after} {change.model}"
+        tr(
+            "{operation} {award} at {provider}, {before} → {after} {model}",
+            operation=change.op,
+            award=change.award_id,
+            provider=change.provider,
+            before=change.before,
+            after=change.after,
+            model=change.model,
+        )
         for change in changes
     ]
 

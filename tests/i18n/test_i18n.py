@@ -94,6 +94,8 @@ def test_errors_keep_their_messages() -> None:
         ({"LC_MESSAGES": "ko_KR.UTF-8", "LANG": "en_US.UTF-8"}, "ko"),
         ({"LC_ALL": "C", "LANG": "ko_KR.UTF-8"}, "en"),
         ({"LC_ALL": "", "LANG": "ko_KR.UTF-8"}, "ko"),
+        ({"GPUPROV_LANG": "ko", "LC_ALL": "C"}, "ko"),
+        ({"GPUPROV_LANG": "en", "LC_ALL": "ko_KR.UTF-8"}, "en"),
     ],
 )
 def test_the_locale_chooses(environment: dict[str, str], language: str) -> None:

@@ -85,10 +85,18 @@ def test_every_bad_line_is_told_with_its_row(tmp_path):
         errors="xmlcharrefreplace",
     )
     found = problems(read_ledger, path)
-    assert [problem.row for problem in found] == [2, 4, 5, 6, 7, 8]
-    assert [problem.column for problem in found][1:2] == ["reduced.quantity"]
-    remedy = "correct it if it is new; restore from git what was committed, since events are never edited"
-    assert {problem.remedy for problem in found} == {remedy}
+    assert [(problem.row, problem.column, problem.value, problem.message) for problem in found] == [
+        (2, None, None, "is not valid JSON at character 1"),
+        (4, "reduced.quantity", "0", "is less than 1"),
+        (5, None, None, "event 'doubled' is not known"),
+        (6, "reduced.by", None, "is missing"),
+        (6, "reduced.who", "operator", "is not known here"),
+        (7, "reduced.at", "2026-03-01T12:00:00", "has no offset from UTC"),
+        (8, None, None, "is not valid JSON at character 1"),
+    ]
+    assert "correct it if it is new (write 1 or more); restore from git what was committed" in found[1].remedy
+    assert "write one of accepted, forfeited, reduced, extended" in found[2].remedy
+    assert all("restore from git what was committed, since events are never edited" in p.remedy for p in found)
 
 
 def test_a_line_that_was_cut_off_is_told_as_such(tmp_path):
@@ -105,9 +113,9 @@ def test_a_line_that_was_cut_off_is_told_as_such(tmp_path):
 
 def test_a_last_line_that_is_wrong_but_whole_was_not_cut_off(tmp_path):
     path = tmp_path / "ledger.jsonl"
-    path.write_bytes(EVENT.dump_json(EVENTS[0]).replace(b"2026-", b"2026/"))
+    path.write_bytes(EVENT.dump_json(EVENTS[0]).replace(b"2026-", b"2026/", 1))
     (problem,) = problems(read_ledger, path)
-    assert problem.remedy.startswith("correct it if it is new; restore from git what was committed")
+    assert problem.remedy.startswith("correct it if it is new (write it as '2026-03-15T10:00+09:00'); restore from git")
 
 
 def test_a_ledger_that_is_a_folder(tmp_path):

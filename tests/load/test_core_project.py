@@ -233,7 +233,7 @@ def test_all_problems_of_all_files_are_told_at_once(tmp_path):
 @pytest.mark.parametrize("awards", ["", "a.csv", "[]", "[1]", "{default: a.csv}", "{description: which}"])
 def test_award_lists_must_be_named(awards, tmp_path):
     (problem,) = problems(open_project, project(tmp_path, MAIN.replace("{default: [a.csv]}", awards)))
-    assert (Path(problem.file).name, problem.remedy) == ("Pulumi.yaml", "name the lists")
+    assert (Path(problem.file).name, problem.remedy) == ("Pulumi.yaml", "name the lists, such as [awards.csv]")
 
 
 @pytest.mark.parametrize(
@@ -304,9 +304,24 @@ def test_two_stacks_that_pin_one_cluster_are_refused(tmp_path):
 
 
 def test_a_folder_that_is_no_project(tmp_path):
-    assert "cannot be read" in problems(open_project, tmp_path)[0].message
+    (problem,) = problems(open_project, tmp_path)
+    assert "cannot be read" in problem.message
     (tmp_path / "Pulumi.yaml").write_bytes(b"\xff\xfe")
-    assert "is not valid YAML" in problems(open_project, tmp_path)[0].message
+    (problem,) = problems(open_project, tmp_path)
+    assert problem.message == "is not valid YAML: it is not UTF-8"
+
+
+def test_a_stack_file_that_is_no_yaml_is_told_with_its_row(tmp_path):
+    root = project(tmp_path, sds="config:\n  shop:cluster: [\n")
+    (problem,) = problems(open_project, root)
+    assert (Path(problem.file).name, problem.row, problem.message) == ("Pulumi.sds.yaml", 3, "is not valid YAML")
+
+
+def test_a_value_that_is_a_date_to_yaml_is_told_once(tmp_path):
+    root = project(tmp_path, sds=STACK.replace("context: there", "context: 2026-01-01"))
+    (problem,) = problems(open_project, root)
+    assert (problem.column, problem.value) == ("shop:cluster.context", "2026-01-01")
+    assert "put it in quotes" in problem.remedy
 
 
 @pytest.mark.parametrize("name", ["Upper", "under_score", "-dash", "x" * 43])

@@ -140,14 +140,15 @@ def test_every_problem_of_every_file_is_reported_at_once(tmp_path):
             GOOD.replace("엘리스클라우드", "네이버"),
             (
                 "list.csv:2 [공급사] '네이버': is not a configured supplier; write one of the known "
-                "(samsung-sds = 삼성SDS, elice-cloud = 엘리스클라우드, kt-cloud = KT클라우드) or add an alias"
+                "(samsung-sds = 삼성SDS, elice-cloud = 엘리스클라우드, kt-cloud = KT클라우드) "
+                "or add an alias to a stack file"
             ),
         ),
         (
             GOOD.replace("A100,12", "H200,3"),
             (
                 "list.csv:2 [배정GPU] 'H200': elice-cloud has no H200, only A100, H100; "
-                "correct the model or the supplier, or configure the pool"
+                "correct the model or the supplier, or add the pool to the stack file"
             ),
         ),
         (
