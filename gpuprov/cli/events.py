@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import click
 
-from gpuprov.cli.common import confirm, event_instants, use_toolchain
+from gpuprov.cli.asking import confirm
+from gpuprov.cli.common import event_instants, use_toolchain
 from gpuprov.cli.errors import print_json
+from gpuprov.cli.screen import say
+from gpuprov.i18n import shown, tr
 
 if TYPE_CHECKING:
     from gpuprov.core.decisions import Decision
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 
 def _not_empty(ctx: click.Context, param: click.Parameter, value: str) -> str:
     if not value.strip():
-        raise click.BadParameter("must not be empty", ctx, param)
+        raise click.BadParameter(shown(tr("must not be empty")), ctx, param)
     return value
 
 
@@ -87,10 +90,15 @@ def _record_for_later(project: Project, decide: Decide, effect: datetime, carrie
 
     def ask(events: Sequence[Event]) -> None:
         names = ", ".join(sorted(event.award for event in events))
-        confirm(f"Record this for {names} from {effect.isoformat()} on?", yes=yes)
+        confirm(tr("Record this for {awards} from {at} on?", awards=names, at=effect.isoformat()), yes=yes)
 
     loaded = load(project)
     decision = decide(loaded, effect)
-    intents.record_for_later(loaded, decision, lambda line: click.echo(line, err=True), ask)
-    then = f"{carried_out_by} carries it out from then on" if decision.events else "there was nothing to record"
-    click.echo(f"{effect.isoformat()} is in the future: no cluster was changed; {then}", err=True)
+    intents.record_for_later(loaded, decision, lambda line: say(line, err=True), ask)
+    then = (
+        tr("{commands} carries it out from then on", commands=carried_out_by)
+        if decision.events
+        else tr("there was nothing to record")
+    )
+    at = effect.isoformat()
+    say(tr("{at} is in the future: no cluster was changed; {then}", at=at, then=then), err=True)

@@ -10,6 +10,7 @@ import click
 from gpuprov.cli import completion
 from gpuprov.cli.common import event_options
 from gpuprov.cli.events import by_option, reason_option, record_and_apply
+from gpuprov.i18n import tr
 from gpuprov.run.clock import now
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def command(
         decide,
         at,
         purpose="forfeit",
-        carried_out_by="`gpuprov up` or `gpuprov expire`",
+        carried_out_by=tr("`gpuprov up` or `gpuprov expire`"),
         yes=yes,
         as_json=as_json,
         timeout=timeout,

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from gpuprov.cli import completion
-from gpuprov.cli.common import at_option, json_option, project_option
+from gpuprov.cli.common import at_option, json_option, project_option, warn
 from gpuprov.cli.errors import Exit, fail, print_json, reports_errors
-from gpuprov.cli.screen import table
+from gpuprov.cli.language import wrong_usage
+from gpuprov.cli.screen import say, table
 from gpuprov.cli.suggestions import did_you_mean
 from gpuprov.core import naming
 from gpuprov.errors import InputError, Problem
+from gpuprov.i18n import tr
 
 if TYPE_CHECKING:
     from gpuprov.load.project import Project
@@ -55,7 +57,7 @@ def command(
 
     if revoke:
         if out is not None or hours is not None:
-            raise click.UsageError("--revoke takes neither --out nor --hours")
+            raise wrong_usage(tr("--revoke takes neither --out nor --hours"))
         _revoke(project, award, as_json=as_json)
         return
     (history,) = find(load(project).histories, [award])
@@ -70,7 +72,16 @@ def command(
         print_json({"award": award, "namespace": tenant.namespace, "file": str(path), "expires": until})
     else:
         click.echo(str(path))
-    click.echo(f"{path} is valid for {tenant.namespace} at {tenant.provider} until {until}", err=True)
+    say(
+        tr(
+            "{file} is valid for {namespace} at {provider} until {until}",
+            file=path,
+            namespace=tenant.namespace,
+            provider=tenant.provider,
+            until=until,
+        ),
+        err=True,
+    )
 
 
 def _revoke(project: Project, award: str, *, as_json: bool) -> None:
@@ -92,24 +103,32 @@ def _revoke(project: Project, award: str, *, as_json: bool) -> None:
             }
         )
     elif done:
-        accounts = {True: "deleted, and read back as gone", False: "there was none"}
+        accounts = {True: tr("deleted, and read back as gone"), False: tr("there was none")}
         rows = [(revoked.provider, revoked.namespace, accounts[revoked.account]) for revoked in done]
-        table(["provider", "namespace", "service account"], rows)
+        table([tr("provider"), tr("namespace"), tr("service account")], rows)
     if done:
-        click.echo(
-            f"every token of {award} ends within about {REMEMBERED_SECONDS} s: that is how long an API server caches a "
-            "token that it has checked. Connections that are already open (a watch, a shell) are not closed.",
+        say(
+            tr(
+                "every token of {award} ends within about {seconds} s: that is how long an API server caches a token "
+                "that it has checked. Connections that are already open (a watch, a shell) are not closed.",
+                award=award,
+                seconds=REMEMBERED_SECONDS,
+            ),
             err=True,
         )
     else:
-        click.echo(
-            f"no cluster that answered has a namespace of {award}, so none of its tokens is valid there", err=True
+        say(
+            tr(
+                "no cluster that answered has a namespace of {award}, so none of its tokens is valid there",
+                award=award,
+            ),
+            err=True,
         )
     if failed:
         if stranger is not None:
-            click.echo(f"warning: {stranger}", err=True)
+            warn([stranger.sentence])
         for error in failed.values():
-            click.echo(f"not revoked: {error}", err=True)
+            say(tr("not revoked: {error}", error=error.message_text), err=True)
         fail(Exit.SOME_CLUSTERS_FAILED)
 
 
@@ -117,13 +136,15 @@ def _stranger(project: Project, award: str) -> Problem | None:
     """Return the problem of an award that is in no list and on no cluster; None if a list has it."""
     from gpuprov.run.loading import load
 
-    nowhere = f"no cluster that answered has its namespace {naming.namespace(award)}"
+    nowhere = tr("no cluster that answered has its namespace {namespace}", namespace=naming.namespace(award))
     try:
         known = [history.award.id for history in load(project).histories]
     except InputError:
-        message, remedy = f"{nowhere}, and the award lists cannot be read", "check the id; run `gpuprov validate`"
+        message = tr("{nowhere}, and the award lists cannot be read", nowhere=nowhere)
+        remedy = tr("check the id; run `gpuprov validate`")
     else:
         if award in known:
             return None
-        message, remedy = f"is in no award list, and {nowhere}", f"check the award id{did_you_mean(award, known)}"
+        message = tr("is in no award list, and {nowhere}", nowhere=nowhere)
+        remedy = tr("check the award id{alike}", alike=did_you_mean(award, known))
     return Problem(argument="AWARD", value=award, message=message, remedy=remedy)

@@ -10,7 +10,9 @@ import click
 
 from gpuprov.cli.common import at_option, json_option, project_option, provider_option, use_toolchain, warn
 from gpuprov.cli.errors import Exit, error_text, fail, print_json, reports_errors
+from gpuprov.cli.screen import say
 from gpuprov.errors import GpuprovError, PlanRefused
+from gpuprov.i18n import tr
 from gpuprov.run.clock import now
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ def command(
     planned = _planned(project, at, providers, markdown=markdown)
     to_state = restored(planned, make_jobs(planned, timeout=1.0))
     refused = refusals(planned, Confirmed())
-    failed = {provider: str(error) for provider, error in {**planned.failed, **planned.unread}.items()}
+    failed = {provider: error.message_text for provider, error in {**planned.failed, **planned.unread}.items()}
     if as_json:
         print_json(planned.plan.to_json() | {"restored": to_state, "failed": failed, "refused": refused})
     elif markdown:
@@ -61,7 +63,7 @@ def command(
 def _end(failed: Mapping[str, str], refused: Sequence[str], *, pending: bool) -> None:
     """Say what was not planned and what is refused, and end with the exit code of the worst."""
     for message in failed.values():
-        click.echo(f"not planned: {message}", err=True)
+        say(tr("not planned: {error}", error=message), err=True)
     if refused:
         click.echo(error_text(PlanRefused(refused)), err=True)
     if failed:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gpuprov.cli.common import at_option, json_option, project_option, provider_option
-from gpuprov.cli.errors import Exit, fail, print_json, reports_errors
+from gpuprov.cli.common import at_option, end_unread, json_option, project_option, provider_option
+from gpuprov.cli.errors import print_json, reports_errors
 from gpuprov.cli.screen import table
+from gpuprov.i18n import tr
 from gpuprov.run.clock import now
 
 if TYPE_CHECKING:
@@ -38,14 +39,17 @@ def command(project: Project, at: datetime | None, providers: tuple[str, ...], *
         rows: list[dict[str, Any]] = [pool.to_json(project.programme) for pool in pools]
         print_json({"pools": rows, "failed": {name: str(error) for name, error in failed.items()}})
     else:
-        headers = ["provider", "model", "awards", "capacity", "allocated", "in use", "still held", "free"]
-        if reference := project.programme.reference:
-            headers += [f"free, {reference}-eq.", f"capacity, {reference}-eq."]
-        table(headers, [_row(pool, project.programme) for pool in pools])
-    for error in failed.values():
-        click.echo(f"not read: {error}", err=True)
-    if failed:
-        fail(Exit.SOME_CLUSTERS_FAILED)
+        table(_headers(project.programme), [_row(pool, project.programme) for pool in pools])
+    end_unread(failed)
+
+
+def _headers(programme: Programme) -> list[str]:
+    headers: list[str] = [tr("provider"), tr("model"), tr("awards"), tr("capacity"), tr("allocated"), tr("in use")]
+    headers += [tr("still held"), tr("free")]
+    if reference := programme.reference:
+        headers += [tr("free, {reference}-eq.", reference=reference)]
+        headers += [tr("capacity, {reference}-eq.", reference=reference)]
+    return headers
 
 
 def _row(pool: PoolStatus, programme: Programme) -> tuple[object, ...]:

@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NoReturn
 
-import click
-
 from gpuprov.cli.common import warn
 from gpuprov.cli.errors import Exit, error_json, error_text, fail, print_json
-from gpuprov.cli.screen import table
+from gpuprov.cli.screen import say, table
 from gpuprov.core.award import Status
 from gpuprov.core.capacity import MOST_LINES, Excess, lines, not_over, pool_peak
 from gpuprov.errors import PlanRefused
+from gpuprov.i18n import tr
 from gpuprov.run.loading import Loaded
 
 
@@ -37,24 +36,36 @@ def summary(loaded: Loaded, at: datetime) -> dict[str, Any]:
 
 def print_summary(data: Mapping[str, Any]) -> None:
     """Print the same for people."""
-    click.echo(
-        f"valid: {data['awards']} awards, {data['selected']} selected, {data['forfeited']} forfeited in the ledger"
+    say(
+        tr(
+            "valid: {awards} awards, {selected} selected, {forfeited} forfeited in the ledger",
+            awards=data["awards"],
+            selected=data["selected"],
+            forfeited=data["forfeited"],
+        )
     )
     rows = [tuple(peak.values()) for peak in data["pools"]]
-    table(["provider", "model", "capacity", "highest allocation"], rows)
+    table([tr("provider"), tr("model"), tr("capacity"), tr("highest allocation")], rows)
 
 
 def _past(over: Sequence[Excess]) -> list[str]:
-    remedy = "it is in the past and stops nothing; if the pool had more GPUs then, write its capacity as steps"
-    shown = [f"{excess.fact}; {remedy}" for excess in over[:MOST_LINES]]
-    return [*shown, f"and {len(over) - MOST_LINES} more in the past"] if len(over) > MOST_LINES else shown
+    told: list[str] = [
+        tr(
+            "{fact}; it is in the past and stops nothing; if the pool had more GPUs then, write its capacity as steps",
+            fact=excess.fact,
+        )
+        for excess in over[:MOST_LINES]
+    ]
+    if len(over) > MOST_LINES:
+        told.append(tr("and {number} more in the past", number=len(over) - MOST_LINES))
+    return told
 
 
 def _refuse(exceeded: Sequence[Excess], *, as_json: bool) -> NoReturn:
     """End like PlanRefused, with every interval in the JSON document and a readable number of them in the text."""
     if as_json:
         print_json(error_json(PlanRefused([str(excess) for excess in exceeded])))
-    click.echo(error_text(PlanRefused(lines(exceeded))), err=True)
+    say(error_text(PlanRefused(lines(exceeded))), err=True)
     fail(Exit.REFUSED)
 
 
