@@ -19,7 +19,7 @@ from gpuprov.core.awardrow import AwardRow, granted, occupied
 from gpuprov.core.ledger import Event, Extended, Reduced
 from gpuprov.core.plan import Change
 from gpuprov.core.pods import PodUse
-from gpuprov.i18n import joined, tr
+from gpuprov.i18n import joined, tr, trn
 from gpuprov.load.project import Project
 from gpuprov.run.award import AwardDetails, Home, read_award
 from gpuprov.run.clock import now
@@ -63,8 +63,12 @@ def _summary(details: AwardDetails) -> Iterator[Line]:
     if row.deadline is not None:
         yield Line(name=tr("accept by"), value=row.deadline)
     if row.end is not None:
-        left = None if row.days_left is None else tr("{days} whole days left", days=row.days_left)
-        yield Line(name=tr("end"), value=joined(", ", [str(row.end), *([] if left is None else [left])]))
+        yield Line(name=tr("end"), value=joined(", ", [str(row.end), *_left(row)]))
+
+
+def _left(row: AwardRow) -> Iterator[str]:
+    if row.days_left is not None:
+        yield trn("{number} whole day left", "{number} whole days left", row.days_left)
 
 
 def _gpus(row: AwardRow) -> str:
@@ -102,7 +106,7 @@ def _listed(details: AwardDetails, project: Project) -> Iterator[Line]:
 def _event(row: int, event: Event, zone: tzinfo) -> Line:
     what = [tr("{event} at {at}", event=EVENTS[event.event], at=_minutes(event.at, zone))]
     if isinstance(event, Reduced):
-        what.append(tr("{gpus} GPUs remain", gpus=event.quantity))
+        what.append(trn("{number} GPU remains", "{number} GPUs remain", event.quantity))
     elif isinstance(event, Extended):
         what.append(tr("to {day}", day=event.last_day))
     by, reason = Line(name=tr("by"), value=event.by), Line(name=tr("reason"), value=event.reason)

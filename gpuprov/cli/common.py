@@ -15,7 +15,7 @@ from click.core import ParameterSource
 
 from gpuprov.cli import completion
 from gpuprov.cli.errors import Exit, F, fail, reports_errors
-from gpuprov.cli.screen import emphasised, say
+from gpuprov.cli.screen import emphasised, fitted, say
 from gpuprov.errors import GpuprovError, InputError, Problem
 from gpuprov.i18n import shown, tr
 from gpuprov.run.clock import AT_VARIABLE, as_written, in_zone, not_now, now
@@ -158,9 +158,10 @@ def use_toolchain() -> None:
 
 def warn(warnings: Iterable[str]) -> None:
     """Print warnings on standard error."""
+    word = shown(tr("warning"))
     for warning in warnings:
-        word = emphasised(shown(tr("warning")), sys.stderr)
-        click.echo(f"{word}: {shown(warning)}", err=True)
+        text = fitted(f"{word}: {shown(warning)}", sys.stderr)
+        click.echo(text.replace(word, emphasised(word, sys.stderr), 1), err=True)
 
 
 def end_unread(failed: Mapping[str, GpuprovError]) -> None:

@@ -16,6 +16,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from gpuprov.cli.language import language_option
+from gpuprov.cli.screen import say
 from gpuprov.errors import ClusterError, GpuprovError, InputError, PlanRefused, Problem
 from gpuprov.i18n import shown, tr
 from gpuprov.run import log
@@ -50,7 +51,7 @@ def reports_errors(command: F) -> F:
         except GpuprovError as error:
             if kwargs.get("as_json"):
                 print_json(error_json(error))
-            click.echo(error_text(error), err=True)
+            say(error_text(error), err=True)
             fail(exit_code(error))
 
     return language_option(_log_options(guarded))  # type: ignore[return-value]
