@@ -1,9 +1,11 @@
-"""What is said of lists that can be read: how many awards they have, and whether the pools hold them."""
+"""The work of `gpuprov validate`: how many awards the lists have, and whether the pools hold them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any, NoReturn
 
 from gpuprov.cli.common import warn
@@ -13,7 +15,27 @@ from gpuprov.core.award import Status
 from gpuprov.core.capacity import MOST_LINES, Excess, lines, not_over, pool_peak
 from gpuprov.errors import PlanRefused
 from gpuprov.i18n import tr
-from gpuprov.run.loading import Loaded
+from gpuprov.load import json_schema
+from gpuprov.load.project import Project, found_root, open_project
+from gpuprov.run.clock import now
+from gpuprov.run.loading import Loaded, load
+
+
+def validate(project: Project, files: Sequence[Path], at: datetime | None, *, as_json: bool) -> None:
+    """Check the project's lists, or these files instead, and print what is in them. Raises InputError."""
+    at = at or now(project.programme.zone)
+    loaded = load(replace(project, awards=tuple(files)) if files else project)
+    check_capacity(loaded, at, as_json=as_json)
+    if as_json:
+        print_json(summary(loaded, at))
+    else:
+        print_summary(summary(loaded, at))
+
+
+def print_schema(directory: Path | None) -> None:
+    """Print the JSON schema of the lists of a project, or of the packaged programme where there is none."""
+    root = found_root(Path.cwd()) if directory is None else directory.resolve()
+    print_json(json_schema(None if root is None else open_project(root).programme))
 
 
 def check_capacity(loaded: Loaded, at: datetime, *, as_json: bool) -> None:
