@@ -1,7 +1,7 @@
 """The command line: one file a command. Commands are imported only when they are called.
 
-A command's file has its options. Its work, if it is more than a few lines, is in a module beside it that only the called
-command imports: so `--help` needs neither clusters' nor files' packages.
+A command's file has its options. Its work, if it is more than a few lines, is in a module beside it that only the
+called command imports: so `--help` needs neither clusters' nor files' packages.
 """
 
 from __future__ import annotations

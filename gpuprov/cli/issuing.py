@@ -112,5 +112,5 @@ def _stranger(project: Project, award: str) -> Problem | None:
         if award in known:
             return None
         message = tr("is in no award list, and {nowhere}", nowhere=nowhere)
-        remedy = tr("check the award id{alike}", alike=did_you_mean(award, known))
+        remedy = tr("check the award id{suggestion}", suggestion=did_you_mean(award, known))
     return Problem(argument="AWARD", value=award, message=message, remedy=remedy)

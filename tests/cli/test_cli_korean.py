@@ -18,6 +18,9 @@ PLAIN = re.compile(
 SENTENCE = re.compile(r"[A-Za-z][a-z']+(?: [A-Za-z][a-z']*){2,}")
 """Three English words or more; names in a list have commas between, and titles of columns more blanks."""
 
+KUBERNETES = ("does not answer", "no rights here")
+"""What API servers say, and what is said of them, stays English."""
+
 ELSEWHERE: tuple[str, ...] = (
     "deciding for",
     "term to",
@@ -27,8 +30,6 @@ ELSEWHERE: tuple[str, ...] = (
     "the term ends",
     "did you mean",
     "is not a provider of this project",
-    "does not answer",
-    "no rights here",
     "GPUs allocated of",
     "forfeit or reduce awards",
     "is in no award list",
@@ -44,7 +45,7 @@ def english(text: str) -> list[str]:
     """Return the English sentences of a text."""
     found = []
     for line in text.splitlines():
-        if not line.startswith("Usage: ") and not any(phrase in line for phrase in ELSEWHERE):
+        if not line.startswith("Usage: ") and not any(phrase in line for phrase in KUBERNETES + ELSEWHERE):
             found += SENTENCE.findall(PLAIN.sub("…", line))
     return found
 
