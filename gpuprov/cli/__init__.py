@@ -1,4 +1,8 @@
-"""The command line: one file a command. Commands are imported only when they are called."""
+"""The command line: one file a command. Commands are imported only when they are called.
+
+A command's file has its options. Its work, if it is more than a few lines, is in a module beside it that only the
+called command imports: so `--help` needs neither clusters' nor files' packages.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,9 @@ from typing import Any
 
 import click
 
+from gpuprov.cli.language import in_language, language_option
 from gpuprov.cli.suggestions import no_such_command
+from gpuprov.i18n import shown, tr
 from gpuprov.run.garbage import collect_rarely
 
 COMMANDS = {
@@ -67,13 +73,16 @@ class LazyGroup(click.Group):
         """Run the command; Ctrl-C ends it with exit code 130, as shells expect."""
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            raise in_language(error) from None
         except KeyboardInterrupt:
-            click.echo("interrupted; rerun the same command to finish", err=True)
+            click.echo(shown(tr("interrupted; rerun the same command to finish")), err=True)
             raise SystemExit(_INTERRUPTED) from None
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="gpuprov")
+@language_option
 def main() -> None:
     """Turn a GPU award list into quotas on the providers' clusters, and reclaim the GPUs when awards end."""
     collect_rarely()

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-import click
-
-from gpuprov.cli.common import confirm
+from gpuprov.cli.asking import Declined, ask, nothing_changed
 from gpuprov.cli.errors import Exit, fail, print_json
+from gpuprov.cli.language import unprefixed
 from gpuprov.cli.live import Progress
 from gpuprov.cli.output import print_outcomes, print_plan
+from gpuprov.cli.screen import say
 from gpuprov.core.guard import Confirmed
 from gpuprov.core.plan import Change, Op
+from gpuprov.i18n import joined, tr, trn
 from gpuprov.run.apply import restored
 from gpuprov.run.intents import Intent
 from gpuprov.run.job import Job
@@ -35,18 +36,23 @@ class Terminal:
     def tell(self, line: str) -> None:
         """Print a line on standard error."""
         self.progress.close()
-        click.echo(line, err=True)
+        say(line, err=True)
 
     def confirm(self, intent: Intent, busy: Sequence[Job]) -> bool:
-        """Ask for confirmation, with the consequences of a "yes"; ends the command on "no"."""
+        """Ask for confirmation, with the consequences of a "yes". Raises Declined."""
         self.progress.close()
         names = sorted(intent.only) if intent.events and intent.only else [job.cluster.provider for job in busy]
-        action = "Record this and apply it" if intent.events else "Apply this"
         if not self.yes:
             changes = [change for change in intent.planned.plan.changes if _concerns(change, intent.only)]
             for line in consequences(changes):
-                click.echo(line, err=True)
-        return confirm(f"{action} to {', '.join(names)}?", yes=self.yes)
+                say(line, err=True)
+        return ask(_question(", ".join(names), recording=bool(intent.events)), yes=self.yes)
+
+
+def _question(names: str, *, recording: bool) -> str:
+    if recording:
+        return tr("Record this and apply it to {awards}?", awards=names)
+    return tr("Apply this to {providers}?", providers=names)
 
 
 def _concerns(change: Change, only: Collection[str] | None) -> bool:
@@ -58,26 +64,41 @@ _MOST_NAMES = 6
 
 def consequences(changes: Sequence[Change]) -> list[str]:
     """Return who loses how many GPUs, how many of these pods use now, and who gets GPUs; by provider and model."""
-    lines = []
+    lines: list[str] = []
     for provider, model in sorted({(change.provider, change.model) for change in changes}):
         of_pool = [change for change in changes if (change.provider, change.model) == (provider, model)]
         losing = [change for change in of_pool if change.op is Op.RECLAIM or change.after < change.before]
         getting = [change for change in of_pool if change.grows]
         if losing:
-            gpus = sum(change.before - change.after for change in losing)
-            used = sum(change.used for change in losing)
-            lines.append(f"{provider}: {gpus} {model} taken from {_who(losing)}; pods use {used} of their GPUs now")
+            lines.append(
+                tr(
+                    "{provider}: {gpus} {model} taken from {awards}; pods use {used} of their GPUs now",
+                    provider=provider,
+                    gpus=sum(change.before - change.after for change in losing),
+                    model=model,
+                    awards=_who(losing),
+                    used=sum(change.used for change in losing),
+                )
+            )
         if getting:
-            gpus = sum(change.after - change.before for change in getting)
-            lines.append(f"{provider}: {gpus} {model} given to {_who(getting)}")
+            lines.append(
+                tr(
+                    "{provider}: {gpus} {model} given to {awards}",
+                    provider=provider,
+                    gpus=sum(change.after - change.before for change in getting),
+                    model=model,
+                    awards=_who(getting),
+                )
+            )
     return lines
 
 
 def _who(changes: Sequence[Change]) -> str:
-    names = list(dict.fromkeys(change.organization or change.award_id for change in changes))
-    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    awards = "1 award" if len(changes) == 1 else f"{len(changes)} awards"
-    return f"{awards} ({', '.join(names[:_MOST_NAMES])}{more})"
+    organizations = list(dict.fromkeys(change.organization or change.award_id for change in changes))
+    names: str = ", ".join(organizations[:_MOST_NAMES])
+    if len(organizations) > _MOST_NAMES:
+        names = tr("{names} and {more} more", names=names, more=len(organizations) - _MOST_NAMES)
+    return trn("{number} award ({names})", "{number} awards ({names})", len(changes), names=names)
 
 
 def act(
@@ -96,26 +117,54 @@ def act(
         timeout=timeout,
         purpose=f"gpuprov {purpose}",
     )
-    report(story.run(), as_json=as_json)
+    try:
+        done = story.run()
+    except Declined as declined:
+        if not story.recorded:
+            nothing_changed(declined.code)
+        say(
+            tr("no cluster was changed; what was recorded in the ledger stays there: rerun the command to apply it"),
+            err=True,
+        )
+        fail(declined.code)
+    report(done, as_json=as_json)
 
 
 def report(done: Report, *, as_json: bool) -> None:
-    """Print what was done. Ends the command with an exit code if a cluster failed."""
+    """Print what was done. Ends the command with an exit code if a cluster failed or was not read."""
     failed = {outcome.provider: outcome.error for outcome in done.outcomes if outcome.error}
-    failed |= {provider: str(error) for provider, error in done.failed.items() if provider not in failed}
+    unread = {provider: error.message_text for provider, error in done.failed.items() if provider not in failed}
     if as_json:
         providers = [outcome.model_dump(mode="json", exclude={"stale"}) for outcome in done.outcomes]
-        print_json({"providers": providers, "failed": failed})
+        print_json({"providers": providers, "failed": failed | unread})
     else:
         print_outcomes(done.outcomes)
+    if failed or unread:
+        done_on = [outcome.provider for outcome in done.outcomes if outcome.provider not in failed | unread]
+        _tell_failures(failed, unread, done_on)
+        fail(Exit.SOME_CLUSTERS_FAILED)
+
+
+def _tell_failures(failed: Mapping[str, str], unread: Mapping[str, str], done_on: Sequence[str]) -> None:
+    """Say what went wrong on each cluster, and what to do about all of them."""
     for provider, message in failed.items():
-        click.echo(f"\n{provider} failed: {message.removeprefix(f'{provider}: ')}", err=True)
-    if failed:
-        finished = [outcome.provider for outcome in done.outcomes if outcome.provider not in failed]
-        others = f"; {', '.join(finished)} done" if finished else ""
-        click.echo(
-            f"\nfailed on {', '.join(failed)}{others}. When the cause is fixed, rerun the same command: "
-            "it does only what is left.",
+        say(tr("\n{provider} failed: {message}", provider=provider, message=unprefixed(provider, message)), err=True)
+    for provider, message in unread.items():
+        say(
+            tr("\n{provider} was not read: {message}", provider=provider, message=unprefixed(provider, message)),
             err=True,
         )
-        fail(Exit.SOME_CLUSTERS_FAILED)
+    facts: list[str] = []
+    if failed:
+        facts.append(tr("failed on {providers}", providers=", ".join(failed)))
+    if unread:
+        facts.append(tr("not read: {providers}", providers=", ".join(unread)))
+    if done_on:
+        facts.append(tr("{providers} done", providers=", ".join(done_on)))
+    say(
+        tr(
+            "\n{facts}. When the cause is fixed, rerun the same command: it does only what is left.",
+            facts=joined("; ", facts),
+        ),
+        err=True,
+    )

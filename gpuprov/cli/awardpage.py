@@ -12,12 +12,14 @@ import click
 
 from gpuprov.cli.awardtable import row_json
 from gpuprov.cli.blocks import Block, Line, text_of
-from gpuprov.cli.common import warn
-from gpuprov.cli.errors import Exit, fail, print_json
-from gpuprov.core.awardrow import granted, occupied
+from gpuprov.cli.common import end_unread, warn
+from gpuprov.cli.errors import print_json
+from gpuprov.cli.words import EVENTS, LOSSES, OPERATIONS, STATES, STATUSES
+from gpuprov.core.awardrow import AwardRow, granted, occupied
 from gpuprov.core.ledger import Event, Extended, Reduced
 from gpuprov.core.plan import Change
 from gpuprov.core.pods import PodUse
+from gpuprov.i18n import joined, tr, trn
 from gpuprov.load.project import Project
 from gpuprov.run.award import AwardDetails, Home, read_award
 from gpuprov.run.clock import now
@@ -34,115 +36,135 @@ def print_award(project: Project, award: str, at: datetime | None, *, as_json: b
         print_json(_json(details, zone))
     else:
         click.echo(text_of(list(_blocks(details, project))))
-    for error in details.failed.values():
-        click.echo(f"not read: {error}", err=True)
-    if details.failed:
-        fail(Exit.SOME_CLUSTERS_FAILED)
+    end_unread(details.failed)
 
 
 def _blocks(details: AwardDetails, project: Project) -> Iterator[Block]:
     zone = project.programme.zone
     yield Block(title=details.row.award, lines=list(_summary(details)))
-    yield Block(title="list", lines=list(_listed(details, project)))
+    yield Block(title=tr("list"), lines=list(_listed(details, project)))
     if details.events:
-        yield Block(title="ledger", lines=[_event(row, event, zone) for row, event in details.events])
+        yield Block(title=tr("ledger"), lines=[_event(row, event, zone) for row, event in details.events])
     for home in details.homes:
-        yield Block(title=f"cluster {home.cluster.provider}", lines=list(_home(home, zone)))
+        yield Block(title=tr("cluster {provider}", provider=home.cluster.provider), lines=list(_home(home, zone)))
     if not details.homes:
-        where = "no cluster that was read has it" if details.failed else "no cluster has it"
-        yield Block(title="clusters", lines=[Line(name="namespace", value=where)])
-    yield Block(title="next", lines=list(_next(details, zone)))
+        where = tr("no cluster that was read has it") if details.failed else tr("no cluster has it")
+        yield Block(title=tr("clusters"), lines=[Line(name=tr("namespace"), value=where)])
+    yield Block(title=tr("next"), lines=list(_next(details, zone)))
 
 
 def _summary(details: AwardDetails) -> Iterator[Line]:
     row = details.row
-    accepted = "accepted" if row.accepted else "not accepted"
-    used = "in use is not known" if row.in_use is None else f"{row.in_use} in use"
+    accepted = tr("accepted") if row.accepted else tr("not accepted")
     if row.organization:
-        yield Line(name="organization", value=row.organization)
-    yield Line(name="state", value=f"{row.state}, {accepted}")
-    place = f" at {row.provider}" if row.provider else ""
-    yield Line(name="GPUs", value=f"{row.gpus} {row.model}".strip() + f"{place}, {used}")
+        yield Line(name=tr("organization"), value=row.organization)
+    yield Line(name=tr("state"), value=joined(", ", [STATES[row.state], accepted]))
+    yield Line(name=tr("GPUs"), value=_gpus(row))
     if row.deadline is not None:
-        yield Line(name="accept by", value=row.deadline)
+        yield Line(name=tr("accept by"), value=row.deadline)
     if row.end is not None:
-        left = "" if row.days_left is None else f", {row.days_left} whole days left"
-        yield Line(name="end", value=f"{row.end}{left}")
+        yield Line(name=tr("end"), value=joined(", ", [str(row.end), *_left(row)]))
+
+
+def _left(row: AwardRow) -> Iterator[str]:
+    if row.days_left is not None:
+        yield trn("{number} whole day left", "{number} whole days left", row.days_left)
+
+
+def _gpus(row: AwardRow) -> str:
+    number = f"{row.gpus} {row.model}".strip()
+    where = tr("{gpus} at {provider}", gpus=number, provider=row.provider) if row.provider else number
+    used = tr("in use is not known") if row.in_use is None else tr("{gpus} in use", gpus=row.in_use)
+    return joined(", ", [where, used])
 
 
 def _listed(details: AwardDetails, project: Project) -> Iterator[Line]:
     programme, root = project.programme, project.root
     history, origin = details.history, details.origin
     if history is None:
-        yield Line(name="row", value="no award list has it")
+        yield Line(name=tr("row"), value=tr("no award list has it"))
         return
     award = history.award
     if origin is not None:
         file = Path(origin.file)
-        yield Line(name="file", value=file.relative_to(root) if file.is_relative_to(root) else file)
-        yield Line(name="row", value=origin.row)
-    yield Line(name="status", value=award.status)
-    yield Line(name="quantity", value=f"{award.quantity} {award.model}")
+        yield Line(name=tr("file"), value=file.relative_to(root) if file.is_relative_to(root) else file)
+        yield Line(name=tr("row"), value=origin.row)
+    yield Line(name=tr("status"), value=STATUSES[award.status])
+    yield Line(name=tr("quantity"), value=f"{award.quantity} {award.model}")
     unit = programme.counted_in(programme.accelerator(award.model))
-    yield Line(name="applied for", value=f"{award.applied_h100} {unit}")
-    yield Line(name="track", value=award.track)
-    yield Line(name="term", value=f"{award.first_day} to {award.last_day}")
+    yield Line(name=tr("applied for"), value=f"{award.applied_h100} {unit}")
+    yield Line(name=tr("track"), value=award.track)
+    yield Line(name=tr("term"), value=tr("{first} to {last}", first=award.first_day, last=award.last_day))
     if award.call:
-        yield Line(name="call", value=award.call)
+        yield Line(name=tr("call"), value=award.call)
     if award.contact:
-        yield Line(name="contact", value=award.contact)
+        yield Line(name=tr("contact"), value=award.contact)
     if award.email:
-        yield Line(name="email", value=award.email)
+        yield Line(name=tr("email"), value=award.email)
 
 
 def _event(row: int, event: Event, zone: tzinfo) -> Line:
-    what = f"{event.event} at {_minutes(event.at, zone)}"
+    what = [tr("{event} at {at}", event=EVENTS[event.event], at=_minutes(event.at, zone))]
     if isinstance(event, Reduced):
-        what += f", {event.quantity} GPUs remain"
+        what.append(trn("{number} GPU remains", "{number} GPUs remain", event.quantity))
     elif isinstance(event, Extended):
-        what += f", to {event.last_day}"
-    by, reason = Line(name="by", value=event.by), Line(name="reason", value=event.reason)
-    return Line(name=f"line {row}", value=what, below=[by, reason])
+        what.append(tr("to {day}", day=event.last_day))
+    by, reason = Line(name=tr("by"), value=event.by), Line(name=tr("reason"), value=event.reason)
+    return Line(name=tr("line {row}", row=row), value=joined(", ", what), below=[by, reason])
 
 
 def _home(home: Home, zone: tzinfo) -> Iterator[Line]:
     tenant = home.tenant
-    pool = tenant.pool(home.cluster)
-    model = "GPUs" if pool is None else pool.model
-    yield Line(name="namespace", value=tenant.namespace)
+    yield Line(name=tr("namespace"), value=tenant.namespace)
     if tenant.terminating:
-        yield Line(name="terminating", value="yes")
-    yield Line(name="quota", value=f"{_hard(home)} {model}, {_used(home)} used, pods hold {_held(home)}")
-    end = "unknown" if tenant.term_end is None else _minutes(tenant.term_end, zone)
-    yield Line(name="promised end", value=end)
-    yield Line(name="objects", value=", ".join(_objects(home)))
+        yield Line(name=tr("terminating"), value=tr("yes"))
+    yield Line(name=tr("quota"), value=_quota(home))
+    end = tr("unknown") if tenant.term_end is None else _minutes(tenant.term_end, zone)
+    yield Line(name=tr("promised end"), value=end)
+    yield Line(name=tr("objects"), value=", ".join(_objects(home)))
     for pod in home.pods:
-        yield Line(name="pod", value=pod.name, below=list(_pod(pod)))
+        yield Line(name=tr("pod"), value=pod.name, below=list(_pod(pod)))
     if not home.pods:
-        yield Line(name="pods", value="none")
+        yield Line(name=tr("pods"), value=tr("none"))
+
+
+def _quota(home: Home) -> str:
+    pool = home.tenant.pool(home.cluster)
+    hard, used, held = _hard(home), _used(home), _held(home)
+    if pool is None:
+        return tr("{hard} GPUs, {used} used, pods hold {held}", hard=hard, used=used, held=held)
+    return tr("{hard} {model}, {used} used, pods hold {held}", hard=hard, model=pool.model, used=used, held=held)
 
 
 def _pod(pod: PodUse) -> Iterator[Line]:
-    yield Line(name="phase", value=f"{pod.phase}, terminating" if pod.terminating else pod.phase)
-    yield Line(name="GPUs", value=f"{pod.gpus}" if pod.holds else f"{pod.gpus} asked for, none held")
-    yield Line(name="node", value=pod.node or "none")
+    yield Line(name=tr("phase"), value=joined(", ", [pod.phase, *([tr("terminating")] if pod.terminating else [])]))
+    yield Line(name=tr("GPUs"), value=f"{pod.gpus}" if pod.holds else tr("{gpus} asked for, none held", gpus=pod.gpus))
+    yield Line(name=tr("node"), value=pod.node or tr("none"))
 
 
 def _next(details: AwardDetails, zone: tzinfo) -> Iterator[Line]:
     for reason in details.refused:
-        yield Line(name="no plan is made", value=reason)
+        yield Line(name=tr("no plan is made"), value=reason)
     for change in details.changes:
-        yield Line(name="now", value=_change(change), below=[Line(name="why", value=why) for why in change.reasons])
+        below = [Line(name=tr("why"), value=why) for why in change.reasons]
+        yield Line(name=tr("now"), value=_change(change), below=below)
     if not details.changes:
-        known = "nothing to change on the clusters that were read" if details.failed else "nothing to change"
-        yield Line(name="now", value=known)
+        unread = tr("nothing to change on the clusters that were read")
+        yield Line(name=tr("now"), value=unread if details.failed else tr("nothing to change"))
     for edge in details.next:
         yield Line(name=_minutes(edge.at, zone), value=edge.what)
 
 
 def _change(change: Change) -> str:
-    lost = f", an unexplained {change.loss}" if change.loss else ""
-    return f"{change.op} at {change.provider}, {change.before} → {change.after} {change.model}{lost}"
+    what = tr(
+        "{operation} at {provider}, {before} → {after} {model}",
+        operation=OPERATIONS[change.op],
+        provider=change.provider,
+        before=change.before,
+        after=change.after,
+        model=change.model,
+    )
+    return joined(", ", [what, *([tr("an unexplained {loss}", loss=LOSSES[change.loss])] if change.loss else [])])
 
 
 def _hard(home: Home) -> int:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-import click
 from pydantic import BaseModel, ConfigDict
 
+from gpuprov.cli.language import wrong_usage
 from gpuprov.core.lifecycle import AwardState
 from gpuprov.core.overview import COLUMNS, USUAL, Column, Order, Wanted, duration
 from gpuprov.core.suggestions import did_you_mean
 from gpuprov.errors import InputError, Problem
+from gpuprov.i18n import joined, tr
 from gpuprov.load.project import Project
 from gpuprov.run.pipeline import select
 
@@ -75,7 +76,7 @@ def read_query(typed: Typed, project: Project) -> Query:
             raise
         unknown = error.problems
     if reader.wrong:
-        raise click.UsageError("\n".join(str(problem) for problem in (*reader.wrong, *unknown)))
+        raise wrong_usage(joined("\n", (problem.sentence for problem in (*reader.wrong, *unknown))))
     return Query(wanted=wanted, orders=orders, columns=columns, providers=tuple(providers))
 
 
@@ -94,13 +95,14 @@ class _Reader:
             return AwardState(name)
         except ValueError:
             known = [str(state) for state in AwardState]
-            self._wrong("--state", name, "is not a state", f"use {', '.join(known)}{did_you_mean(name, known)}")
+            self._wrong("--state", name, tr("is not a state"), _use(name, known))
             return AwardState.ACTIVE
 
     def duration(self, text: str) -> timedelta:
         length = duration(text)
         if length is None:
-            self._wrong("--ends-within", text, "is not a time", "write it in hours, days or weeks: 36h, 14d, 2w")
+            remedy = tr("write it in hours, days or weeks: 36h, 14d, 2w")
+            self._wrong("--ends-within", text, tr("is not a time"), remedy)
         return length or timedelta()
 
     def order(self, name: str) -> Order:
@@ -109,27 +111,31 @@ class _Reader:
     def columns(self, text: str) -> tuple[Column, ...]:
         names = _names(text)
         if not names:
-            self._wrong("--columns", text, "names no column", f"use some of {', '.join(COLUMNS)}")
+            self._wrong("--columns", text, tr("names no column"), tr("use some of {names}", names=", ".join(COLUMNS)))
         return tuple(self._column("--columns", name) for name in dict.fromkeys(names))
 
     def _column(self, option: str, name: str) -> Column:
         column = COLUMNS.get(name.replace("-", "_"))
         if column is None:
-            remedy = f"use {', '.join(COLUMNS)}{did_you_mean(name, COLUMNS)}"
-            self._wrong(option, name, "is not a column", remedy)
+            self._wrong(option, name, tr("is not a column"), _use(name, COLUMNS))
         return column or COLUMNS[USUAL[0]]
 
     def _wrong(self, option: str, value: str, message: str, remedy: str) -> None:
         self.wrong.append(Problem(argument=option, value=value, message=message, remedy=remedy))
 
 
+def _use(typed: str, known: Collection[str]) -> str:
+    return tr("use {names}{alike}", names=", ".join(known), alike=did_you_mean(typed, known))
+
+
 def _wrong_outputs(typed: Typed) -> Iterator[Problem]:
     outputs = {"--json": typed.as_json, "--csv": typed.as_csv, "--xlsx": typed.xlsx is not None}
     several = [option for option, chosen in outputs.items() if chosen]
     if len(several) > 1:
-        yield Problem(argument=" and ".join(several), message="are several outputs", remedy="choose one")
+        yield Problem(argument=" and ".join(several), message=tr("are several outputs"), remedy=tr("choose one"))
     if typed.xlsx is None and typed.force:
-        yield Problem(argument="--force", message="replaces no file", remedy="pass --xlsx FILE too, or leave it out")
+        remedy = tr("pass --xlsx FILE too, or leave it out")
+        yield Problem(argument="--force", message=tr("replaces no file"), remedy=remedy)
     if typed.xlsx is not None and typed.xlsx.suffix.lower() != ".xlsx":
-        message, remedy = "is no name that Excel opens", "let the file's name end with .xlsx"
+        message, remedy = tr("is no name that Excel opens"), tr("let the file's name end with .xlsx")
         yield Problem(argument="--xlsx", value=str(typed.xlsx), message=message, remedy=remedy)

@@ -10,12 +10,13 @@ import click
 
 from gpuprov.cli.awardquery import Query, Typed, read_query
 from gpuprov.cli.blocks import printable
-from gpuprov.cli.common import warn
-from gpuprov.cli.errors import Exit, fail, print_json
-from gpuprov.cli.screen import table
-from gpuprov.cli.spreadsheet import csv_text, plain, workbook
+from gpuprov.cli.common import end_unread, warn
+from gpuprov.cli.errors import print_json
+from gpuprov.cli.screen import say, table
+from gpuprov.cli.spreadsheet import csv_text, for_people, workbook
 from gpuprov.core.awardrow import AwardRow
 from gpuprov.core.overview import COLUMNS, Column, in_order
+from gpuprov.i18n import shown, tr
 from gpuprov.load.project import Project
 from gpuprov.run.awards import read_awards
 from gpuprov.run.clock import now
@@ -55,11 +56,8 @@ def print_awards(
     else:
         _print(query, rows)
     when = present.astimezone(project.programme.zone).isoformat(timespec="minutes")
-    click.echo(f"{len(rows)} of {len(everybody)} awards, at {when}", err=True)
-    for error in failed.values():
-        click.echo(f"not read: {error}", err=True)
-    if failed:
-        fail(Exit.SOME_CLUSTERS_FAILED)
+    say(tr("{number} of {total} awards, at {at}", number=len(rows), total=len(everybody), at=when), err=True)
+    end_unread(failed)
 
 
 def _print(query: Query, rows: Sequence[AwardRow]) -> None:
@@ -72,11 +70,11 @@ _OF_CLUSTERS = ("in_use", "quota")
 
 def _cell(column: Column, row: AwardRow) -> object:
     """Return a cell for people: ``?`` where a cluster would know, ``-`` where there is nothing to know."""
-    value = plain(column.value(row))
+    value = for_people(column, row)
     if value is None:
         return "?" if column.name in _OF_CLUSTERS else "-"
     if isinstance(value, str):
-        return printable(value)
+        return printable(shown(value))
     return value.isoformat(timespec="minutes") if isinstance(value, datetime) else value
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from gpuprov.cli.layout import wrap
+from gpuprov.i18n import shown
 
 WIDTH = 60
 """Columns that a line takes at most, unless one word alone needs more: no id, name or path is ever split."""
@@ -31,13 +32,13 @@ class Block:
 
 
 def text_of(blocks: Sequence[Block]) -> str:
-    """Return the blocks with an empty line between."""
-    return "\n\n".join("\n".join([printable(block.title), *_lines(block.lines, _STEP)]) for block in blocks)
+    """Return the blocks in the language in use, with an empty line between."""
+    return "\n\n".join("\n".join([printable(shown(block.title)), *_lines(block.lines, _STEP)]) for block in blocks)
 
 
 def _lines(lines: Sequence[Line], indent: str) -> Iterator[str]:
     for line in lines:
-        yield from _wrapped(f"{line.name}: {printable(str(line.value))}", indent)
+        yield from _wrapped(f"{shown(line.name)}: {printable(shown(line.value))}", indent)
         yield from _lines(line.below, indent + _STEP)
 
 

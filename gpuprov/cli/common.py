@@ -1,10 +1,11 @@
-"""What the commands on a project share: options, questions and progress."""
+"""What the commands on a project share: options, warnings, and what clusters did not tell."""
 
 from __future__ import annotations
 
 import functools
 import os
 import sys
+from collections.abc import Iterable, Mapping
 from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ from click.core import ParameterSource
 
 from gpuprov.cli import completion
 from gpuprov.cli.errors import Exit, F, fail, reports_errors
-from gpuprov.cli.screen import emphasised
-from gpuprov.errors import InputError, Problem
+from gpuprov.cli.screen import emphasised, fitted, say
+from gpuprov.errors import GpuprovError, InputError, Problem
+from gpuprov.i18n import shown, tr
 from gpuprov.run.clock import AT_VARIABLE, as_written, in_zone, not_now, now
 
 
@@ -31,7 +33,8 @@ class Instant(click.ParamType[datetime]):
         try:
             return as_written(value)
         except InputError:
-            self.fail(f"{value!r} is not a timestamp; write it as 2026-06-30T23:59:59+09:00", param, ctx)
+            message = tr("{value!r} is not a timestamp; write it as 2026-06-30T23:59:59+09:00", value=value)
+            self.fail(shown(message), param, ctx)
 
 
 def project_option(command: F) -> F:
@@ -73,7 +76,7 @@ def _tell_instant(at: datetime, zone: tzinfo) -> None:
     """Say where the instant comes from whenever it is not now: a variable that was left set is easily forgotten."""
     source = click.get_current_context().meta.get(_DECIDES)
     if source is not None:
-        click.echo(not_now(at, source, zone), err=True)
+        say(not_now(at, source, zone), err=True)
 
 
 at_option = click.option(
@@ -133,12 +136,12 @@ def event_instants(typed: datetime | None, zone: tzinfo) -> tuple[datetime, date
         problem = Problem(
             argument=AT_VARIABLE,
             value=variable,
-            message="a rehearsal's clock does not go into the ledger by itself",
-            remedy=f"type --at {variable}, or unset {AT_VARIABLE}",
+            message=tr("a rehearsal's clock does not go into the ledger by itself"),
+            remedy=tr("type --at {at}, or unset {variable}", at=variable, variable=AT_VARIABLE),
         )
         raise InputError([problem])
     present = in_zone(Instant().convert(variable, None, None), zone)
-    click.echo(not_now(present, AT_VARIABLE, zone), err=True)
+    say(not_now(present, AT_VARIABLE, zone), err=True)
     return typed, present
 
 
@@ -153,24 +156,17 @@ def use_toolchain() -> None:
     os.environ["PATH"] = os.pathsep.join([path, os.environ.get("PATH", os.defpath)])
 
 
-def confirm(question: str, *, yes: bool) -> bool:
-    """Ask on a terminal; return False if ``yes`` answers already. Raises click.UsageError without a terminal."""
-    if yes:
-        return False
-    if not sys.stdin.isatty():
-        raise click.UsageError("pass --yes: there is no terminal to ask at")
-    try:
-        agreed = click.confirm(question, err=True)
-    except click.Abort:
-        click.echo("\nnothing was changed", err=True)
-        fail(Exit.INTERRUPTED)
-    if not agreed:
-        click.echo("nothing was changed", err=True)
-        fail(Exit.FAILURE)
-    return True
-
-
-def warn(lines: tuple[str, ...]) -> None:
+def warn(warnings: Iterable[str]) -> None:
     """Print warnings on standard error."""
-    for line in lines:
-        click.echo(f"{emphasised('warning', sys.stderr)}: {line}", err=True)
+    word = shown(tr("warning"))
+    for warning in warnings:
+        text = fitted(f"{word}: {shown(warning)}", sys.stderr)
+        click.echo(text.replace(word, emphasised(word, sys.stderr), 1), err=True)
+
+
+def end_unread(failed: Mapping[str, GpuprovError]) -> None:
+    """Say which clusters were not read; end the command with exit code 5 if there are any."""
+    for error in failed.values():
+        say(tr("not read: {error}", error=error.message_text), err=True)
+    if failed:
+        fail(Exit.SOME_CLUSTERS_FAILED)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import json
 import logging
-import os
 import sys
 from collections.abc import Callable
 from enum import IntEnum
@@ -16,13 +15,11 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from gpuprov import i18n
+from gpuprov.cli.language import language_option
+from gpuprov.cli.screen import say
 from gpuprov.errors import ClusterError, GpuprovError, InputError, PlanRefused, Problem
 from gpuprov.i18n import shown, tr
 from gpuprov.run import log
-
-LANGUAGE_VARIABLE = "GPUPROV_LANG"
-"""The variable that says what ``--lang`` says."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -54,27 +51,10 @@ def reports_errors(command: F) -> F:
         except GpuprovError as error:
             if kwargs.get("as_json"):
                 print_json(error_json(error))
-            click.echo(error_text(error), err=True)
+            say(error_text(error), err=True)
             fail(exit_code(error))
 
-    return _language_option(_log_options(guarded))  # type: ignore[return-value]
-
-
-def _language_option(command: F) -> F:
-    """Add ``--lang``; without it the locale chooses."""
-    option = click.option(
-        "--lang",
-        type=click.Choice(i18n.LANGUAGES),
-        envvar=LANGUAGE_VARIABLE,
-        help="Language of messages for people; by default that of the locale, or English.",
-    )
-
-    @functools.wraps(command)
-    def speaking(*args: Any, lang: str | None, **kwargs: Any) -> Any:  # noqa: ANN401 (click's own signature)
-        i18n.use(lang or i18n.of_environment(os.environ))
-        return command(*args, **kwargs)
-
-    return option(speaking)  # type: ignore[return-value]
+    return language_option(_log_options(guarded))  # type: ignore[return-value]
 
 
 def _log_options(command: F) -> F:

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gpuprov.cli.common import acting_options, provider_option, use_toolchain
-from gpuprov.run.clock import now
+from gpuprov.cli.common import acting_options, provider_option
 
 if TYPE_CHECKING:
     from gpuprov.load.project import Project
-    from gpuprov.run.intents import Intent
 
 
 @click.command("expire")
@@ -31,18 +29,6 @@ def command(
 
     Meant to run unattended, with --yes. It is idempotent: if it runs late or twice, it does only what is left.
     """
-    from gpuprov.cli.acting import act
-    from gpuprov.core.guard import Confirmed
-    from gpuprov.run.intents import end_terms
-    from gpuprov.run.loading import loader
-    from gpuprov.run.pipeline import select
+    from gpuprov.cli.changing import end_terms
 
-    use_toolchain()
-    chosen = select(project.clusters, providers)
-
-    fresh = loader(project)
-
-    def intent() -> Intent:
-        return end_terms(fresh(), at or now(project.programme.zone), chosen)
-
-    act(intent, confirmed=Confirmed(), purpose="expire", yes=yes, as_json=as_json, timeout=timeout)
+    end_terms(project, at, providers, yes=yes, as_json=as_json, timeout=timeout)

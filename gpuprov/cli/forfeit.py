@@ -9,13 +9,10 @@ import click
 
 from gpuprov.cli import completion
 from gpuprov.cli.common import event_options
-from gpuprov.cli.events import by_option, reason_option, record_and_apply
-from gpuprov.run.clock import now
+from gpuprov.cli.events import by_option, reason_option
 
 if TYPE_CHECKING:
-    from gpuprov.core.decisions import Decision
     from gpuprov.load.project import Project
-    from gpuprov.run.loading import Loaded
 
 
 @click.command("forfeit")
@@ -40,26 +37,6 @@ def command(
     teardown. An award that is already forfeited gets no second event. With an --at in the future the event is only
     recorded, and `gpuprov up` or `expire` carries it out from then on.
     """
-    from gpuprov.core.decisions import forfeit
+    from gpuprov.cli.changing import forfeit
 
-    def decide(loaded: Loaded, effect: datetime) -> Decision:
-        return forfeit(
-            loaded.histories,
-            awards,
-            at=effect,
-            by=by,
-            reason=reason,
-            recorded=now(project.programme.zone),
-            unlisted=loaded.unlisted,
-        )
-
-    record_and_apply(
-        project,
-        decide,
-        at,
-        purpose="forfeit",
-        carried_out_by="`gpuprov up` or `gpuprov expire`",
-        yes=yes,
-        as_json=as_json,
-        timeout=timeout,
-    )
+    forfeit(project, awards, at, by=by, reason=reason, yes=yes, as_json=as_json, timeout=timeout)

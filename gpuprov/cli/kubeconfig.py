@@ -10,11 +10,9 @@ import click
 
 from gpuprov.cli import completion
 from gpuprov.cli.common import at_option, json_option, project_option
-from gpuprov.cli.errors import Exit, fail, print_json, reports_errors
-from gpuprov.cli.screen import table
-from gpuprov.cli.suggestions import did_you_mean
-from gpuprov.core import naming
-from gpuprov.errors import InputError, Problem
+from gpuprov.cli.errors import reports_errors
+from gpuprov.cli.language import wrong_usage
+from gpuprov.i18n import tr
 
 if TYPE_CHECKING:
     from gpuprov.load.project import Project
@@ -49,81 +47,11 @@ def command(
 
     Forfeiting the award removes the token's permissions at once.
     """
-    from gpuprov.core.decisions import find
-    from gpuprov.run import credentials
-    from gpuprov.run.loading import load
+    from gpuprov.cli import issuing
 
-    if revoke:
-        if out is not None or hours is not None:
-            raise click.UsageError("--revoke takes neither --out nor --hours")
-        _revoke(project, award, as_json=as_json)
+    if not revoke:
+        issuing.issue(project, award, at, out, hours, as_json=as_json, force=force)
         return
-    (history,) = find(load(project).histories, [award])
-    path = out or credentials.default_path(naming.namespace(award))
-    if out is None:
-        credentials.make_folder(path.parent)
-    credentials.check_path(path, force=force)
-    tenant, token = credentials.issue(project, history, at, hours)
-    credentials.write_private(path, credentials.kubeconfig(tenant, token))
-    until = token.expires.astimezone(project.programme.zone).isoformat()
-    if as_json:
-        print_json({"award": award, "namespace": tenant.namespace, "file": str(path), "expires": until})
-    else:
-        click.echo(str(path))
-    click.echo(f"{path} is valid for {tenant.namespace} at {tenant.provider} until {until}", err=True)
-
-
-def _revoke(project: Project, award: str, *, as_json: bool) -> None:
-    """Revoke the award's tokens wherever it has a namespace, whatever the award lists say. Raises InputError."""
-    from gpuprov.kube.tokens import REMEMBERED_SECONDS
-    from gpuprov.run import credentials
-
-    done, failed = credentials.revoke(project.clusters, award)
-    stranger = None if done else _stranger(project, award)
-    if stranger is not None and not failed:
-        raise InputError([stranger])
-    if as_json:
-        print_json(
-            {
-                "award": award,
-                "revoked": [{"provider": revoked.provider, "namespace": revoked.namespace} for revoked in done],
-                "ends_within_seconds": REMEMBERED_SECONDS,
-                "failed": {provider: str(error) for provider, error in failed.items()},
-            }
-        )
-    elif done:
-        accounts = {True: "deleted, and read back as gone", False: "there was none"}
-        rows = [(revoked.provider, revoked.namespace, accounts[revoked.account]) for revoked in done]
-        table(["provider", "namespace", "service account"], rows)
-    if done:
-        click.echo(
-            f"every token of {award} ends within about {REMEMBERED_SECONDS} s: that is how long an API server caches a "
-            "token that it has checked. Connections that are already open (a watch, a shell) are not closed.",
-            err=True,
-        )
-    else:
-        click.echo(
-            f"no cluster that answered has a namespace of {award}, so none of its tokens is valid there", err=True
-        )
-    if failed:
-        if stranger is not None:
-            click.echo(f"warning: {stranger}", err=True)
-        for error in failed.values():
-            click.echo(f"not revoked: {error}", err=True)
-        fail(Exit.SOME_CLUSTERS_FAILED)
-
-
-def _stranger(project: Project, award: str) -> Problem | None:
-    """Return the problem of an award that is in no list and on no cluster; None if a list has it."""
-    from gpuprov.run.loading import load
-
-    nowhere = f"no cluster that answered has its namespace {naming.namespace(award)}"
-    try:
-        known = [history.award.id for history in load(project).histories]
-    except InputError:
-        message, remedy = f"{nowhere}, and the award lists cannot be read", "check the id; run `gpuprov validate`"
-    else:
-        if award in known:
-            return None
-        message, remedy = f"is in no award list, and {nowhere}", f"check the award id{did_you_mean(award, known)}"
-    return Problem(argument="AWARD", value=award, message=message, remedy=remedy)
+    if out is not None or hours is not None:
+        raise wrong_usage(tr("--revoke takes neither --out nor --hours"))
+    issuing.revoke(project, award, as_json=as_json)

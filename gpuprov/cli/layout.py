@@ -52,9 +52,26 @@ def layout(headers: Sequence[str], rows: Sequence[Sequence[object]], width: int,
 
 def wrap(text: str, width: int, indent: int = 0) -> list[str]:
     """Break a text at its blanks into lines of at most ``width``; all but the first are indented where that fits."""
+    return _filled(_words(text), width, indent)
+
+
+def folded(text: str, width: int) -> str:
+    """Return a text with each line that is too wide broken at blanks, indented further; blanks within a line stay."""
+    lines: list[str] = []
+    for line in text.split("\n"):
+        if cell_len(line) <= width:
+            lines.append(line)
+            continue
+        bare = line.lstrip(" ")
+        margin = len(line) - len(bare)
+        lines += [" " * margin + part for part in _filled(bare.split(" "), width - margin, GAP)]
+    return "\n".join(lines)
+
+
+def _filled(words: Sequence[str], width: int, indent: int) -> list[str]:
     lines: list[str] = []
     line, used = "", 0
-    for word in _words(text):
+    for word in words:
         size = cell_len(word)
         if line and used + 1 + size <= width:
             line, used = f"{line} {word}", used + 1 + size

@@ -10,6 +10,7 @@ import click
 from rich.cells import cell_len
 
 from gpuprov.cli.screen import coloured, columns
+from gpuprov.i18n import shown
 
 _UP_AND_CLEAR = "\x1b[{}A\x1b[J"
 
@@ -27,7 +28,7 @@ class Progress:
 
     def show(self, provider: str, line: str) -> None:
         """Report what is happening on a provider's cluster; an empty name stands for all."""
-        text = f"  {provider + ': ' if provider else ''}{line}"
+        text = f"  {provider + ': ' if provider else ''}{shown(line)}"
         if not self._live:
             click.echo(text, err=True)
             return

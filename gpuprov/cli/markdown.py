@@ -1,4 +1,7 @@
-"""Renders a plan, or why there is none, as Markdown: for the pull request that changes the award list."""
+"""Renders a plan, or why there is none, as Markdown: for the pull request that changes the award list.
+
+Templates call `tr` and `trn` as the code does; what they write is translated as it is written.
+"""
 
 from __future__ import annotations
 
@@ -7,24 +10,33 @@ from collections.abc import Mapping, Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from gpuprov.cli.language import unprefixed
+from gpuprov.cli.words import OPERATIONS
 from gpuprov.core.plan import Plan
 from gpuprov.errors import GpuprovError, InputError, PlanRefused
+from gpuprov.i18n import joined, shown, tr, trn
 
 
 def plan_markdown(plan: Plan, failed: Mapping[str, str], refused: Sequence[str]) -> str:
     """Return the plan as a Markdown table, with the errors by provider and the guard's reasons to refuse it."""
-    return _render("plan.md.j2", **plan.to_json(), failed=failed, refused=refused)
+    errors = {provider: unprefixed(provider, message) for provider, message in failed.items()}
+    return _render("plan.md.j2", **plan.to_json(), failed=errors, refused=refused, operations=OPERATIONS)
 
 
 def error_markdown(error: GpuprovError) -> str:
     """Return why nothing could be planned: a table of the problems, or a list of the reasons."""
     if isinstance(error, InputError):
-        number = len(error.problems)
-        title = f"{number} problem{'' if number == 1 else 's'} in the files; nothing was planned"
+        title = trn(
+            "{number} problem in the files; nothing was planned",
+            "{number} problems in the files; nothing was planned",
+            len(error.problems),
+        )
         return _render("errors.md.j2", title=title, problems=error.problems, lines=())
     if isinstance(error, PlanRefused):
-        return _render("errors.md.j2", title="refused, nothing would be changed", problems=(), lines=error.reasons)
-    return _render("errors.md.j2", title="nothing was planned", problems=(), lines=str(error).splitlines())
+        title = tr("refused, nothing would be changed")
+        return _render("errors.md.j2", title=title, problems=(), lines=error.reasons)
+    lines = shown(error.message_text).splitlines()
+    return _render("errors.md.j2", title=tr("nothing was planned"), problems=(), lines=lines)
 
 
 def _render(template: str, **values: object) -> str:
@@ -33,12 +45,14 @@ def _render(template: str, **values: object) -> str:
         undefined=StrictUndefined,
         autoescape=False,  # noqa: S701 (what comes from files goes through `cell`)
         keep_trailing_newline=True,
+        finalize=shown,
     )
+    environment.globals.update(tr=tr, trn=trn, joined=joined)
     environment.filters["cell"] = _cell
     return environment.get_template(template).render(**values)
 
 
 def _cell(value: object) -> str:
     """Return a value for a cell of a table, where it can neither end the cell nor begin HTML, such as a comment."""
-    text = "" if value is None else str(value)
+    text = "" if value is None else shown(value)
     return html.escape(" ".join(text.split()), quote=False).replace("|", "\\|")

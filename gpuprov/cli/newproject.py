@@ -11,13 +11,17 @@ from pathlib import Path
 import click
 from pydantic import TypeAdapter, ValidationError
 
+from gpuprov.cli.asking import agrees, nothing_changed
 from gpuprov.cli.common import warn
-from gpuprov.cli.errors import Exit, fail, print_json
+from gpuprov.cli.errors import Exit, print_json
 from gpuprov.cli.init import POOL_FORM, SUPPLIER_FORM
+from gpuprov.cli.language import wrong_usage
+from gpuprov.cli.screen import say
 from gpuprov.cli.validation import check_capacity, print_summary, summary
 from gpuprov.core.cluster import ProviderCluster, ProviderName
 from gpuprov.core.programme import Programme
 from gpuprov.errors import InputError, Problem
+from gpuprov.i18n import shown, tr
 from gpuprov.load.packaged import DEFAULT_PROGRAMME, programmes
 from gpuprov.load.programme import read_programme
 from gpuprov.load.project import open_project
@@ -46,8 +50,8 @@ def make_project(
     try:
         chosen, text, clusters, remarks = _wanted(folder, programme, suppliers, pools)
     except click.Abort:
-        click.echo("\nnothing was changed", err=True)
-        fail(Exit.INTERRUPTED)
+        say(err=True)  # the line of the question has no end yet
+        nothing_changed(Exit.INTERRUPTED)
     environment = None if sys.prefix == sys.base_prefix else Path(sys.prefix)
     project = NewProject(
         name=name, programme=chosen, programme_text=text, clusters=clusters, virtualenv=environment is not None
@@ -66,7 +70,7 @@ def _wanted(
     """
     suppliers = _suppliers(typed, typed_pools) if typed or typed_pools else _ask_suppliers()
     if not typed and programme is None:
-        programme = click.prompt("Programme", default=DEFAULT_PROGRAMME, err=True)
+        programme = click.prompt(shown(tr("Programme")), default=DEFAULT_PROGRAMME, err=True)
     chosen, text = _programme(programme or DEFAULT_PROGRAMME)
     if problems := in_the_way(folder, paths_of(chosen, tuple(supplier.name for supplier in suppliers))):
         raise InputError(problems)
@@ -77,8 +81,12 @@ def _name(name: str | None, folder: Path) -> str:
     """Return the project's name. Raises click.UsageError for one that Pulumi does not take."""
     name = folder.name if name is None else name
     if _PROJECT_NAME.fullmatch(name) is None:
-        message = f"{name!r} is no name of a project: pass --name with letters, digits, dots, hyphens and underscores"
-        raise click.UsageError(message)
+        raise wrong_usage(
+            tr(
+                "{name!r} is no name of a project: pass --name with letters, digits, dots, hyphens and underscores",
+                name=name,
+            )
+        )
     return name
 
 
@@ -87,8 +95,8 @@ def _programme(value: str) -> tuple[Programme, str]:
     known = programmes()
     path = known.get(value, Path(value))
     if value not in known and not path.is_file():
-        remedy = f"name a file, or one of {', '.join(known)}"
-        raise InputError([Problem(argument="--programme", value=value, message="is no file", remedy=remedy)])
+        remedy = tr("name a file, or one of {names}", names=", ".join(known))
+        raise InputError([Problem(argument="--programme", value=value, message=tr("is no file"), remedy=remedy)])
     return read_programme(path), path.read_text(encoding="utf-8")
 
 
@@ -98,7 +106,9 @@ def _suppliers(typed: Sequence[str], typed_pools: Sequence[str]) -> list[Supplie
     for text in typed_pools:
         match = _POOL.fullmatch(text)
         if match is None:
-            raise click.UsageError(f"--pool {text!r} is not of the form {POOL_FORM}")
+            raise wrong_usage(
+                tr("{option} {value!r} is not of the form {form}", option="--pool", value=text, form=POOL_FORM)
+            )
         supplier, model, gpus, label, value = match.groups()
         pools.setdefault(supplier, []).append(NewPool(model=model, gpus=int(gpus), label=label, value=value))
     suppliers: dict[str, Supplier] = {}
@@ -106,15 +116,17 @@ def _suppliers(typed: Sequence[str], typed_pools: Sequence[str]) -> list[Supplie
         name, _, contexts = text.partition("=")
         context, _, admin = contexts.partition(",")
         if not context:
-            raise click.UsageError(f"--supplier {text!r} is not of the form {SUPPLIER_FORM}")
+            raise wrong_usage(
+                tr("{option} {value!r} is not of the form {form}", option="--supplier", value=text, form=SUPPLIER_FORM)
+            )
         if name in suppliers:
-            raise click.UsageError(f"--supplier names {name} twice")
+            raise wrong_usage(tr("--supplier names {supplier} twice", supplier=name))
         _check_provider(name)
         suppliers[name] = Supplier(
             name=name, context=context, admin_context=admin or None, pools=tuple(pools.pop(name, ()))
         )
     if pools:
-        raise click.UsageError(f"--pool names {', '.join(pools)}, which no --supplier does")
+        raise wrong_usage(tr("--pool names {suppliers}, which no --supplier does", suppliers=", ".join(pools)))
     return list(suppliers.values())
 
 
@@ -122,19 +134,21 @@ def _check_provider(name: str) -> None:
     try:
         _PROVIDER_NAME.validate_python(name)
     except ValidationError:
-        message = f"{name!r} is no supplier's name: at most 42 small letters, digits and inner hyphens"
-        raise click.UsageError(message) from None
+        message = tr("{name!r} is no supplier's name: at most 42 small letters, digits and inner hyphens", name=name)
+        raise wrong_usage(message) from None
 
 
 def _ask_suppliers() -> list[Supplier]:
     """Ask at the terminal. Raises click.UsageError where there is none."""
     if not sys.stdin.isatty():
-        raise click.UsageError(f"pass --supplier {SUPPLIER_FORM}: there is no terminal to ask at")
+        raise wrong_usage(tr("pass --supplier {form}: there is no terminal to ask at", form=SUPPLIER_FORM))
     suppliers: dict[str, Supplier] = {}
-    while not suppliers or click.confirm("Another supplier?", err=True):
-        name = click.prompt("Supplier, in small letters, digits and hyphens", err=True, value_proc=_new_name(suppliers))
-        context = click.prompt("  its context in the kubeconfig", default=name, err=True)
-        admin = click.prompt("  its administrator's context, if any", default="", show_default=False, err=True)
+    while not suppliers or agrees(tr("Another supplier?")):
+        question = shown(tr("Supplier, in small letters, digits and hyphens"))
+        name = click.prompt(question, err=True, value_proc=_new_name(suppliers))
+        context = click.prompt(shown(tr("  its context in the kubeconfig")), default=name, err=True)
+        question = shown(tr("  its administrator's context, if any"))
+        admin = click.prompt(question, default="", show_default=False, err=True)
         suppliers[name] = Supplier(name=name, context=context, admin_context=admin or None)
     return list(suppliers.values())
 
@@ -145,7 +159,7 @@ def _new_name(taken: Container[str]) -> Callable[[str], str]:
     def check(name: str) -> str:
         _check_provider(name)
         if name in taken:
-            raise click.UsageError(f"{name} has been named already")
+            raise wrong_usage(tr("{supplier} has been named already", supplier=name))
         return name
 
     return check
@@ -155,13 +169,13 @@ def _ask_pools(programme: Programme) -> AskPools:
     """Return what asks for a supplier's pools, where its cluster does not tell them."""
 
     def ask(supplier: str, why: str) -> tuple[NewPool, ...]:
-        click.echo(f"{supplier}: {why}", err=True)
+        say(tr("{provider}: {reason}", provider=supplier, reason=why), err=True)
         pools: list[NewPool] = []
-        while not pools or click.confirm(f"Another pool of {supplier}?", err=True):
-            model = click.prompt("  GPU model", type=click.Choice(list(programme.resources)), err=True)
-            gpus = click.prompt("  how many GPUs", type=click.IntRange(min=0), err=True)
-            label = click.prompt("  the label of its nodes", default="nvidia.com/gpu.product", err=True)
-            value = click.prompt("  and its value", err=True)
+        while not pools or agrees(tr("Another pool of {supplier}?", supplier=supplier)):
+            model = click.prompt(shown(tr("  GPU model")), type=click.Choice(list(programme.resources)), err=True)
+            gpus = click.prompt(shown(tr("  how many GPUs")), type=click.IntRange(min=0), err=True)
+            label = click.prompt(shown(tr("  the label of its nodes")), default="nvidia.com/gpu.product", err=True)
+            value = click.prompt(shown(tr("  and its value")), err=True)
             pools.append(NewPool(model=model, gpus=gpus, label=label, value=value))
         return tuple(pools)
 
@@ -178,11 +192,11 @@ def _tell(folder: Path, names: Sequence[str], *, as_json: bool) -> None:
     if as_json:
         print_json({"folder": str(folder), "name": project.name, "files": list(names), "validate": checked})
         return
-    click.echo(f"made {folder}:")
+    say(tr("made {folder}:", folder=folder))
     for name in names:
         click.echo(f"  {name}")
     print_summary(checked)
     there = "" if folder == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
-    click.echo(f"\nReplace the sample rows of {project.awards[0].name}, then:")
+    say(tr("\nReplace the sample rows of {file}, then:", file=project.awards[0].name))
     for line in (f"{there}gpuprov setup", "gpuprov preflight", "gpuprov plan"):
         click.echo(f"  {line}")

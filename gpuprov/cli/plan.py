@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
 
-from gpuprov.cli.common import at_option, json_option, project_option, provider_option, use_toolchain, warn
-from gpuprov.cli.errors import Exit, error_text, fail, print_json, reports_errors
-from gpuprov.errors import GpuprovError, PlanRefused
-from gpuprov.run.clock import now
+from gpuprov.cli.common import at_option, json_option, project_option, provider_option
+from gpuprov.cli.errors import reports_errors
 
 if TYPE_CHECKING:
     from gpuprov.load.project import Project
-    from gpuprov.run.pipeline import PlanContext
 
 
 @click.command("plan")
@@ -38,54 +34,6 @@ def command(
     full: bool,
 ) -> None:
     """Show what would change on the clusters, and why. Changes nothing."""
-    from gpuprov.cli.output import print_plan
-    from gpuprov.core.guard import Confirmed
-    from gpuprov.run.apply import make_jobs, restored
-    from gpuprov.run.pipeline import refusals
+    from gpuprov.cli.planning import show_plan
 
-    planned = _planned(project, at, providers, markdown=markdown)
-    to_state = restored(planned, make_jobs(planned, timeout=1.0))
-    refused = refusals(planned, Confirmed())
-    failed = {provider: str(error) for provider, error in {**planned.failed, **planned.unread}.items()}
-    if as_json:
-        print_json(planned.plan.to_json() | {"restored": to_state, "failed": failed, "refused": refused})
-    elif markdown:
-        from gpuprov.cli.markdown import plan_markdown
-
-        click.echo(plan_markdown(planned.plan, failed, refused))
-    else:
-        print_plan(planned.plan, unread=planned.failed, restored=to_state, full=full)
-    _end(failed, refused, pending=exit_code and bool(planned.plan.changes or to_state))
-
-
-def _end(failed: Mapping[str, str], refused: Sequence[str], *, pending: bool) -> None:
-    """Say what was not planned and what is refused, and end with the exit code of the worst."""
-    for message in failed.values():
-        click.echo(f"not planned: {message}", err=True)
-    if refused:
-        click.echo(error_text(PlanRefused(refused)), err=True)
-    if failed:
-        fail(Exit.SOME_CLUSTERS_FAILED)
-    if refused:
-        fail(Exit.REFUSED)
-    if pending:
-        fail(Exit.CHANGES_PENDING)
-
-
-def _planned(project: Project, at: datetime | None, providers: tuple[str, ...], *, markdown: bool) -> PlanContext:
-    """Return the plan. Where there can be none the pull request says why, and not nothing: raises GpuprovError."""
-    from gpuprov.run.loading import load
-    from gpuprov.run.pipeline import observe_and_plan, select
-
-    try:
-        use_toolchain()
-        loaded = load(project)
-        warn(loaded.warnings)
-        desired = loaded.desired(at or now(project.programme.zone))
-        return observe_and_plan(loaded, desired, select(project.clusters, providers))
-    except GpuprovError as error:
-        if markdown:
-            from gpuprov.cli.markdown import error_markdown
-
-            click.echo(error_markdown(error), nl=False)
-        raise
+    show_plan(project, at, providers, as_json=as_json, markdown=markdown, exit_code=exit_code, full=full)

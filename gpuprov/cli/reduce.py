@@ -9,13 +9,10 @@ import click
 
 from gpuprov.cli import completion
 from gpuprov.cli.common import event_options
-from gpuprov.cli.events import by_option, reason_option, record_and_apply
-from gpuprov.run.clock import now
+from gpuprov.cli.events import by_option, reason_option
 
 if TYPE_CHECKING:
-    from gpuprov.core.decisions import Decision
     from gpuprov.load.project import Project
-    from gpuprov.run.loading import Loaded
 
 
 @click.command("reduce")
@@ -44,19 +41,6 @@ def command(
     granted to anybody else until they are free. With an --at in the future the event is only recorded, and
     `gpuprov up` carries it out from then on.
     """
-    from gpuprov.core.decisions import reduce
+    from gpuprov.cli.changing import reduce
 
-    def decide(loaded: Loaded, effect: datetime) -> Decision:
-        recorded = now(project.programme.zone)
-        return reduce(loaded.histories, award, gpus, at=effect, by=by, reason=reason, recorded=recorded)
-
-    record_and_apply(
-        project,
-        decide,
-        at,
-        purpose="reduce",
-        carried_out_by="`gpuprov up`",
-        yes=yes,
-        as_json=as_json,
-        timeout=timeout,
-    )
+    reduce(project, award, gpus, at, by=by, reason=reason, yes=yes, as_json=as_json, timeout=timeout)

@@ -12,7 +12,7 @@ from typing import TextIO
 
 import click
 
-from gpuprov.cli.layout import Paints, layout
+from gpuprov.cli.layout import Paints, folded, layout
 from gpuprov.i18n import shown, tr
 
 PIPE_COLUMNS = 160
@@ -60,5 +60,13 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]], *, err: bool
 
 
 def say(message: object = "", *, err: bool = False) -> None:
-    """Print a message for a person, in the language in use."""
-    click.echo(shown(message), err=err)
+    """Print a message for a person, in the language in use; on a terminal no word is broken at its edge."""
+    click.echo(fitted(shown(message), sys.stderr if err else sys.stdout), err=err)
+
+
+def fitted(text: str, stream: TextIO) -> str:
+    """Return a text as a terminal shows it best: broken between words. A pipe gets lines as they are.
+
+    COLUMNS says that somebody reads along, so it counts as a terminal.
+    """
+    return folded(text, columns(stream)) if stream.isatty() or "COLUMNS" in os.environ else text

@@ -6,14 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gpuprov.cli.common import (
-    confirm,
-    json_option,
-    project_option,
-    provider_option,
-    use_toolchain,
-    yes_option,
-)
+from gpuprov.cli.asking import confirm
+from gpuprov.cli.common import json_option, project_option, provider_option, use_toolchain, yes_option
 from gpuprov.cli.errors import Exit, fail, print_json, reports_errors
 from gpuprov.cli.live import Progress
 from gpuprov.cli.screen import table

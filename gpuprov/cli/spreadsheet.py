@@ -10,8 +10,10 @@ from datetime import date, datetime
 
 from rich.cells import cell_len
 
+from gpuprov.cli.words import STATES
 from gpuprov.core.awardrow import AwardRow
 from gpuprov.core.overview import Column, Value
+from gpuprov.i18n import shown, tr
 
 _FORMULAS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 """How a text begins that a spreadsheet takes for a formula. Some programs take the full-width signs too."""
@@ -25,7 +27,12 @@ _SPARE_WIDTH = 3
 
 def plain(value: Value) -> str | int | date | None:
     """Return a value as people read it: yes or no where it is one or the other."""
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
+    return {True: tr("yes"), False: tr("no")}[value] if isinstance(value, bool) else value
+
+
+def for_people(column: Column, row: AwardRow) -> str | int | date | None:
+    """Return the same for a column of a row, with the words for states, which can be translated."""
+    return STATES[row.state] if column.name == "state" else plain(column.value(row))
 
 
 def is_formula(text: str) -> bool:
@@ -34,7 +41,7 @@ def is_formula(text: str) -> bool:
 
 
 def csv_text(columns: Sequence[Column], rows: Iterable[AwardRow]) -> str:
-    """Return a table as CSV. It begins with a byte order mark: without one Excel does not take it for UTF-8.
+    """Return a table as CSV, in English. It begins with a byte order mark: without one Excel takes it for no UTF-8.
 
     A text that could be a formula gets an apostrophe before it. Lines end as RFC 4180 has it.
     """
@@ -57,7 +64,8 @@ def _csv_cell(value: str | int | date | None) -> str | int:
 def workbook(columns: Sequence[Column], rows: Sequence[AwardRow]) -> bytes:
     """Return a table as an XLSX file: days, instants and numbers as such, and a header that stays and filters.
 
-    An instant is written by the programme's clock, without its offset: Excel knows none.
+    Titles and words are in the language in use. An instant is written by the programme's clock, without its offset:
+    Excel knows none.
     """
     from openpyxl import Workbook  # takes a while to load
     from openpyxl.styles import Font
@@ -65,21 +73,25 @@ def workbook(columns: Sequence[Column], rows: Sequence[AwardRow]) -> bytes:
 
     book = Workbook()
     sheet = book.active
-    sheet.title = "awards"
+    sheet.title = shown(tr("awards"))
     for index, column in enumerate(columns, start=1):
-        title = sheet.cell(row=1, column=index, value=column.title)
+        title = sheet.cell(row=1, column=index, value=shown(column.title))
         title.font = Font(bold=True)
-        values = [plain(column.value(row)) for row in rows]
+        values = [_in_language(for_people(column, row)) for row in rows]
         for number, value in enumerate(values, start=2):
             _fill(sheet.cell(row=number, column=index), value)
         longest = max((_width(value) for value in values), default=0)
-        width = min(_MOST_WIDTH, max(longest, _width(column.title) + _SPARE_WIDTH) + 2)
+        width = min(_MOST_WIDTH, max(longest, _width(title.value) + _SPARE_WIDTH) + 2)
         sheet.column_dimensions[get_column_letter(index)].width = width
     sheet.freeze_panes = "A2"
     sheet.auto_filter.ref = sheet.dimensions
     data = io.BytesIO()
     book.save(data)
     return data.getvalue()
+
+
+def _in_language(value: str | int | date | None) -> str | int | date | None:
+    return shown(value) if isinstance(value, str) else value
 
 
 def _fill(cell: object, value: str | int | date | None) -> None:

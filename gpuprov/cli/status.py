@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from gpuprov.cli.common import at_option, json_option, project_option, provider_option
-from gpuprov.cli.errors import Exit, fail, print_json, reports_errors
-from gpuprov.cli.screen import table
-from gpuprov.run.clock import now
+from gpuprov.cli.errors import reports_errors
 
 if TYPE_CHECKING:
-    from gpuprov.core.programme import Programme
     from gpuprov.load.project import Project
-    from gpuprov.run.status import PoolStatus
 
 
 @click.command("status")
@@ -30,26 +26,6 @@ def command(project: Project, at: datetime | None, providers: tuple[str, ...], *
     In GPUs of the model and in equivalents of the programme's reference; spare ones that make no whole one count as
     none.
     """
-    from gpuprov.run.pipeline import select
-    from gpuprov.run.status import read_status
+    from gpuprov.cli.poolstatus import print_pools
 
-    pools, failed = read_status(project, select(project.clusters, providers), at or now(project.programme.zone))
-    if as_json:
-        rows: list[dict[str, Any]] = [pool.to_json(project.programme) for pool in pools]
-        print_json({"pools": rows, "failed": {name: str(error) for name, error in failed.items()}})
-    else:
-        headers = ["provider", "model", "awards", "capacity", "allocated", "in use", "still held", "free"]
-        if reference := project.programme.reference:
-            headers += [f"free, {reference}-eq.", f"capacity, {reference}-eq."]
-        table(headers, [_row(pool, project.programme) for pool in pools])
-    for error in failed.values():
-        click.echo(f"not read: {error}", err=True)
-    if failed:
-        fail(Exit.SOME_CLUSTERS_FAILED)
-
-
-def _row(pool: PoolStatus, programme: Programme) -> tuple[object, ...]:
-    numbers = (pool.awards, pool.capacity, pool.allocated, pool.used, pool.over, pool.free)
-    equivalents = pool.equivalents(programme)
-    worth = (equivalents.get("free", "-"), equivalents.get("capacity", "-")) if programme.reference else ()
-    return (pool.provider, pool.model, *numbers, *worth)
+    print_pools(project, at, providers, as_json=as_json)

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from gpuprov.cli import completion
-from gpuprov.cli.common import acting_options, provider_option, use_toolchain
-from gpuprov.run.clock import now
+from gpuprov.cli.common import acting_options, provider_option
 
 if TYPE_CHECKING:
     from gpuprov.load.project import Project
-    from gpuprov.run.intents import Intent
 
 
 @click.command("up")
@@ -52,20 +50,17 @@ def command(
 
     GPUs that are given back are proven free before any are granted.
     """
-    from gpuprov.cli.acting import act
-    from gpuprov.core.guard import Confirmed
-    from gpuprov.run.intents import bring_to_list
-    from gpuprov.run.loading import loader
-    from gpuprov.run.pipeline import select
+    from gpuprov.cli.changing import bring_to_list
 
-    use_toolchain()
-    accepted = frozenset(select(project.clusters, accept_cluster)) if accept_cluster else frozenset()
-    chosen = select(project.clusters, providers)
-
-    fresh = loader(project)
-
-    def intent() -> Intent:
-        return bring_to_list(fresh(), at or now(project.programme.zone), chosen)
-
-    confirmed = Confirmed(teardown=allow_teardown, change=allow_change, clusters=accepted, ledger=accept_ledger)
-    act(intent, confirmed=confirmed, purpose="up", yes=yes, as_json=as_json, timeout=timeout)
+    bring_to_list(
+        project,
+        at,
+        providers,
+        teardown=allow_teardown,
+        change=allow_change,
+        ledger=accept_ledger,
+        replaced=accept_cluster,
+        yes=yes,
+        as_json=as_json,
+        timeout=timeout,
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gpuprov.cli.common import at_option, json_option, project_option
-from gpuprov.cli.errors import F, print_json, reports_errors
-from gpuprov.run.clock import now
+from gpuprov.cli.errors import F, reports_errors
 
 if TYPE_CHECKING:
     from gpuprov.load.project import Project
@@ -25,11 +23,9 @@ def _schema_option(command: F) -> F:
     def printed(*args: Any, schema: bool, directory: Path | None, **kwargs: Any) -> Any:  # noqa: ANN401 (click's own)
         if not schema:
             return command(*args, directory=directory, **kwargs)
-        from gpuprov.load import json_schema
-        from gpuprov.load.project import found_root, open_project
+        from gpuprov.cli.validation import print_schema
 
-        root = found_root(Path.cwd()) if directory is None else directory.resolve()
-        print_json(json_schema(None if root is None else open_project(root).programme))
+        print_schema(directory)
         return None
 
     option = click.option("--schema", is_flag=True, help="Print the JSON schema of an award list and stop.")
@@ -49,13 +45,6 @@ def command(project: Project, at: datetime | None, files: tuple[Path, ...], *, a
     All problems are reported at once, with file, row, column, value and remedy. Exits with 4 if a provider's capacity
     is exceeded now or later; an excess in the past is a warning.
     """
-    from gpuprov.cli.validation import check_capacity, print_summary, summary
-    from gpuprov.run.loading import load
+    from gpuprov.cli.validation import validate
 
-    at = at or now(project.programme.zone)
-    loaded = load(replace(project, awards=files) if files else project)
-    check_capacity(loaded, at, as_json=as_json)
-    if as_json:
-        print_json(summary(loaded, at))
-    else:
-        print_summary(summary(loaded, at))
+    validate(project, files, at, as_json=as_json)

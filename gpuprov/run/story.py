@@ -90,6 +90,11 @@ class Story:
         last = self._rounds[-1].planned
         return Report(outcomes=tuple(outcomes), failed={**last.failed, **last.unread})
 
+    @property
+    def recorded(self) -> bool:
+        """True once a decision was recorded, and carried out as far as nobody had overtaken it."""
+        return bool(self._rounds)
+
     def _outcomes(self) -> list[Outcome]:
         return merged([completed.outcomes for completed in self._rounds])
 

@@ -13,7 +13,8 @@ from cli_project import files, run
 from click.testing import CliRunner
 
 from gpuprov.cli import main
-from gpuprov.cli.common import Instant, confirm
+from gpuprov.cli.asking import confirm
+from gpuprov.cli.common import Instant
 from gpuprov.core.tenant import Desired
 from gpuprov.run.clock import in_zone
 

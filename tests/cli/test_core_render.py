@@ -31,12 +31,12 @@ def test_a_plan_with_every_kind_of_change():
     assert lines[3].startswith("| update | samsung-sds | B | H100 | 8 → 3 | the quota grants 8 H100, the award has 3")
     assert lines[4] == "| reclaim | samsung-sds | D | H100 | 8 → 0 | not in the award list |"
     assert len(lines) == 5
-    assert rest == "1 awards unchanged on samsung-sds.\n"
+    assert rest == "1 award unchanged on samsung-sds.\n"
 
 
 def test_an_empty_plan():
     assert plan_markdown(plan([award("A")], here("A")), {}, []) == (
-        "### GPU quotas at 2026-03-01T12:00:00+09:00\n\nNothing to change.\n\n1 awards unchanged on samsung-sds.\n"
+        "### GPU quotas at 2026-03-01T12:00:00+09:00\n\nNothing to change.\n\n1 award unchanged on samsung-sds.\n"
     )
 
 

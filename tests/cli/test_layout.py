@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from gpuprov.cli.layout import NARROW, Paints, layout, wrap
+from gpuprov.cli.layout import NARROW, Paints, folded, layout, wrap
 
 HEADERS = ("change", "award", "GPUs", "why")
 ROWS = (
@@ -108,3 +108,16 @@ def test_nothing_is_cut_and_no_line_is_too_wide(table: tuple[list[str], list[lis
 @given(TEXTS.map(str), st.integers(1, 80), st.integers(0, 4))
 def test_wrapping_loses_no_word(text: str, width: int, indent: int) -> None:
     assert [word for line in wrap(text, width, indent) for word in line.split()] == text.split()
+
+
+def test_what_fits_stays_as_it_is_and_blanks_within_a_line_too() -> None:
+    text = "  - a  'x  y'\n\n    b"
+    assert folded(text, 13) == text
+    assert folded(text, 8) == "  - a \n    'x \n    y'\n\n    b"
+
+
+@given(st.text(alphabet="ab가 \n", max_size=60), st.integers(min_value=1, max_value=30))
+def test_a_folded_text_has_every_word_and_only_words_that_are_too_wide_stand_out(text: str, width: int) -> None:
+    lines = folded(text, width).split("\n")
+    assert [word for line in lines for word in line.split()] == text.split()
+    assert all(cell_len(line) <= width or len(line.split()) <= 1 for line in lines)
