@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gpuprov.errors import InputError, Problem
 from gpuprov.load.project import PROJECT_FILE
-from gpuprov.run.newproject import NewFile
+from gpuprov.run.newfile import NewFile
 
 
 def in_the_way(folder: Path, paths: Iterable[str]) -> list[Problem]:
