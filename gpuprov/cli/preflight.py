@@ -90,7 +90,7 @@ def _verdict(report: Report) -> str:
     from gpuprov.preflight.finding import counted
 
     if report.not_set_up:
-        return f"{report.not_set_up.reason}: run `gpuprov setup`, then rerun the command"
+        return f"{report.not_set_up.reason}: {report.not_set_up.remedy}"
     failed = sum(finding.result is Result.FAILED for finding in report.findings)
     warnings = sum(finding.result is Result.WARNING for finding in report.findings)
     return (f"{failed} to fix" if failed else "fit") + (f", {counted(warnings, 'warning')}" if warnings else "")

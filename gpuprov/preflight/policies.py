@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import Any
 
-from gpuprov.core.manifests import ADMISSION_POLICIES, MANAGED_BY, MANAGER, QUOTA, SYSTEM_NAMESPACE
+from gpuprov.core.manifests import ADMISSION_POLICIES, MANAGED_BY, MANAGER, QUOTA
 from gpuprov.preflight.facts import Live, Seen, Unread
-from gpuprov.preflight.finding import Finding, failed, ok, warning
+from gpuprov.preflight.finding import BY_SETUP, Finding, failed, ok, warning
 
 CHECK = "admission"
 
@@ -19,10 +19,10 @@ VERSION_LABEL = "app.kubernetes.io/version"
 DIGEST = "gpuprov.dev/spec-sha256"
 """The chart's annotation on each policy: the digest of its spec as it was installed."""
 
-INSTALL = (
-    "install charts/gpu-cluster as the cluster's administrator: `gpuprov setup`, or `helm upgrade --install gpuprov "
-    f"charts/gpu-cluster --namespace {SYSTEM_NAMESPACE} --create-namespace`"
-)
+INSTALL = "run `gpuprov setup` as the cluster's administrator, which installs charts/gpu-cluster"
+
+_SWITCHED_OFF = "; if the stack's `chartValues` switch it off (`admission`), correct them first"
+_UNFIT = "does not fit this API server"
 
 _ABSENT = ["is not there"]
 
@@ -41,9 +41,8 @@ def check(policies: Seen, bindings: Seen, chart: str | None) -> list[Finding]:
     """Judge each policy of the chart. ``chart`` is the chart's version as the project has it, if it has one."""
     for seen in (policies, bindings):
         if isinstance(seen, Unread):
-            remedy = f"give the identity that right, as the chart does; else {INSTALL}"
-            return [failed(CHECK, text, remedy) for text in lacking(policies, bindings)]
-    findings = [failed(CHECK, text, INSTALL) for text in lacking(policies, bindings)]
+            return [failed(CHECK, text, BY_SETUP) for text in lacking(policies, bindings)]
+    findings = [failed(CHECK, text, _remedy(text)) for text in lacking(policies, bindings)]
     named = _named(policies)
     if not any(name in named for name in ADMISSION_POLICIES):
         return findings
@@ -61,6 +60,13 @@ def lacking(policies: Seen, bindings: Seen) -> tuple[str, ...]:
     if all(phrases == _ABSENT for phrases in problems_by_policy.values()):
         return (f"none of the policies {', '.join(ADMISSION_POLICIES)} is there",)
     return tuple(f"policy {name} {'; '.join(phrases)}" for name, phrases in problems_by_policy.items() if phrases)
+
+
+def _remedy(lacks: str) -> str:
+    """Installing the chart again mends what was changed by hand, and not what the chart is told or cannot do."""
+    if _UNFIT in lacks:
+        return "update gpuprov, then run `gpuprov setup` as the cluster's administrator; if that is done, report it"
+    return INSTALL + (_SWITCHED_OFF if "does not deny" in lacks or "none of the policies" in lacks else "")
 
 
 def problems(name: str, policies: Seen, bindings: Seen) -> list[str]:
@@ -100,7 +106,7 @@ def _policy_problems(policy: Live) -> Iterator[str]:
         yield "lets pass what it cannot judge (failurePolicy)"
     warnings = ((policy.get("status") or {}).get("typeChecking") or {}).get("expressionWarnings") or ()
     if warnings:
-        yield f"does not fit this API server: {str(warnings[0].get('warning', '')).strip()}"
+        yield f"{_UNFIT}: {str(warnings[0].get('warning', '')).strip()}"
 
 
 def _binding_problems(name: str, binding: Live | None) -> Iterator[str]:

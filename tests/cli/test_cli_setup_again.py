@@ -178,7 +178,10 @@ def test_what_cannot_be_read_is_a_reason_to_look(world: World, left: Api) -> Non
     found = pending(world)
     (reason,) = found[KT]
     assert reason.startswith("cannot be read: the identity of context 'kt-cloud-admin' may not GET /apis/rbac.author")
-    assert reason.endswith("rolebindings (no right to list RoleBinding); give it that right")
+    assert reason.endswith(
+        "rolebindings (no right to list RoleBinding); let the cluster's administrator give it that "
+        "right (`gpuprov preflight` names all that gpuprov needs)"
+    )
     assert "no rights here" in found["elice-cloud"][0]
     assert found["samsung-sds"][0].startswith("cannot be read: ")
 
