@@ -104,7 +104,25 @@ def chart_now(project: Project, providers: Collection[str]) -> dict[str, str]:
 
 
 def install(setup: SetUp) -> StackDone:
-    """Install the chart on one cluster, in this process. Raises GpuprovError, before anything is changed."""
+    """Install the chart on one cluster, in this process. Raises GpuprovError."""
+    try:
+        return _install(setup)
+    except (ClusterError, EngineError) as error:
+        if _FORBIDDEN not in str(error):
+            raise
+        advice = f"the set-up needs a cluster administrator, whose context is `adminContext` in {_file(setup.cluster)}"
+        raise EngineError(f"{error}; {advice}") from error
+
+
+_FORBIDDEN = " is forbidden: "
+"""What API servers say of a right that is missing, in Pulumi's errors too."""
+
+
+def _file(cluster: ProviderCluster) -> str:
+    return f"Pulumi.{cluster.provider}.yaml"
+
+
+def _install(setup: SetUp) -> StackDone:
     administered = setup.cluster.administered
     uid = cluster_uid(administered)
     if reason := administered.not_as_pinned(uid):
@@ -114,10 +132,11 @@ def install(setup: SetUp) -> StackDone:
     require_live_parent()
     api = KubeApi(administered)
     made_from = source(setup.chart, setup.cluster, on_cluster.server_version(api))
-    _recording(lambda: on_cluster.remove_record(api))
     with slot():
+        recordable = _recorded(lambda: on_cluster.remove_record(api))
         operations = automation.set_up(setup, uid, tell)
-        _recording(lambda: _record(setup, api, made_from))
+        if recordable:
+            _recorded(lambda: _record(setup, api, made_from))
     return StackDone(stack=setup.cluster.setup_stack, operations=dict(operations))
 
 
@@ -128,12 +147,14 @@ def _record(setup: SetUp, api: KubeApi, made_from: str) -> None:
         on_cluster.write_record(api, record)
 
 
-def _recording(work: Callable[[], None]) -> None:
-    """Do what only saves the next set-up its time; say so where that is not possible."""
+def _recorded(work: Callable[[], None]) -> bool:
+    """Do what only saves the next set-up its time; where that is not possible say so, and return False."""
     try:
         work()
     except (ClusterError, EngineError) as error:
-        tell(f"not recorded what is installed, so the next set-up starts Pulumi again ({error})")
+        tell(f"this set-up is not recorded, so the next one starts Pulumi again: {error}")
+        return False
+    return True
 
 
 def main() -> None:

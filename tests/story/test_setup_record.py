@@ -118,7 +118,8 @@ def test_where_no_record_can_be_kept_the_set_up_is_done_and_says_so(tmp_path, mo
     server.does(supplier)
     monkeypatch.setattr(automation, "set_up", lambda *_: {"create": 2})
     assert setup.install(asked(tmp_path)).operations == {"create": 2}
-    assert "so the next set-up starts Pulumi again (samsung-sds: the identity of context" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert told.count("so the next one starts Pulumi again: samsung-sds: the identity of context") == 1
 
 
 def test_a_record_that_is_there_already_is_replaced(server):
@@ -137,3 +138,20 @@ def test_only_the_charts_objects_are_asked_for(server):
     }
     assert lists.keys() == set(COLLECTIONS.values())
     assert set(lists.values()) == {"app.kubernetes.io/name=gpu-cluster,app.kubernetes.io/part-of=gpuprov"}
+
+
+@pytest.mark.parametrize("by", ["the cluster", "Pulumi"])
+def test_whoever_is_no_administrator_is_told_which_context_is_used(tmp_path, monkeypatch, server, by):
+    supplier = Supplier()
+    no = Reply(
+        403, {"kind": "Status", "reason": "Forbidden", "message": 'namespaces "x" is forbidden: User "y" cannot'}
+    )
+    server.does(lambda asked: no if by == "the cluster" and asked.path.endswith("/kube-system") else supplier(asked))
+
+    def fails(*_):
+        raise EngineError('samsung-sds.setup: clusterroles "x" is forbidden: User "y" cannot patch')
+
+    monkeypatch.setattr(automation, "set_up", fails)
+    told = "the set-up needs a cluster administrator, whose context is `adminContext` in Pulumi.samsung-sds.yaml"
+    with pytest.raises(EngineError, match=told):
+        setup.install(asked(tmp_path))
