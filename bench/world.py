@@ -21,7 +21,7 @@ from kubernetes import client, config
 from bench.measure import cpu_of
 from gpuprov import toolchain
 from gpuprov.core.cluster import ProviderCluster
-from gpuprov.core.manifests import MANAGED_BY, MANAGER, PROVIDER_LABEL, Manifest, tenant_manifests
+from gpuprov.core.manifests import MANAGED_BY, MANAGER, PROVIDER_LABEL, QUOTA, Manifest, tenant_manifests
 from gpuprov.core.quantity import whole
 from gpuprov.core.tenant import Tenant
 from gpuprov.load.project import open_project
@@ -117,7 +117,7 @@ class World:
         return load(open_project(self.folder)).desired(datetime.fromisoformat(AT)).tenants
 
     def manifests(self) -> dict[str, Sequence[Manifest]]:
-        """The five objects of each tenant, by namespace: the same for every tool."""
+        """The seven objects of each tenant, by namespace: the same for every tool."""
         cluster = self.cluster
         return {tenant.namespace: tenant_manifests(tenant, cluster) for tenant in self.tenants()}
 
@@ -173,6 +173,7 @@ class World:
         quotas = {
             item.metadata.namespace: whole(item.spec.hard.get(RESOURCE, "0"))
             for item in core.list_resource_quota_for_all_namespaces(label_selector=WRITTEN).items
+            if item.metadata.name == QUOTA
         }
         if len(there) != namespaces or quotas.keys() != there:
             raise WrongState(f"{len(there)} namespaces with {len(quotas)} quotas, not {namespaces}")

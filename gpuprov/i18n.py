@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
 from importlib import resources
 
 SOURCE = "en"
@@ -44,10 +45,7 @@ class Message(str):
 
     def translated(self, translate: Translate) -> str:
         """Return the sentence in another language, and what it is made of too."""
-        arguments = {
-            name: value.translated(translate) if isinstance(value, (Message, Joined)) else value
-            for name, value in self.arguments.items()
-        }
+        arguments = {name: _translated(value, translate) for name, value in self.arguments.items()}
         return translate(self.template).format(**arguments)
 
 
@@ -71,9 +69,22 @@ class Joined(str):
 
     def translated(self, translate: Translate) -> str:
         """Return all of them in another language."""
-        return self.separator.join(
-            part.translated(translate) if isinstance(part, (Message, Joined)) else part for part in self.parts
-        )
+        return self.separator.join(str(_translated(part, translate)) for part in self.parts)
+
+
+class Word(StrEnum):
+    """Words that are compared, parsed and written in English, and shown in the language in use: ``KEPT = tr("kept")``.
+
+    Where people type one, it has to stay as it is: ``str(word)``.
+    """
+
+    def translated(self, translate: Translate) -> str:
+        """Return the word in another language."""
+        return translate(str(self))
+
+
+def _translated(value: object, translate: Translate) -> object:
+    return value.translated(translate) if isinstance(value, (Message, Joined, Word)) else value
 
 
 def tr(template: str, /, **arguments: object) -> Message:
@@ -94,6 +105,16 @@ def joined(separator: str, parts: Iterable[str]) -> Joined:
     return Joined(separator, parts)
 
 
+def all_of(names: Iterable[str]) -> str:
+    """Return ``A and B and C`` of one or more names."""
+    return functools.reduce(lambda before, name: tr("{before} and {name}", before=before, name=name), names)
+
+
+def any_of(names: Iterable[str]) -> str:
+    """Return ``A or B or C`` of one or more names."""
+    return functools.reduce(lambda before, name: tr("{before} or {name}", before=before, name=name), names)
+
+
 _language = SOURCE
 
 
@@ -110,9 +131,7 @@ def language() -> str:
 
 def shown(text: object) -> str:
     """Return what a person is shown: a message in the language in use, anything else as it is."""
-    if _language != SOURCE and isinstance(text, (Message, Joined)):
-        return text.translated(_catalogue(_language).__getitem__)
-    return str(text)
+    return str(text if _language == SOURCE else _translated(text, _catalogue(_language).__getitem__))
 
 
 def of_environment(environment: Mapping[str, str]) -> str:

@@ -9,18 +9,20 @@ import pulumi_kubernetes as k8s
 
 
 class AwardTenant(pulumi.ComponentResource):
-    """A namespace with quota, limits, isolation and access."""
+    """A namespace with quotas, limits, isolation, its page and access."""
 
     def __init__(self, name: str, objects: list[dict[str, Any]], provider: k8s.Provider) -> None:
         super().__init__("plain:index:AwardTenant", name, {}, pulumi.ResourceOptions(provider=provider))
-        space, quota, limits, policy, binding = objects
+        space, fixed, quota, limits, policy, page, binding = objects
         home = k8s.core.v1.Namespace(name, metadata=space["metadata"], opts=pulumi.ResourceOptions(parent=self))
         inside = pulumi.ResourceOptions(parent=self, depends_on=[home])
         first = [
+            k8s.core.v1.ResourceQuota(f"{name}-fixed", metadata=fixed["metadata"], spec=fixed["spec"], opts=inside),
             k8s.core.v1.ResourceQuota(name, metadata=quota["metadata"], spec=quota["spec"], opts=inside),
             k8s.core.v1.LimitRange(name, metadata=limits["metadata"], spec=limits["spec"], opts=inside),
             k8s.networking.v1.NetworkPolicy(name, metadata=policy["metadata"], spec=policy["spec"], opts=inside),
         ]
+        k8s.core.v1.ConfigMap(name, metadata=page["metadata"], data=page["data"], opts=inside)
         k8s.rbac.v1.RoleBinding(
             name,
             metadata=binding["metadata"],

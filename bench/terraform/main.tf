@@ -11,6 +11,8 @@ variable "tenants" {
     annotations = map(string)
     own_labels  = map(string)
     hard        = map(string)
+    fixed       = map(string)
+    page        = map(string)
     defaults    = map(string)
     group       = string
   }))
@@ -39,6 +41,28 @@ resource "kubernetes_namespace_v1" "tenant" {
   timeouts {
     delete = "60m"
   }
+}
+
+resource "kubernetes_resource_quota_v1" "fixed" {
+  for_each = var.tenants
+  metadata {
+    name      = "fixed"
+    namespace = kubernetes_namespace_v1.tenant[each.key].metadata[0].name
+    labels    = each.value.own_labels
+  }
+  spec {
+    hard = each.value.fixed
+  }
+}
+
+resource "kubernetes_config_map_v1" "welcome" {
+  for_each = var.tenants
+  metadata {
+    name      = "welcome"
+    namespace = kubernetes_namespace_v1.tenant[each.key].metadata[0].name
+    labels    = each.value.own_labels
+  }
+  data = each.value.page
 }
 
 resource "kubernetes_resource_quota_v1" "gpu" {
@@ -132,5 +156,10 @@ resource "kubernetes_role_binding_v1" "awardee" {
     name      = "awardee"
     namespace = each.key
   }
-  depends_on = [kubernetes_resource_quota_v1.gpu, kubernetes_limit_range_v1.defaults, kubernetes_network_policy_v1.isolation]
+  depends_on = [
+    kubernetes_resource_quota_v1.fixed,
+    kubernetes_resource_quota_v1.gpu,
+    kubernetes_limit_range_v1.defaults,
+    kubernetes_network_policy_v1.isolation,
+  ]
 }

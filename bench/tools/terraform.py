@@ -60,13 +60,15 @@ class Terraform:
 
     def _write(self) -> None:
         tenants = {}
-        for name, (space, quota, limits, _, binding) in self._world.manifests().items():
+        for name, (space, fixed, quota, limits, _, page, binding) in self._world.manifests().items():
             if name != self._gone:
                 tenants[name] = {
                     "labels": space["metadata"]["labels"],
                     "annotations": space["metadata"]["annotations"],
                     "own_labels": quota["metadata"]["labels"],
                     "hard": quota["spec"]["hard"],
+                    "fixed": fixed["spec"]["hard"],
+                    "page": page["data"],
                     "defaults": limits["spec"]["limits"][0]["default"],
                     "group": binding["subjects"][0]["name"],
                 }

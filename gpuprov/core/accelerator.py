@@ -7,7 +7,9 @@ from math import ceil, floor
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints, WithJsonSchema
-from pydantic_core import PydanticCustomError
+
+from gpuprov.core.invalid import invalid
+from gpuprov.i18n import tr
 
 NOT_CONVERTIBLE = "not convertible"
 """What a programme file says of an accelerator that is awarded in its own unit alone."""
@@ -39,8 +41,12 @@ def _per_reference(value: object) -> Fraction | None:
     except (ValueError, ZeroDivisionError):
         devices = None
     if devices is None or devices <= 0:
-        message = 'is not how many make one reference device: write a whole number, a fraction such as "1/2", or '
-        raise PydanticCustomError("per_reference", f'{message}"{NOT_CONVERTIBLE}"')
+        message = tr(
+            'is not how many make one reference device: write a whole number, a fraction such as "1/2", or '
+            '"{not_convertible}"',
+            not_convertible=NOT_CONVERTIBLE,
+        )
+        raise invalid("per_reference", message)
     return devices
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
-from enum import StrEnum
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from gpuprov.core.accelerator import AcceleratorName
+from gpuprov.core.accelerator import Accelerator, AcceleratorName
 from gpuprov.core.days import day_end, midnight
 from gpuprov.core.programme import Programme
+from gpuprov.i18n import Message, Word, tr
 
 AwardId = Annotated[
     str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\s:*,\x22'\\\x00-\x1f]+$", strict=True)
@@ -23,12 +23,12 @@ AwardId = Annotated[
 Text = Annotated[str, StringConstraints(min_length=1, max_length=300)]
 
 
-class Status(StrEnum):
+class Status(Word):
     """What the list says of an award. Only a selected award gets GPUs."""
 
-    SELECTED = "selected"
-    WAITLISTED = "waitlisted"
-    FORFEITED = "forfeited"
+    SELECTED = tr("selected")
+    WAITLISTED = tr("waitlisted")
+    FORFEITED = tr("forfeited")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,30 +111,62 @@ def quantity_breaches(track: str, applied: int, model: str, quantity: int, progr
     if counted_in != unit:
         yield Breach(
             field="track",
-            message=f"{programme.rule(bounds)}, and applications for {model} count in {unit}",
-            remedy="correct the track or the model",
+            message=tr(
+                "{rule}, and applications for {model} count in {unit}",
+                rule=programme.rule(bounds),
+                model=model,
+                unit=unit,
+            ),
+            remedy=tr("correct the track or the model"),
         )
     elif not bounds.allows(applied):
-        yield Breach(field="applied_h100", message=programme.rule(bounds), remedy="correct the quantity or the track")
-    converted = accelerator.devices_for(applied)
+        remedy = tr("correct the quantity or the track")
+        yield Breach(field="applied_h100", message=programme.rule(bounds), remedy=remedy)
+    yield from _conversion_breaches(accelerator, unit, applied, quantity)
+
+
+def _conversion_breaches(accelerator: Accelerator, unit: str, applied: int, quantity: int) -> Iterator[Breach]:
+    converted, model = accelerator.devices_for(applied), accelerator.name
     if converted.denominator != 1:
         yield Breach(
             field="applied_h100",
-            message=f"{applied} {unit} convert to {converted} {model}, which is no whole number",
-            remedy=f"apply for a multiple of {converted.denominator} {unit}, or allocate another model",
-        )
-    elif quantity != converted and accelerator.convertible:
-        yield Breach(
-            field="quantity",
-            message=f"{applied} {unit} convert to {converted} {model}, not {quantity}",
-            remedy=f"allocate {converted} {model} or correct the applied quantity",
+            message=tr(
+                "{applied} {unit} convert to {converted} {model}, which is no whole number",
+                applied=applied,
+                unit=unit,
+                converted=converted,
+                model=model,
+            ),
+            remedy=tr(
+                "correct the applied quantity to a multiple of {number} {unit}, or allocate another model",
+                number=converted.denominator,
+                unit=unit,
+            ),
         )
     elif quantity != converted:
         yield Breach(
             field="quantity",
-            message=f"{model} is awarded in its own unit: {applied} were applied for, not {quantity}",
-            remedy=f"allocate {converted} {model} or correct the applied quantity",
+            message=_not_as_applied(accelerator, unit, applied, quantity),
+            remedy=tr("allocate {converted} {model} or correct the applied quantity", converted=converted, model=model),
         )
+
+
+def _not_as_applied(accelerator: Accelerator, unit: str, applied: int, quantity: int) -> Message:
+    if not accelerator.convertible:
+        return tr(
+            "{model} is awarded in its own unit: {applied} were applied for, not {quantity}",
+            model=accelerator.name,
+            applied=applied,
+            quantity=quantity,
+        )
+    return tr(
+        "{applied} {unit} convert to {converted} {model}, not {quantity}",
+        applied=applied,
+        unit=unit,
+        converted=accelerator.devices_for(applied),
+        model=accelerator.name,
+        quantity=quantity,
+    )
 
 
 def term_breaches(first_day: date, last_day: date, call: str, programme: Programme) -> Iterator[Breach]:
@@ -142,13 +174,18 @@ def term_breaches(first_day: date, last_day: date, call: str, programme: Program
     if last_day < first_day:
         yield Breach(
             field="last_day",
-            message=f"the term ends before it begins on {first_day}",
-            remedy="correct one of the two days",
+            message=tr("the term ends before it begins on {first_day}", first_day=first_day),
+            remedy=tr("correct one of the two days"),
         )
     if not call:
         return
     bounds = programme.call(call)
-    rule = f"terms of call {bounds.name} lie within {bounds.first_day} and {bounds.last_day}"
+    rule = tr(
+        "terms of call {call} lie within {first_day} and {last_day}",
+        call=bounds.name,
+        first_day=bounds.first_day,
+        last_day=bounds.last_day,
+    )
     for field, day in (("first_day", first_day), ("last_day", last_day)):
         if not bounds.first_day <= day <= bounds.last_day:
-            yield Breach(field=field, message=rule, remedy="correct the day or the call")
+            yield Breach(field=field, message=rule, remedy=tr("correct the day or the call"))

@@ -13,6 +13,7 @@ from gpuprov.core.cluster import GpuPool, ProviderCluster
 from gpuprov.core.ledger import Allocation
 from gpuprov.core.programme import Programme
 from gpuprov.core.steps import CapacityStep
+from gpuprov.i18n import Message, all_of, tr, trn
 
 MOST_LINES = 10
 """How many excesses are told one by one; thousands of awards can have thousands of them."""
@@ -48,16 +49,35 @@ class Excess:
         return f"{self.provider} {self.model}"
 
     @property
-    def fact(self) -> str:
+    def fact(self) -> Message:
         """What is exceeded by how much, when and by whom, without what to do about it."""
-        worth = "" if self.equivalents is None else f" ({self.equivalents} {self.reference}-equivalents)"
-        return (
-            f"{self.pool}: {self.allocated} GPUs allocated of {self.capacity}, {self.excess} too many{worth}, "
-            f"from {self.start.isoformat()} to {self.end.isoformat()} by {len(self.award_ids)} awards"
+        worth = (
+            ""
+            if self.equivalents is None
+            else tr(" ({number} {reference}-equivalents)", number=self.equivalents, reference=self.reference)
+        )
+        return trn(
+            "{pool}: {allocated} GPUs allocated of {capacity}, {excess} too many{worth}, from {start} to {end} by "
+            "{number} award",
+            "{pool}: {allocated} GPUs allocated of {capacity}, {excess} too many{worth}, from {start} to {end} by "
+            "{number} awards",
+            len(self.award_ids),
+            pool=self.pool,
+            allocated=self.allocated,
+            capacity=self.capacity,
+            excess=self.excess,
+            worth=worth,
+            start=self.start.isoformat(),
+            end=self.end.isoformat(),
         )
 
+    @property
+    def sentence(self) -> Message:
+        """What is exceeded, and what to do about it."""
+        return tr("{fact}; forfeit or reduce awards, or move them to another provider", fact=self.fact)
+
     def __str__(self) -> str:
-        return f"{self.fact}; forfeit or reduce awards, or move them to another provider"
+        return str(self.sentence)
 
 
 def allocated_over_time(allocations: Iterable[Allocation]) -> list[tuple[datetime, int]]:
@@ -94,10 +114,17 @@ def not_over(exceeded: Iterable[Excess], at: datetime) -> list[Excess]:
 
 def lines(exceeded: Sequence[Excess]) -> list[str]:
     """Return the excesses as lines for people; of many only the first, and of which pools the rest is."""
-    shown = [str(excess) for excess in exceeded[:MOST_LINES]]
+    shown: list[str] = [excess.sentence for excess in exceeded[:MOST_LINES]]
     if rest := exceeded[MOST_LINES:]:
-        pools = " and ".join(dict.fromkeys(excess.pool for excess in rest))
-        shown.append(f"and {len(rest)} more intervals, of {pools} (`gpuprov validate --json` has all)")
+        pools = all_of(dict.fromkeys(excess.pool for excess in rest))
+        shown.append(
+            trn(
+                "and {number} more interval, of {pools} (`gpuprov validate --json` has all)",
+                "and {number} more intervals, of {pools} (`gpuprov validate --json` has all)",
+                len(rest),
+                pools=pools,
+            )
+        )
     return shown
 
 

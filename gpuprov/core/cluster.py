@@ -17,10 +17,11 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from gpuprov.core.accelerator import AcceleratorName, Resource
+from gpuprov.core.invalid import invalid
 from gpuprov.core.steps import Capacity, CapacityStep, Terms
+from gpuprov.i18n import Message, tr
 
 ProviderName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?$")]
 """A provider's name: it is a stack name and a label value too."""
@@ -100,6 +101,12 @@ class GpuPool(_Config):
         alias="nodeLabel", min_length=1, max_length=1, description="the label that tells this model's nodes"
     )
     per_gpu: PerGpu = Field(default=PerGpu(), alias="perGpu")
+    sample_image: str | None = Field(
+        default=None,
+        alias="sampleImage",
+        min_length=1,
+        description="image of the sample pod and Job that awardees get; by default one from the public registry",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -117,9 +124,8 @@ class GpuPool(_Config):
         known = info.context.resources if isinstance(info.context, Terms) else None
         if known is not None and model not in known:
             names = ", ".join(known)
-            raise PydanticCustomError(
-                "accelerator", "is no accelerator of the programme: write one of {names}", {"names": names}
-            )
+            message = tr("is no accelerator of the programme: write one of {names}", names=names)
+            raise invalid("accelerator", message)
         return model
 
     @property
@@ -154,6 +160,9 @@ class ProviderCluster(_Config):
     )
     uid: str | None = Field(default=None, description="UID of the kube-system namespace, to pin the cluster")
     pools: tuple[GpuPool, ...] = Field(min_length=1)
+    contact: str | None = Field(
+        default=None, min_length=1, max_length=200, description="whom awardees ask: an address or a URL, on their page"
+    )
     group_prefix: str = Field(default="gpuprov:", alias="groupPrefix", description="before the group's name")
     other_gpu_resources: tuple[Resource, ...] = Field(
         default=OTHER_GPU_RESOURCES, alias="otherGpuResources", description="resource names set to 0"
@@ -169,7 +178,7 @@ class ProviderCluster(_Config):
     def _one_pool_for_each_model(self) -> Self:
         models = [pool.model for pool in self.pools]
         if len(set(models)) != len(models):
-            raise ValueError("each GPU model needs exactly one pool; add up the capacities")
+            raise invalid("pools", tr("each GPU model needs exactly one pool; add up the capacities"))
         return self
 
     def capacity_at(self, at: datetime) -> dict[str, int]:
@@ -199,16 +208,19 @@ class ProviderCluster(_Config):
         """Tell whether the stack's configuration pins another cluster than the one with this UID."""
         return self.uid not in (None, uid)
 
-    def not_as_pinned(self, uid: str) -> str | None:
+    def not_as_pinned(self, uid: str) -> Message | None:
         """Return why the context leads to another cluster than the one that is pinned, None where it does not.
 
         ``uid`` is that of the kube-system namespace of the cluster that the context leads to.
         """
         if not self.pins_another(uid):
             return None
-        return (
-            f"context {self.context!r} leads to the cluster {uid}, but the stack's configuration pins {self.uid}; "
-            "correct the kubeconfig or the stack's `uid`"
+        return tr(
+            "context {context!r} leads to the cluster {uid}, but the stack's configuration pins {pinned}; "
+            "correct the kubeconfig or the stack's `uid`",
+            context=self.context,
+            uid=uid,
+            pinned=self.uid,
         )
 
     @property

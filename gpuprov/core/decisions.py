@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
 from gpuprov.core.award import Status
-from gpuprov.core.ledger import Forfeited, History, Reduced, Unlisted
+from gpuprov.core.ledger import Allocation, Forfeited, History, Reduced, Unlisted
 from gpuprov.core.suggestions import did_you_mean
 from gpuprov.errors import InputError, Problem
+from gpuprov.i18n import tr
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +54,15 @@ def forfeit(
     for award_id in ids:
         gone, end, zone = ends[award_id]
         if gone is not None and gone.at <= at:
-            since = _text(gone.at, zone)
-            notes.append(f"{award_id} is forfeited from {since} on already, by {gone.by}: {gone.reason}")
+            notes.append(
+                tr(
+                    "{award} is forfeited from {at} on already, by {by}: {reason}",
+                    award=award_id,
+                    at=_text(gone.at, zone),
+                    by=gone.by,
+                    reason=gone.reason,
+                )
+            )
         elif end is not None and at >= end:
             problems.append(_ended(award_id, end, at, zone))
         else:
@@ -73,24 +81,48 @@ def reduce(
     has nothing at that instant, or fewer GPUs than that.
     """
     (history,) = find(histories, [award_id])
-    gone = history.forfeited
-    if gone is not None and gone.at <= at:
-        message = f"is forfeited from {_text(gone.at, history.zone)} on, by {gone.by}: {gone.reason}"
-        raise InputError([_problem(award_id, message, "it has no GPUs left to reduce; nothing is to be done")])
-    if (status := history.award.status) is not Status.SELECTED:
-        remedy = "only a selected award has GPUs to reduce"
-        raise InputError([_problem(award_id, f"has nothing: it is {status} in the award list", remedy)])
-    held = history.at(max(at, history.term.start))
-    if held is None:
-        raise InputError([_ended(award_id, history.term.end, at, history.zone)])
+    held = _held(history, at)
     if gpus > held.gpus:
-        message = f"has {held.gpus} {held.model} at {_text(max(at, history.term.start), history.zone)}"
-        raise InputError([_problem(award_id, message, "reduce to less, or forfeit it")])
+        message = tr(
+            "has {gpus} {model} at {at}",
+            gpus=held.gpus,
+            model=held.model,
+            at=_text(max(at, history.term.start), history.zone),
+        )
+        raise InputError([_problem(award_id, message, tr("reduce to less, or forfeit it"))])
     if gpus == held.gpus:
-        note = f"{award_id} has {gpus} {held.model} at {_text(at, history.zone)} already"
+        note = tr(
+            "{award} has {gpus} {model} at {at} already",
+            award=award_id,
+            gpus=gpus,
+            model=held.model,
+            at=_text(at, history.zone),
+        )
         return Decision(award_ids=(award_id,), events=(), notes=(note,))
     event = Reduced(award=award_id, at=at, by=by, reason=reason, recorded=recorded, quantity=gpus)
     return Decision(award_ids=(award_id,), events=(event,), notes=())
+
+
+def _held(history: History, at: datetime) -> Allocation:
+    """Return what an award has to reduce, at the start of its term where that is later. Raises InputError."""
+    award, gone, since = history.award, history.forfeited, max(at, history.term.start)
+    if gone is not None and gone.at <= since:
+        message = tr(
+            "is forfeited from {at} on, by {by}: {reason}",
+            at=_text(gone.at, history.zone),
+            by=gone.by,
+            reason=gone.reason,
+        )
+        remedy = tr("it has no GPUs left to reduce; nothing is to be done")
+        raise InputError([_problem(award.id, message, remedy)])
+    if award.status is not Status.SELECTED:
+        message = tr("has nothing: it is {status} in the award list", status=award.status)
+        remedy = tr("only a selected award has GPUs to reduce; check the award id, and the award's status in the list")
+        raise InputError([_problem(award.id, message, remedy)])
+    held = history.at(since)
+    if held is None:
+        raise InputError([_ended(award.id, history.term.end, at, history.zone)])
+    return held
 
 
 def find(histories: Sequence[History], award_ids: Collection[str]) -> tuple[History, ...]:
@@ -109,12 +141,16 @@ def _known(award_ids: Collection[str], known: Collection[str]) -> tuple[str, ...
 
 
 def _unknown(award_id: str, known: Collection[str]) -> Problem:
-    return _problem(award_id, "is in no award list", f"check the award id{did_you_mean(award_id, known)}")
+    remedy = tr("check the award id{suggestion}", suggestion=did_you_mean(award_id, known))
+    return _problem(award_id, tr("is in no award list"), remedy)
 
 
 def _ended(award_id: str, end: datetime, at: datetime, zone: tzinfo) -> Problem:
-    message = f"its term ends at {_text(end, zone)}, so it has nothing at {_text(at, zone)}"
-    return _problem(award_id, message, "name an earlier instant with --at; what has ended `gpuprov expire` takes back")
+    message = tr("its term ends at {end}, so it has nothing at {at}", end=_text(end, zone), at=_text(at, zone))
+    remedy = tr(
+        "if it was decided before the end, name that instant with --at; what has ended `gpuprov expire` takes back"
+    )
+    return _problem(award_id, message, remedy)
 
 
 def _problem(award_id: str, message: str, remedy: str) -> Problem:

@@ -197,7 +197,7 @@ def _broken_rules(plan: Plan, bounds: Bounds) -> list[str]:
     reasons: list[str] = []
     for rule, rule_violations in by_rule.items():
         reasons += [
-            tr("{provider}: {reason}", provider=provider, reason=str(violation))
+            tr("{provider}: {reason}", provider=provider, reason=violation.sentence)
             for violation in rule_violations[:_MOST_OF_A_RULE]
         ]
         if (more := len(rule_violations) - _MOST_OF_A_RULE) > 0:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
 from typing import Annotated, Any, Literal, TypeAlias
@@ -17,6 +17,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
 from gpuprov.core.award import Award, AwardId, Status, Term
 from gpuprov.core.days import day_end
+from gpuprov.i18n import Message, tr, trn
 
 
 class _Event(BaseModel):
@@ -142,11 +143,12 @@ def history(award: Award, events: Iterable[Event], zone: tzinfo) -> History:
 
 def histories(awards: Sequence[Award], events: Sequence[Event], zone: tzinfo) -> tuple[History, ...]:
     """Return the history of every award, in the order of the list. ``zone`` is the programme's time zone."""
-    by_award = _by_award(events)
-    return tuple(history(award, by_award.get(award.id, ()), zone) for award in awards)
+    own_events = by_award(events)
+    return tuple(history(award, own_events.get(award.id, ()), zone) for award in awards)
 
 
-def _by_award(events: Iterable[Event]) -> Mapping[str, Sequence[Event]]:
+def by_award(events: Iterable[Event]) -> Mapping[str, Sequence[Event]]:
+    """Return the events of each award, in their order, by award id."""
     grouped: dict[str, list[Event]] = {}
     for event in events:
         grouped.setdefault(event.award, []).append(event)
@@ -190,7 +192,7 @@ def unlisted(listed: Collection[str], events: Iterable[Event], zone: tzinfo) -> 
     the end is never earlier than the row's would be.
     """
     unlisted_awards = []
-    for award_id, own_events in _by_award(event for event in events if event.award not in listed).items():
+    for award_id, own_events in by_award(event for event in events if event.award not in listed).items():
         forfeited: Forfeited | None = None
         end: datetime | None = None
         for event in sorted(own_events, key=lambda event: event.at):
@@ -201,41 +203,6 @@ def unlisted(listed: Collection[str], events: Iterable[Event], zone: tzinfo) -> 
                 end = max(day_end(event.last_day, zone), event.at)
         unlisted_awards.append(Unlisted(award_id=award_id, zone=zone, forfeited=forfeited, end=end))
     return tuple(unlisted_awards)
-
-
-def late_extensions(awards: Sequence[Award], events: Sequence[Event], zone: tzinfo) -> Iterator[tuple[int, str]]:
-    """Yield each extension that counts for nothing, as its place among the events and what to do about it.
-
-    One that a forfeiture of a later line overtook is none of them: whoever wrote that line knew of the extension.
-    """
-    terms = {award.id: award for award in awards}
-    by_award = _by_award(event for event in events if event.award in terms)
-    for place, event in enumerate(events):
-        if not isinstance(event, Extended) or event.award not in terms:
-            continue
-        own_events = by_award[event.award]
-        own = next(index for index, other in enumerate(own_events) if other is event)
-        earlier = [other for index, other in enumerate(own_events) if (other.at, index) < (event.at, own)]
-        history_before = history(terms[event.award], earlier, zone)
-        if history_before.forfeited is not None:
-            if not any(other is history_before.forfeited for other in own_events[own:]):
-                forfeited = _minutes(history_before.forfeited.at, zone)
-                yield place, _late(event, zone, f"the award was forfeited at {forfeited}, which is final")
-        elif history_before.term.end <= event.at:
-            ended = _minutes(history_before.term.end, zone)
-            yield place, _late(event, zone, f"the term ended at {ended}", in_time=True)
-
-
-def _late(event: Extended, zone: tzinfo, why: str, *, in_time: bool = False) -> str:
-    advice = "grant a new award, with an id and a row of its own"
-    if in_time:
-        advice += "; if it was decided before that end, append the line again with that instant as its `at`"
-    effect = f"extended of {event.award} to {event.last_day} takes effect at {_minutes(event.at, zone)}"
-    return f"{effect} and counts for nothing: {why}; {advice}"
-
-
-def _minutes(at: datetime, zone: tzinfo) -> str:
-    return at.astimezone(zone).isoformat(timespec="minutes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,18 +247,29 @@ def _canonical(event: Event) -> bytes:
     return json.dumps(fields, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def lost(events: Sequence[Event], applied: LedgerMark) -> str | None:
+def lost(events: Sequence[Event], applied: LedgerMark) -> Message | None:
     """Return why the ledger is not the one that was applied, or one that went on from it; None where it is.
 
     What was applied must be there unchanged and first. Lines after it are what happened since.
     """
     if len(events) < applied.count:
-        loss = f"has {len(events)} events where {applied.count} were applied, {applied.count - len(events)} are missing"
+        loss = trn(
+            "the ledger has {number} event where {applied} were applied, {missing} are missing",
+            "the ledger has {number} events where {applied} were applied, {missing} are missing",
+            len(events),
+            applied=applied.count,
+            missing=applied.count - len(events),
+        )
     elif mark(events[: applied.count]) != applied:
-        loss = f"does not begin with the {applied.count} events that were applied: lines were changed, moved or removed"
+        loss = tr(
+            "the ledger does not begin with the {applied} events that were applied: lines were changed, moved or "
+            "removed",
+            applied=applied.count,
+        )
     else:
         return None
-    return (
-        f"the ledger {loss}; awards that were forfeited would be granted again. Restore the file from git; only if it "
-        "is meant, confirm with `up --accept-ledger`"
+    return tr(
+        "{loss}; awards that were forfeited would be granted again. Restore the file from git; only if it is meant, "
+        "confirm with `gpuprov up --accept-ledger`",
+        loss=loss,
     )

@@ -9,27 +9,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
-from enum import StrEnum
 
 from gpuprov.core.award import Status
 from gpuprov.core.days import day_end
 from gpuprov.core.ledger import Accepted, Event, Extended, Forfeited, History, Unlisted
 from gpuprov.core.tenant import Cause, absence, absence_of_unlisted
+from gpuprov.i18n import Message, Word, tr
 
 
-class AwardState(StrEnum):
+class AwardState(Word):
     """What an award is at an instant.
 
     ``UNLISTED`` is in no list, and the ledger has not ended it. ``ORPHAN`` is that too, and a cluster has it.
     """
 
-    WAITLISTED = "waitlisted"
-    UPCOMING = "upcoming"
-    ACTIVE = "active"
-    EXPIRED = "expired"
-    FORFEITED = "forfeited"
-    UNLISTED = "unlisted"
-    ORPHAN = "orphan"
+    WAITLISTED = tr("waitlisted")
+    UPCOMING = tr("upcoming")
+    ACTIVE = tr("active")
+    EXPIRED = tr("expired")
+    FORFEITED = tr("forfeited")
+    UNLISTED = tr("unlisted")
+    ORPHAN = tr("orphan")
 
 
 _STATES = {
@@ -63,7 +63,7 @@ class Edge:
     """Something that will happen to an award by itself, because its time has come."""
 
     at: datetime
-    what: str
+    what: Message
 
 
 def lifecycle(history: History, accepted: datetime | None, at: datetime) -> Lifecycle:
@@ -132,7 +132,7 @@ def edges(history: History, events: Iterable[Event], at: datetime) -> tuple[Edge
     found = [*_of_term(history), *_of_events(history, events)]
     by = history.award.accept_by
     if by is not None and history.allocations and (accepted is None or accepted > at):
-        found.append(Edge(at=day_end(by, history.zone), what="the deadline to accept passes"))
+        found.append(Edge(at=day_end(by, history.zone), what=tr("the deadline to accept passes")))
     to_come = (edge for edge in found if edge.at > at)
     return tuple(sorted(to_come, key=lambda edge: edge.at))
 
@@ -145,17 +145,19 @@ def edges_of_unlisted(gone: Unlisted, at: datetime) -> tuple[Edge, ...]:
     return tuple(sorted((edge for edge in found if edge.at > at), key=lambda edge: edge.at))
 
 
-_FORFEITED = "the forfeiture takes effect"
-_ENDS = "the term ends"
+_FORFEITED = tr("the forfeiture takes effect")
+_ENDS = tr("the term ends")
 
 
 def _of_term(history: History) -> Iterator[Edge]:
     before = None
     for part in history.allocations:
         if before is None:
-            yield Edge(at=part.start, what=f"the term starts with {part.gpus} {part.model}")
+            what = tr("the term starts with {gpus} {model}", gpus=part.gpus, model=part.model)
+            yield Edge(at=part.start, what=what)
         elif part.gpus != before:
-            yield Edge(at=part.start, what=f"{part.gpus} {part.model} of {before} remain")
+            what = tr("{gpus} {model} of {before} remain", gpus=part.gpus, model=part.model, before=before)
+            yield Edge(at=part.start, what=what)
         before = part.gpus
     ends = history.award.status is Status.SELECTED or history.end is not None
     if ends and (history.forfeited is None or history.forfeited.at > history.term.end):
@@ -170,6 +172,6 @@ def _of_events(history: History, events: Iterable[Event]) -> Iterator[Edge]:
         if event.award != history.award.id or (forfeited is not None and event.at > forfeited.at):
             continue
         if isinstance(event, Accepted):
-            yield Edge(at=event.at, what="the acceptance takes effect")
+            yield Edge(at=event.at, what=tr("the acceptance takes effect"))
         elif isinstance(event, Extended) and event.at < end:
-            yield Edge(at=event.at, what=f"the extension to {event.last_day} takes effect")
+            yield Edge(at=event.at, what=tr("the extension to {last_day} takes effect", last_day=event.last_day))

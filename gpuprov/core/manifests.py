@@ -9,6 +9,8 @@ Why each rule is as it is:
   nothing. Every name under which a GPU could be had and that is not awarded is set to 0.
 - A quota is blind to the GPU model: the namespace's node selector (admission plugin PodNodeSelector) forces it.
 - cpu, memory and the servers' own disks are limited on both sides because a server is shared between awards.
+- There are two quotas, so that an awardee can read its own: what the award gives, and what is the same for all awards.
+  A request has to keep within both.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gpuprov.core import naming
+from gpuprov.core import naming, welcome
 from gpuprov.core.cluster import GpuPool, ProviderCluster
 from gpuprov.core.quantity import count, gib
 from gpuprov.core.tenant import Tenant
@@ -36,6 +38,14 @@ TERM_END = "gpuprov.dev/term-end"
 NODE_SELECTOR = "scheduler.alpha.kubernetes.io/node-selector"
 
 QUOTA = "gpu"
+"""The quota with what the award gives: the one that grants GPUs."""
+
+FIXED_QUOTA = "fixed"
+"""The quota that is the same for every award of a pool: names that are closed, and the most objects of a kind."""
+
+WELCOME = "welcome"
+"""The ConfigMap that tells the awardee what it has."""
+
 LIMITS = "defaults"
 POLICY = "isolation"
 BINDING = "awardee"
@@ -97,12 +107,16 @@ def labels(tenant: Tenant) -> dict[str, str]:
 
 
 def tenant_manifests(tenant: Tenant, cluster: ProviderCluster) -> tuple[Manifest, ...]:
-    """Return the tenant's objects in the order in which they must come to be: quota before access."""
+    """Return the tenant's objects in the order in which they must come to be: what closes names before what gives GPUs,
+    and quotas before access.
+    """
     return (
         _namespace(tenant),
-        _quota(tenant, cluster),
+        _quota(FIXED_QUOTA, tenant, fixed_hard(tenant.pool, cluster)),
+        _quota(QUOTA, tenant, quota_hard(tenant)),
         _limit_range(tenant, cluster),
         _network_policy(tenant),
+        _welcome(tenant, cluster),
         _role_binding(tenant, cluster),
     )
 
@@ -119,13 +133,13 @@ def gpu_keys(cluster: ProviderCluster) -> tuple[str, ...]:
     return tuple(keys)
 
 
-def quota_hard(tenant: Tenant, cluster: ProviderCluster) -> dict[str, str]:
-    """Return the ``hard`` part of the tenant's ResourceQuota."""
+def quota_hard(tenant: Tenant) -> dict[str, str]:
+    """Return what the award gives: the ``hard`` part of the ResourceQuota `QUOTA`."""
     per_gpu = tenant.pool.per_gpu
     cpu = count(tenant.gpus * per_gpu.cpu)
     memory = gib(tenant.gpus * per_gpu.memory_gib)
     disk = gib(tenant.gpus * per_gpu.ephemeral_gib)
-    hard = dict.fromkeys(gpu_keys(cluster), "0") | {
+    return {
         f"requests.{tenant.pool.resource}": count(tenant.gpus),
         "requests.cpu": cpu,
         "limits.cpu": cpu,
@@ -137,7 +151,12 @@ def quota_hard(tenant: Tenant, cluster: ProviderCluster) -> dict[str, str]:
         "pods": count(tenant.gpus * _PODS_PER_GPU),
         "count/pods": count(tenant.gpus * _PODS_PER_GPU * _ENDED_PODS),
     }
-    return hard | {name: count(most) for name, most in _COUNTS.items()}
+
+
+def fixed_hard(pool: GpuPool, cluster: ProviderCluster) -> dict[str, str]:
+    """Return what is the same for every award of a pool: the ``hard`` part of the ResourceQuota `FIXED_QUOTA`."""
+    closed = {key: "0" for key in gpu_keys(cluster) if key != f"requests.{pool.resource}"}
+    return closed | {name: count(most) for name, most in _COUNTS.items()}
 
 
 def _metadata(name: str, tenant: Tenant) -> dict[str, Any]:
@@ -171,12 +190,12 @@ def _namespace(tenant: Tenant) -> Manifest:
     }
 
 
-def _quota(tenant: Tenant, cluster: ProviderCluster) -> Manifest:
+def _quota(name: str, tenant: Tenant, hard: Mapping[str, str]) -> Manifest:
     return {
         "apiVersion": "v1",
         "kind": "ResourceQuota",
-        "metadata": _metadata(QUOTA, tenant),
-        "spec": {"hard": quota_hard(tenant, cluster)},
+        "metadata": _metadata(name, tenant),
+        "spec": {"hard": hard},
     }
 
 
@@ -212,6 +231,15 @@ def _network_policy(tenant: Tenant) -> Manifest:
             "ingress": [{"from": [same_namespace]}],
             "egress": [{"to": [same_namespace]}, {"to": [dns_server], "ports": ports}],
         },
+    }
+
+
+def _welcome(tenant: Tenant, cluster: ProviderCluster) -> Manifest:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": _metadata(WELCOME, tenant),
+        "data": welcome.files(tenant, cluster),
     }
 
 

@@ -11,6 +11,7 @@ from operator import attrgetter
 
 from gpuprov.core.awardrow import AwardRow
 from gpuprov.core.lifecycle import AwardState, time_left
+from gpuprov.i18n import tr
 
 Value = str | int | date | None
 """What a column has in a row: a text, a whole number, a day or an instant; None where there is nothing to say."""
@@ -33,20 +34,20 @@ def _field(name: str, title: str) -> Column:
 COLUMNS: Mapping[str, Column] = {
     column.name: column
     for column in (
-        _field("award", "award"),
-        _field("organization", "organization"),
-        _field("provider", "provider"),
-        _field("model", "model"),
-        _field("gpus", "GPUs"),
-        _field("in_use", "in use"),
-        Column(name="state", title="state", value=lambda row: str(row.state)),
-        _field("accepted", "accepted"),
-        _field("deadline", "accept by"),
-        _field("end", "end"),
-        _field("days_left", "days left"),
-        _field("ends_at", "ends at"),
-        _field("quota", "quota"),
-        Column(name="clusters", title="clusters", value=lambda row: ", ".join(row.clusters)),
+        _field("award", tr("award")),
+        _field("organization", tr("organization")),
+        _field("provider", tr("provider")),
+        _field("model", tr("model")),
+        _field("gpus", tr("GPUs")),
+        _field("in_use", tr("in use")),
+        Column(name="state", title=tr("state"), value=lambda row: row.state),
+        _field("accepted", tr("accepted")),
+        _field("deadline", tr("accept by")),
+        _field("end", tr("end")),
+        _field("days_left", tr("days left")),
+        _field("ends_at", tr("ends at")),
+        _field("quota", tr("quota")),
+        Column(name="clusters", title=tr("clusters"), value=lambda row: ", ".join(row.clusters)),
     )
 }
 USUAL = tuple(COLUMNS)[:11]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from gpuprov.core import naming
@@ -13,26 +12,27 @@ from gpuprov.core.cluster import ProviderCluster
 from gpuprov.core.manifests import QUOTA, Manifest, tenant_manifests
 from gpuprov.core.observed import Live, ObservedCluster, ObservedTenant
 from gpuprov.core.tenant import Absence, Cause, Desired, Tenant
+from gpuprov.i18n import Word, tr
 
 _MOST_DIFFERENCES = 5
 
 
-class Loss(StrEnum):
+class Loss(Word):
     """What an awardee loses though neither the ledger nor the promised end of the term explains it."""
 
-    TEARDOWN = "teardown"
-    MODEL = "change of model"
-    SUPPLIER = "change of supplier"
-    REDUCTION = "reduction"
-    ACCESS = "change of group"
+    TEARDOWN = tr("teardown")
+    MODEL = tr("change of model")
+    SUPPLIER = tr("change of supplier")
+    REDUCTION = tr("reduction")
+    ACCESS = tr("change of group")
 
 
-class Op(StrEnum):
+class Op(Word):
     """What happens to one tenant."""
 
-    CREATE = "create"
-    UPDATE = "update"
-    RECLAIM = "reclaim"
+    CREATE = tr("create")
+    UPDATE = tr("update")
+    RECLAIM = tr("reclaim")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,23 +127,17 @@ def make_plan(desired: Desired, observed: Sequence[ObservedCluster], clusters: M
 def _write(tenant: Tenant, live: ObservedTenant | None, cluster: ProviderCluster, desired: Desired) -> Change | None:
     """Return the change that makes ``live`` into ``tenant``, or None where nothing differs."""
     resource = tenant.pool.resource
-    op, reasons = Op.CREATE, [f"term to {tenant.term_end.isoformat(timespec='minutes')}, no namespace yet"]
-    before = used = 0
-    loss = None
+    op, before, used, loss = Op.CREATE, 0, 0, None
+    reasons: list[str] = [tr("term to {end}, no namespace yet", end=tenant.term_end.isoformat(timespec="minutes"))]
     if live is not None and live.pool(cluster) not in (None, tenant.pool):
         return _change_of_model(tenant, live, cluster, desired)
     if live is not None:
         op = Op.UPDATE
         before, used = live.hard(resource), live.used(resource)
         loss = _loss(tenant, live, cluster, reduced_by_ledger=tenant.award_id in desired.reduced)
-        reasons = list(_drift(tenant_manifests(tenant, cluster), live))
-        if before != tenant.gpus and ("ResourceQuota", QUOTA) in live.objects:
-            summary = f"the quota grants {before} {tenant.pool.model}, the award has {tenant.gpus}"
-            reasons = [summary, *(reason for reason in reasons if not reason.startswith(f"ResourceQuota {QUOTA}:"))]
+        reasons = _differing(tenant, live, cluster)
         if not reasons:
             return None
-        if len(reasons) > _MOST_DIFFERENCES:
-            reasons[_MOST_DIFFERENCES:] = [f"and {len(reasons) - _MOST_DIFFERENCES} more"]
     return Change(
         op=op,
         provider=tenant.provider,
@@ -159,6 +153,23 @@ def _write(tenant: Tenant, live: ObservedTenant | None, cluster: ProviderCluster
     )
 
 
+def _differing(tenant: Tenant, live: ObservedTenant, cluster: ProviderCluster) -> list[str]:
+    """Return how the live objects differ from what they should be; nothing where they do not."""
+    reasons: list[str] = list(_drift(tenant_manifests(tenant, cluster), live))
+    granted = live.hard(tenant.pool.resource)
+    if granted != tenant.gpus and ("ResourceQuota", QUOTA) in live.objects:
+        summary = tr(
+            "the quota grants {granted} {model}, the award has {gpus}",
+            granted=granted,
+            model=tenant.pool.model,
+            gpus=tenant.gpus,
+        )
+        reasons = [summary, *(reason for reason in reasons if not reason.startswith(f"ResourceQuota {QUOTA}:"))]
+    if (more := len(reasons) - _MOST_DIFFERENCES) > 0:
+        reasons[_MOST_DIFFERENCES:] = [tr("and {number} more", number=more)]
+    return reasons
+
+
 def _loss(tenant: Tenant, live: ObservedTenant, cluster: ProviderCluster, *, reduced_by_ledger: bool) -> Loss | None:
     """Compare with what we last granted: a quota that somebody raised by hand is no loss when it is put right."""
     granted = live.hard(tenant.pool.resource) if live.granted is None else live.granted
@@ -171,7 +182,11 @@ def _loss(tenant: Tenant, live: ObservedTenant, cluster: ProviderCluster, *, red
 
 def _change_of_model(tenant: Tenant, live: ObservedTenant, cluster: ProviderCluster, desired: Desired) -> Change:
     """Take the tenant back first: pods that run would stay on the old model's nodes, under the new model's quota."""
-    reason = f"now {tenant.gpus} {tenant.pool.model}: what it has comes back first, the next run grants the new model"
+    reason = tr(
+        "now {gpus} {model}: what it has comes back first, the next run grants the new model",
+        gpus=tenant.gpus,
+        model=tenant.pool.model,
+    )
     return _take_back(live, cluster, tenant.award_id, *_by_promise(live, reason, Loss.MODEL, desired))
 
 
@@ -180,18 +195,22 @@ def _reclaim(
 ) -> Change:
     """Whatever the list says now: the ledger, and the end that the cluster was promised, explain a teardown."""
     if absence is None:
-        reason, loss = (f"now at {elsewhere}", Loss.SUPPLIER) if elsewhere else (_UNLISTED, Loss.TEARDOWN)
-        return _take_back(live, cluster, live.award_id, *_by_promise(live, reason, loss, desired))
+        moved = tr("now at {provider}", provider=elsewhere)
+        why, loss = (moved, Loss.SUPPLIER) if elsewhere else (_UNLISTED, Loss.TEARDOWN)
+        return _take_back(live, cluster, live.award_id, *_by_promise(live, why, loss, desired))
     if absence.by_ledger:
         return _take_back(live, cluster, absence.award_id, absence.reason, None)
     reason, unexplained = _by_promise(live, absence.reason, Loss.TEARDOWN, desired)
     if absence.cause is Cause.ENDED and unexplained:
-        promised = "unknown" if live.term_end is None else live.term_end.isoformat(timespec="minutes")
-        reason += f"; the cluster was promised {promised}"
+        if live.term_end is None:
+            reason = tr("{reason}; its namespace does not say what end was promised", reason=reason)
+        else:
+            promised = live.term_end.isoformat(timespec="minutes")
+            reason = tr("{reason}; the cluster was promised {end}", reason=reason, end=promised)
     return _take_back(live, cluster, absence.award_id, reason, unexplained)
 
 
-_UNLISTED = "not in the award list"
+_UNLISTED = tr("not in the award list")
 
 
 def _by_promise(live: ObservedTenant, reason: str, loss: Loss, desired: Desired) -> tuple[str, Loss | None]:
@@ -204,7 +223,8 @@ def _by_promise(live: ObservedTenant, reason: str, loss: Loss, desired: Desired)
     later = desired.extended.get(live.namespace)
     if later is None:
         return reason, None
-    return f"{reason}; the ledger extends it to {later.isoformat(timespec='minutes')}", loss
+    end = later.isoformat(timespec="minutes")
+    return tr("{reason}; the ledger extends it to {end}", reason=reason, end=end), loss
 
 
 def _take_back(live: ObservedTenant, cluster: ProviderCluster, award_id: str, reason: str, loss: Loss | None) -> Change:
@@ -226,15 +246,24 @@ def _take_back(live: ObservedTenant, cluster: ProviderCluster, award_id: str, re
 
 def _drift(manifests: Sequence[Manifest], live: ObservedTenant) -> Iterator[str]:
     if live.terminating:
-        yield "the namespace is being deleted; it is made again once it is gone"
+        yield tr("the namespace is being deleted; it is made again once it is gone")
     for manifest in manifests:
         kind, name = manifest["kind"], manifest["metadata"]["name"]
         live_object = live.objects.get((kind, name))
         if live_object is None:
-            yield f"{kind} {name} is missing"
+            yield tr("{kind} {name} is missing", kind=kind, name=name)
+        elif kind == "ConfigMap" and any(differences(manifest, live_object)):  # whole pages are no reason to read
+            yield tr("{kind} {name}: what it tells the awardee is not up to date", kind=kind, name=name)
         else:
             for path, is_, should in differences(manifest, live_object):
-                yield f"{kind} {name}: {path} is {is_!r}, should be {should!r}"
+                yield tr(
+                    "{kind} {name}: {path} is {live!r}, should be {wanted!r}",
+                    kind=kind,
+                    name=name,
+                    path=path,
+                    live=is_,
+                    wanted=should,
+                )
 
 
 _OPEN = frozenset({"", "metadata", "metadata.labels", "metadata.annotations", "spec.hard"})

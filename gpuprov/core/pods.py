@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpuprov.core.quantity import whole
+from gpuprov.i18n import tr
 
 
 def has_ended(pod: Mapping[str, Any]) -> bool:
@@ -32,10 +33,18 @@ def may_hold_gpus(pod: Mapping[str, Any]) -> bool:
 def why_not_ended(pod: Mapping[str, Any]) -> str:
     """Return a phrase that names a pod that does not end, its node, and what keeps it where that is known."""
     metadata, node = pod["metadata"], pod["spec"].get("nodeName")
-    text = f"pod {metadata['name']} " + (f"on node {node}" if node else "without a node")
-    if metadata.get("finalizers"):
-        return f"{text} is held by the finalizers {', '.join(metadata['finalizers'])}"
-    return f"{text} has not ended" + ("; check the node" if node else "")
+    place = tr("pod {pod} on node {node}", pod=metadata["name"], node=node)
+    if not node:
+        place = tr("pod {pod} without a node", pod=metadata["name"])
+    if finalizers := metadata.get("finalizers"):
+        return tr(
+            "{place} is held by the finalizers {finalizers}; check the controller that has to remove them",
+            place=place,
+            finalizers=", ".join(finalizers),
+        )
+    if node:
+        return tr("{place} has not ended; check the node", place=place)
+    return tr("{place} has not ended", place=place)
 
 
 def gpus_of(pod: Mapping[str, Any], resources: Collection[str]) -> dict[str, int]:

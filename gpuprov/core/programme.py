@@ -12,17 +12,19 @@ from typing import Annotated, Protocol, Self, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, ValidationError, model_validator
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import InitErrorDetails
 
 from gpuprov.core.accelerator import Accelerator, AcceleratorName, Described, Name, Words
+from gpuprov.core.invalid import invalid
 from gpuprov.core.tracks import Call, Parts, StatusWords, Track, inconsistencies
+from gpuprov.i18n import Message, tr
 
 
 def _known_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:  # ZoneInfoNotFoundError is a KeyError
-        raise PydanticCustomError("zone", "is no time zone: write one such as Asia/Seoul") from error
+        raise invalid("zone", tr("is no time zone: write one such as Asia/Seoul")) from error
     return name
 
 
@@ -30,7 +32,7 @@ def _written(value: object) -> object:
     """Refuse a bare number, which pydantic takes for seconds since 1970."""
     if isinstance(value, (str, datetime)):
         return value
-    raise PydanticCustomError("instant", 'is not a timestamp with an offset: write it as "2026-07-01T00:00+09:00"')
+    raise invalid("instant", tr('is not a timestamp with an offset: write it as "2026-07-01T00:00+09:00"'))
 
 
 class Programme(Described):
@@ -71,9 +73,7 @@ class Programme(Described):
         )
         wrong = [
             InitErrorDetails(
-                type=PydanticCustomError(
-                    "programme", "{message}", {"message": inconsistency.message, "remedy": inconsistency.remedy}
-                ),
+                type=invalid("programme", inconsistency.message, inconsistency.remedy),
                 loc=inconsistency.path,
                 input=None,
             )
@@ -109,20 +109,22 @@ class Programme(Described):
         """Return what a quantity applied for counts where this accelerator is allocated: the reference, or itself."""
         return self.reference if accelerator.convertible and self.reference is not None else accelerator.name
 
-    def rule(self, track: Track) -> str:
+    def rule(self, track: Track) -> Message:
         """Return a track's bounds in words, such as ``track 1 is 1 to 4 H100``."""
-        unit = track.counted_in or self.reference or ""
-        name = f"track {track.name} is"
+        name, least, most, unit = track.name, track.least, track.most, track.counted_in or self.reference or ""
         if track.unit == 1:
-            if track.most is None:
-                return f"{name} {track.least} {unit} or more"
-            return f"{name} {track.least} to {track.most} {unit}"
-        server = self.accelerator(unit).devices_per_server == track.unit
-        steps = f"by the server of {track.unit} {unit}" if server else f"in steps of {track.unit} {unit}"
-        if track.most is not None:
-            return f"{name} {steps}: {track.least} to {track.most}"
-        few = ", ".join(str(track.least + step * track.unit) for step in range(3))
-        return f"{name} {steps}: {few} and so on"
+            if most is None:
+                return tr("track {track} is {least} {unit} or more", track=name, least=least, unit=unit)
+            return tr("track {track} is {least} to {most} {unit}", track=name, least=least, most=most, unit=unit)
+        steps = (
+            tr("by the server of {number} {unit}", number=track.unit, unit=unit)
+            if self.accelerator(unit).devices_per_server == track.unit
+            else tr("in steps of {number} {unit}", number=track.unit, unit=unit)
+        )
+        if most is not None:
+            return tr("track {track} is {steps}: {least} to {most}", track=name, steps=steps, least=least, most=most)
+        few = ", ".join(str(least + step * track.unit) for step in range(3))
+        return tr("track {track} is {steps}: {quantities} and so on", track=name, steps=steps, quantities=few)
 
 
 class _Named(Protocol):

@@ -19,9 +19,11 @@ from pydantic import (
     ValidatorFunctionWrapHandler,
     WrapValidator,
 )
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import InitErrorDetails
 
 from gpuprov.core.days import midnight
+from gpuprov.core.invalid import invalid
+from gpuprov.i18n import Message, tr
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +38,7 @@ class Terms:
     resources: Mapping[str, str] | None
 
 
-_WRITE_INSTANT = "write 2026-03-15T10:00+09:00, or '2026-03-15' for its midnight in the programme's time zone"
+_WRITE_INSTANT = tr("write 2026-03-15T10:00+09:00, or '2026-03-15' for its midnight in the programme's time zone")
 
 
 def _instant(value: object, info: ValidationInfo) -> datetime | None:
@@ -50,7 +52,7 @@ def _instant(value: object, info: ValidationInfo) -> datetime | None:
             return at.astimezone(zone or at.tzinfo)
     except (ValueError, OverflowError):  # OverflowError: the calendar's first or last day, in another time zone
         pass
-    raise PydanticCustomError("instant", f"is neither a timestamp with an offset nor a day: {_WRITE_INSTANT}")
+    raise invalid("instant", tr("is neither a timestamp with an offset nor a day: {remedy}", remedy=_WRITE_INSTANT))
 
 
 def _as_written(value: object, zone: tzinfo | None) -> datetime | None:
@@ -86,7 +88,7 @@ def _capacity(value: object, _: ValidatorFunctionWrapHandler, info: ValidationIn
     if isinstance(value, int) and not isinstance(value, bool):
         return _COUNT.validate_python(value)
     if not isinstance(value, (list, tuple)) or not value:
-        raise PydanticCustomError("capacity", "is neither a whole number of GPUs, 0 or more, nor a list of steps")
+        raise invalid("capacity", tr("is neither a whole number of GPUs, 0 or more, nor a list of steps"))
     steps = _STEPS.validate_python(value, context=info.context)
     if wrong := list(_out_of_order(steps)):
         raise ValidationError.from_exception_data("capacity", wrong)
@@ -94,17 +96,16 @@ def _capacity(value: object, _: ValidatorFunctionWrapHandler, info: ValidationIn
 
 
 def _out_of_order(steps: Sequence[CapacityStep]) -> Iterator[InitErrorDetails]:
-    def wrong(number: int, message: str) -> InitErrorDetails:
-        error = PydanticCustomError("steps", "{message}", {"message": message})
-        return InitErrorDetails(type=error, loc=(number, "from"), input=steps[number].start)
+    def wrong(number: int, message: Message) -> InitErrorDetails:
+        return InitErrorDetails(type=invalid("steps", message), loc=(number, "from"), input=steps[number].start)
 
     if steps[0].start is not None:
-        yield wrong(0, "the first step holds since ever: remove its `from`, or put a step without one before it")
+        yield wrong(0, tr("the first step holds since ever: remove its `from`, or put a step without one before it"))
     for number, (before, step) in enumerate(pairwise(steps), start=1):
         if step.start is None:
-            yield wrong(number, f"a step after the first needs a `from`: {_WRITE_INSTANT}")
+            yield wrong(number, tr("a step after the first needs a `from`: {remedy}", remedy=_WRITE_INSTANT))
         elif before.start is not None and step.start <= before.start:
-            yield wrong(number, "is not later than the step before: write the steps in order of time")
+            yield wrong(number, tr("is not later than the step before: write the steps in order of time"))
 
 
 Capacity = Annotated[int | tuple[CapacityStep, ...], WrapValidator(_capacity)]

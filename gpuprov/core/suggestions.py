@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from gpuprov.i18n import any_of, tr
+
 _MOST = 3
 
 
@@ -26,4 +28,4 @@ def similar(typed: str, known: Iterable[str]) -> list[str]:
 def did_you_mean(typed: str, known: Iterable[str]) -> str:
     """Return the end of a remedy, ``; did you mean A or B?``; an empty text where nothing is similar."""
     alike = similar(typed, known)
-    return f"; did you mean {' or '.join(alike)}?" if alike else ""
+    return tr("; did you mean {names}?", names=any_of(alike)) if alike else ""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from gpuprov.i18n import all_of, tr
+
 
 def departed(known: Collection[str], project_providers: Collection[str], retired: Collection[str]) -> list[str]:
     """Return a reason to refuse for each provider that the project was applied to and that it has lost since.
@@ -13,10 +15,13 @@ def departed(known: Collection[str], project_providers: Collection[str], retired
     """
     lost = sorted(set(known) - set(project_providers) - set(retired))
     return [
-        f"{name}: this project was applied to it, and its stack file Pulumi.{name}.yaml is gone; its tenants may live "
-        f"on: restore the file (git checkout), tear its awards down with `gpuprov up --provider {name} "
-        f"--allow-teardown N`, remove the stack with `pulumi stack rm {name}`, "
-        "then list it under `retired` in Pulumi.yaml (docs/configuration.md, Taking a supplier out)"
+        tr(
+            "{provider}: this project was applied to it, and its stack file Pulumi.{provider}.yaml is gone; its "
+            "tenants may live on: restore the file (git checkout), tear its awards down with `gpuprov up --provider "
+            "{provider} --allow-teardown N`, remove the stack with `pulumi stack rm {provider}`, then list it under "
+            "`retired` in Pulumi.yaml (docs/configuration.md, Taking a supplier out)",
+            provider=name,
+        )
         for name in lost
     ]
 
@@ -31,8 +36,12 @@ def shared_clusters(uids: Mapping[str, str]) -> list[str]:
     for provider, uid in sorted(uids.items()):
         providers.setdefault(uid, []).append(provider)
     return sorted(
-        f"{' and '.join(names)} lead to one cluster (its kube-system has the UID {uid}), whose GPUs would be counted "
-        "for each: correct their contexts in the kubeconfig, or make one stack of them with both as `aliases`"
+        tr(
+            "{providers} lead to one cluster (its kube-system has the UID {uid}), whose GPUs would be counted for "
+            "each: correct their contexts in the kubeconfig, or make one stack of them with both as `aliases`",
+            providers=all_of(names),
+            uid=uid,
+        )
         for uid, names in providers.items()
         if len(names) > 1
     )

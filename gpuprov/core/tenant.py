@@ -16,6 +16,7 @@ from gpuprov.core import naming
 from gpuprov.core.award import Status
 from gpuprov.core.cluster import GpuPool, ProviderCluster
 from gpuprov.core.ledger import Forfeited, History, Unlisted
+from gpuprov.i18n import Message, tr
 
 
 class Tenant(BaseModel):
@@ -126,8 +127,8 @@ def desired_state(
 
 
 _SAID_BY_LIST = {
-    Status.WAITLISTED: (Cause.WAITLISTED, "waitlisted in the award list"),
-    Status.FORFEITED: (Cause.FORFEITED_IN_LIST, "forfeited in the award list"),
+    Status.WAITLISTED: (Cause.WAITLISTED, tr("waitlisted in the award list")),
+    Status.FORFEITED: (Cause.FORFEITED_IN_LIST, tr("forfeited in the award list")),
 }
 
 
@@ -141,32 +142,38 @@ def absence(history: History, at: datetime) -> Absence:
     if by_list is not None:
         cause, reason = by_list
     elif at < history.term.start:
-        cause, reason = Cause.NOT_YET, f"term starts at {_minutes(history.term.start, history.zone)}"
+        cause, reason = Cause.NOT_YET, tr("term starts at {start}", start=_minutes(history.term.start, history.zone))
     else:
-        cause, reason = Cause.ENDED, f"term ended at {_minutes(history.term.end, history.zone)}"
+        cause, reason = Cause.ENDED, tr("term ended at {end}", end=_minutes(history.term.end, history.zone))
     return Absence(award_id=award.id, cause=cause, reason=reason, by_ledger=False)
 
 
 def absence_of_unlisted(gone: Unlisted, at: datetime) -> Absence | None:
     """Return why an award that only the ledger knows has no tenant; None where the ledger has ended nothing by then."""
     decided = _by_ledger(gone.forfeited, gone.end, at, gone.zone)
-    return None if decided is None else _decided(gone.award_id, decided, "in no award list")
+    return None if decided is None else _decided(gone.award_id, decided, tr("in no award list"))
 
 
-def _decided(award_id: str, decided: tuple[Cause, str], said_by_list: str | None) -> Absence:
+def _decided(award_id: str, decided: tuple[Cause, Message], said_by_list: Message | None) -> Absence:
     cause, reason = decided
-    also = "" if said_by_list is None else f"; {said_by_list} now"
-    return Absence(award_id=award_id, cause=cause, reason=reason + also, by_ledger=True)
+    if said_by_list is not None:
+        reason = tr("{reason}; {said_by_list} now", reason=reason, said_by_list=said_by_list)
+    return Absence(award_id=award_id, cause=cause, reason=reason, by_ledger=True)
 
 
 def _by_ledger(
     forfeited: Forfeited | None, end: datetime | None, at: datetime, zone: tzinfo
-) -> tuple[Cause, str] | None:
+) -> tuple[Cause, Message] | None:
     """Return what the ledger has decided by ``at``; ``end`` is the term's where an extension gave it another."""
     if forfeited is not None and forfeited.at <= at:
-        return Cause.FORFEITED, f"forfeited at {_minutes(forfeited.at, zone)} by {forfeited.by}: {forfeited.reason}"
+        return Cause.FORFEITED, tr(
+            "forfeited at {at} by {by}: {reason}",
+            at=_minutes(forfeited.at, zone),
+            by=forfeited.by,
+            reason=forfeited.reason,
+        )
     if end is not None and end <= at:
-        return Cause.ENDED, f"term ended at {_minutes(end, zone)}"
+        return Cause.ENDED, tr("term ended at {end}", end=_minutes(end, zone))
     return None
 
 

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from gpuprov.core.accelerator import NOT_CONVERTIBLE, Accelerator, AcceleratorName, Described, Name, Words
 from gpuprov.core.days import day_end
+from gpuprov.i18n import tr
 
 Path = tuple[str | int, ...]
 """Where something stands in a programme file: keys, and places in lists counted from 0."""
@@ -104,13 +105,14 @@ def _twice(key: str, things: Mapping[int, tuple[str, Words]], column: str) -> It
     owners: dict[str, int] = {}
     for at, (name, _) in things.items():
         if owners.setdefault(_fold(name), at) != at:
-            yield Inconsistency((key, at, "name"), f"{name!r} is a name twice", "give each a name of its own")
+            message = tr("{name!r} is a name twice", name=name)
+            yield Inconsistency((key, at, "name"), message, tr("give each a name of its own"))
     for at, (_, words) in things.items():
         for place, word in enumerate(words):
             owner = owners.setdefault(_fold(word), at)
             if owner != at:
-                meaning = things[owner][0]
-                yield Inconsistency((key, at, column, place), f"{word!r} means {meaning} already", "write it once")
+                message = tr("{word!r} means {meaning} already", word=word, meaning=things[owner][0])
+                yield Inconsistency((key, at, column, place), message, tr("write it once"))
 
 
 def _fold(word: str) -> str:
@@ -128,33 +130,36 @@ def _conversions(parts: Parts) -> Iterator[Inconsistency]:
             if accelerator.per_reference is not None:
                 yield Inconsistency(
                     ("accelerators", at, "perReference"),
-                    "converts to a reference, and the programme names none",
-                    f'write `reference`, or "{NOT_CONVERTIBLE}" here',
+                    tr("converts to a reference, and the programme names none"),
+                    tr('write `reference`, or "{not_convertible}" here', not_convertible=NOT_CONVERTIBLE),
                 )
     elif parts.reference in named:
         at = named[parts.reference]
         if parts.accelerators[at].per_reference != 1:
             path = ("accelerators", at, "perReference")
-            yield Inconsistency(path, f"{parts.reference} is the reference, so it counts 1", "write 1")
+            message = tr("{reference} is the reference, so it counts 1", reference=parts.reference)
+            yield Inconsistency(path, message, tr("write 1"))
     elif parts.complete:
         yield _unknown(("reference",), parts)
 
 
 def _bounds(path: Path, track: Track) -> Iterator[Inconsistency]:
-    remedy = "correct one of the two"
+    remedy = tr("correct one of the two")
+    not_multiple = tr("is not a multiple of the unit {unit}", unit=track.unit)
     if track.least % track.unit:
-        yield Inconsistency((*path, "least"), f"is not a multiple of the unit {track.unit}", remedy)
+        yield Inconsistency((*path, "least"), not_multiple, remedy)
     if track.most is not None and track.most % track.unit:
-        yield Inconsistency((*path, "most"), f"is not a multiple of the unit {track.unit}", remedy)
+        yield Inconsistency((*path, "most"), not_multiple, remedy)
     if track.most is not None and track.most < track.least:
-        yield Inconsistency((*path, "most"), f"is less than the least quantity {track.least}", remedy)
+        message = tr("is less than the least quantity {least}", least=track.least)
+        yield Inconsistency((*path, "most"), message, remedy)
 
 
 def _counted_in(path: Path, track: Track, parts: Parts) -> Iterator[Inconsistency]:
     if track.counted_in is None:
         if parts.reference is None:
-            remedy = "name the accelerator that the track's quantities count"
-            yield Inconsistency(path, "is missing, and the programme has no reference", remedy)
+            remedy = tr("name the accelerator that the track's quantities count")
+            yield Inconsistency(path, tr("is missing, and the programme has no reference"), remedy)
         return
     counted = next(
         (accelerator for accelerator in parts.accelerators.values() if accelerator.name == track.counted_in), None
@@ -163,13 +168,13 @@ def _counted_in(path: Path, track: Track, parts: Parts) -> Iterator[Inconsistenc
         if parts.complete:
             yield _unknown(path, parts)
     elif counted.per_reference is not None:
-        message = f"{counted.name} converts to the reference, in which applications for it count"
-        yield Inconsistency(path, message, "remove the line")
+        message = tr("{model} converts to the reference, in which applications for it count", model=counted.name)
+        yield Inconsistency(path, message, tr("remove the line"))
 
 
 def _unknown(path: Path, parts: Parts) -> Inconsistency:
     names = ", ".join(accelerator.name for accelerator in parts.accelerators.values())
-    return Inconsistency(path, "is no accelerator of the programme", f"write one of {names}")
+    return Inconsistency(path, tr("is no accelerator of the programme"), tr("write one of {names}", names=names))
 
 
 def _terms(parts: Parts) -> Iterator[Inconsistency]:
@@ -177,15 +182,16 @@ def _terms(parts: Parts) -> Iterator[Inconsistency]:
     zone = None if parts.end is None else parts.end.tzinfo
     for at, call in parts.calls.items():
         if call.last_day < call.first_day:
-            message = f"is before the call's first day {call.first_day}"
-            yield Inconsistency(("calls", at, "lastDay"), message, "correct one of the two")
+            message = tr("is before the call's first day {first_day}", first_day=call.first_day)
+            yield Inconsistency(("calls", at, "lastDay"), message, tr("correct one of the two"))
         elif parts.end and zone and day_end(call.last_day, zone) > parts.end:
-            message = f"is after the programme's end at {parts.end.isoformat()}"
-            yield Inconsistency(("calls", at, "lastDay"), message, "correct one of the two")
+            message = tr("is after the programme's end at {end}", end=parts.end.isoformat())
+            yield Inconsistency(("calls", at, "lastDay"), message, tr("correct one of the two"))
         for place, name in enumerate(call.lists):
             if (owner := owners.setdefault(unicodedata.normalize("NFC", name), call.name)) != call.name:
                 path = ("calls", at, "lists", place)
-                yield Inconsistency(path, f"{name!r} is a list of call {owner} already", "write it once")
+                message = tr("{name!r} is a list of call {call} already", name=name, call=owner)
+                yield Inconsistency(path, message, tr("write it once"))
 
 
 def _statuses(statuses: StatusWords | None) -> Iterator[Inconsistency]:
@@ -195,4 +201,5 @@ def _statuses(statuses: StatusWords | None) -> Iterator[Inconsistency]:
         for place, word in enumerate(words):
             if (owner := owners.setdefault(_fold(word), status)) != status:
                 path = ("statuses", status, place)
-                yield Inconsistency(path, f"{word!r} means {owner} already", "write it once")
+                message = tr("{word!r} means {meaning} already", word=word, meaning=owner)
+                yield Inconsistency(path, message, tr("write it once"))

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from typing import Any
 
 from gpuprov.core.cluster import ProviderCluster
-from gpuprov.core.manifests import MANAGER, TENANT_TYPE, Manifest, tenant_manifests
+from gpuprov.core.manifests import FIXED_QUOTA, MANAGER, TENANT_TYPE, Manifest, tenant_manifests
 from gpuprov.core.tenant import Tenant
 from gpuprov.engine.registry import Registered, Registry
 
@@ -47,19 +47,21 @@ def award_tenant(registry: Registry, provider: Registered, tenant: Tenant, clust
     """Register the namespace of an award with its quota, limits, isolation and, last of all, access.
 
     Pulumi never deletes any of it, whoever runs it and whatever the program leaves out: `gpuprov.kube.reclaim` deletes
-    a namespace once its GPUs are proven free, and only then does it leave the state. Raises pulumi.RunError.
+    a namespace once its GPUs are proven free, and only then does it leave the state. Every name is the award's id, by
+    which targets and shards find it; of the two quotas one has another parent, and so another URN. Raises
+    pulumi.RunError.
     """
     component = registry.component(TENANT_TYPE, tenant.award_id)
     namespace, *inside = tenant_manifests(tenant, cluster)
     home = registry.custom(
         type_token(namespace), tenant.award_id, declared(namespace), parent=component, provider=provider
     )
-    for manifest in inside:  # one after the other: the quota exists before the access
+    for manifest in inside:  # one after the other: the quotas exist before the access
         registry.custom(
             type_token(manifest),
             tenant.award_id,
             declared(manifest),
-            parent=component,
+            parent=home if manifest["metadata"]["name"] == FIXED_QUOTA else component,
             provider=provider,
             depends_on=[home],
             deleted_with=home,

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from gpuprov.core.cluster import ProviderCluster
-from gpuprov.core.manifests import QUOTA, selector
+from gpuprov.core.manifests import QUOTA, WELCOME, selector
 from gpuprov.core.observed import ObservedCluster, ObservedTenant
 from gpuprov.errors import ClusterUnreachable
 from gpuprov.kube.client import ONE_BY_ONE, KubeApi
@@ -20,7 +20,10 @@ _COLLECTIONS = (
     "/api/v1/limitranges",
     "/apis/networking.k8s.io/v1/networkpolicies",
     "/apis/rbac.authorization.k8s.io/v1/rolebindings",
+    "/api/v1/configmaps",
 )
+_NAMES = {"/api/v1/configmaps": {"fieldSelector": f"metadata.name={WELCOME}"}}
+"""Of awardees' ConfigMaps only our own may be read: RBAC allows a LIST by name to whoever may read that name."""
 
 
 def observe(cluster: ProviderCluster, api: KubeApi | None = None) -> ObservedCluster:
@@ -38,7 +41,7 @@ def observe(cluster: ProviderCluster, api: KubeApi | None = None) -> ObservedClu
         name = namespace["metadata"]["name"]
         objects[name] = {("Namespace", name): namespace}
     for path in _COLLECTIONS:
-        for item in api.list(path, labelSelector=ours):
+        for item in api.list(path, labelSelector=ours, **_NAMES.get(path, {})):
             of_namespace = objects.get(item["metadata"]["namespace"])
             if of_namespace is not None:
                 of_namespace[item["kind"], item["metadata"]["name"]] = item

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from gpuprov.core.cluster import ProviderCluster
 from gpuprov.core.manifests import DRA_RESOURCE
+from gpuprov.i18n import tr
 from gpuprov.preflight.facts import Live, Seen, Unread
 
 REMEDY = (
@@ -27,7 +28,7 @@ def extended_name(device_class: Live) -> str:
 def unseen(device_classes: Seen) -> tuple[str, ...]:
     """Return why the device classes cannot be judged, as a phrase; nothing where they can."""
     if isinstance(device_classes, Unread):
-        return (f"device classes of DRA cannot be seen: {device_classes.reason}",)
+        return (tr("device classes of DRA cannot be seen: {reason}", reason=device_classes.reason),)
     return ()
 
 
@@ -45,4 +46,4 @@ def _served(cluster: ProviderCluster, device_classes: tuple[Live, ...]) -> Itera
         name = str(device_class["metadata"]["name"])
         extended = {extended_name(device_class)} & {*awarded, *cluster.other_gpu_resources}
         for resource in sorted(extended | ({DRA_RESOURCE + name} & awarded)):
-            yield f"device class {name} serves {resource} by DRA"
+            yield tr("device class {device_class} serves {resource} by DRA", device_class=name, resource=resource)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gpuprov.i18n import joined, tr
+
 
 class Result(StrEnum):
     """How a line of the preflight came out. Only `FAILED` keeps a cluster from being used."""
@@ -35,8 +37,11 @@ def warning(check: str, seen: str, remedy: str) -> Finding:
 
 
 def failed(check: str, seen: str, remedy: str) -> Finding:
-    """Return a line that must be put right before awards are put on the cluster."""
-    return Finding(check=check, result=Result.FAILED, seen=seen, remedy=remedy)
+    """Return a line that must be put right before awards are put on the cluster.
+
+    The preflight speaks English (docs/languages.md), also where the guard's refusals translate the same phrase.
+    """
+    return Finding(check=check, result=Result.FAILED, seen=str(seen), remedy=remedy)
 
 
 BY_SETUP = (
@@ -50,8 +55,9 @@ _FEW = 5
 
 def some(names: list[str] | tuple[str, ...]) -> str:
     """Name the first of many, and say how many more there are."""
-    more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
-    return ", ".join(names[:_FEW]) + more
+    first = joined(", ", names[:_FEW])
+    more = len(names) - _FEW
+    return tr("{names} and {number} more", names=first, number=more) if more > 0 else first
 
 
 def counted(number: int, noun: str) -> str:

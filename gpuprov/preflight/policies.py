@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 from gpuprov.core.manifests import ADMISSION_POLICIES, MANAGED_BY, MANAGER, QUOTA
+from gpuprov.i18n import joined, tr
 from gpuprov.preflight.facts import Live, Seen, Unread
 from gpuprov.preflight.finding import BY_SETUP, Finding, failed, ok, warning
 
@@ -24,7 +25,7 @@ INSTALL = "run `gpuprov setup` as the cluster's administrator, which installs ch
 _SWITCHED_OFF = "; if the stack's `chartValues` switch it off (`admission`), correct them first"
 _UNFIT = "does not fit this API server"
 
-_ABSENT = ["is not there"]
+_ABSENT: list[str] = [tr("is not there")]
 
 _EVERYWHERE = ("gpuprov-namespaces", "gpuprov-operator")
 """The policies that hold in every namespace; the others in those of awards."""
@@ -55,11 +56,15 @@ def lacking(policies: Seen, bindings: Seen) -> tuple[str, ...]:
     """Return what keeps the chart's rules from being in force, a phrase for each policy; nothing where they are."""
     for seen in (policies, bindings):
         if isinstance(seen, Unread):
-            return (f"the chart's policies cannot be seen: {seen.reason}",)
+            return (tr("the chart's policies cannot be seen: {reason}", reason=seen.reason),)
     problems_by_policy = {name: problems(name, policies, bindings) for name in ADMISSION_POLICIES}
     if all(phrases == _ABSENT for phrases in problems_by_policy.values()):
-        return (f"none of the policies {', '.join(ADMISSION_POLICIES)} is there",)
-    return tuple(f"policy {name} {'; '.join(phrases)}" for name, phrases in problems_by_policy.items() if phrases)
+        return (tr("none of the policies {policies} is there", policies=", ".join(ADMISSION_POLICIES)),)
+    return tuple(
+        tr("policy {policy} {problems}", policy=name, problems=joined("; ", phrases))
+        for name, phrases in problems_by_policy.items()
+        if phrases
+    )
 
 
 def _remedy(lacks: str) -> str:
@@ -99,30 +104,31 @@ def _without(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str,
 def _policy_problems(policy: Live) -> Iterator[str]:
     installed = (policy["metadata"].get("annotations") or {}).get(DIGEST)
     if installed is None:
-        yield "was installed by an older chart"
+        yield tr("was installed by an older chart")
     elif installed != digest(policy["spec"]):
-        yield "was changed after it was installed"
+        yield tr("was changed after it was installed")
     if policy["spec"].get("failurePolicy", "Fail") != "Fail":
-        yield "lets pass what it cannot judge (failurePolicy)"
+        yield tr("lets pass what it cannot judge (failurePolicy)")
     warnings = ((policy.get("status") or {}).get("typeChecking") or {}).get("expressionWarnings") or ()
     if warnings:
-        yield f"{_UNFIT}: {str(warnings[0].get('warning', '')).strip()}"
+        warning_text = str(warnings[0].get("warning", "")).strip()
+        yield tr("does not fit this API server: {warning}", warning=warning_text)
 
 
 def _binding_problems(name: str, binding: Live | None) -> Iterator[str]:
     if binding is None:
-        yield "has no binding"
+        yield tr("has no binding")
         return
     spec = binding["spec"]
     if spec.get("policyName") != name:
-        yield f"has a binding to {spec.get('policyName')}"
+        yield tr("has a binding to {policy}", policy=spec.get("policyName"))
     if "Deny" not in (spec.get("validationActions") or ()):
-        yield "does not deny (validationActions)"
+        yield tr("does not deny (validationActions)")
     expected = {} if name in _EVERYWHERE else _OF_AWARDS
     if _without(_MATCHING_DEFAULTS, spec.get("matchResources") or {}) != expected:
-        yield "is bound to other objects than the chart binds it to (matchResources)"
+        yield tr("is bound to other objects than the chart binds it to (matchResources)")
     if (spec.get("paramRef") or {}) != _BY_QUOTA.get(name, {}):
-        yield "is bound to other parameters than the chart gives it (paramRef)"
+        yield tr("is bound to other parameters than the chart gives it (paramRef)")
 
 
 def _named(objects: Seen) -> Mapping[str, Live]:

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from gpuprov.core.manifests import BINDING, LEASE, LIMITS, POLICY, QUOTA, SERVICE_ACCOUNT, SYSTEM_NAMESPACE, TENANT_ROLE
+from gpuprov.core.manifests import (
+    BINDING,
+    FIXED_QUOTA,
+    LEASE,
+    LIMITS,
+    POLICY,
+    QUOTA,
+    SERVICE_ACCOUNT,
+    SYSTEM_NAMESPACE,
+    TENANT_ROLE,
+    WELCOME,
+)
 from gpuprov.preflight.finding import BY_SETUP, Finding, failed, ok, some, warning
 
 CHECK = "rights"
@@ -66,11 +77,12 @@ def _rights(group: str, resources: str, verbs: str, name: str = "", namespace: s
 
 _PARTS = (
     ("", "resourcequotas", QUOTA),
+    ("", "resourcequotas", FIXED_QUOTA),
     ("", "limitranges", LIMITS),
     ("networking.k8s.io", "networkpolicies", POLICY),
     (_RBAC, "rolebindings", BINDING),
 )
-"""What is in an award's namespace; each is the only one of its kind there that is ours."""
+"""What is in an award's namespace and of no kind that awardees make themselves."""
 
 NEEDED = (
     # Pulumi asks the server what it serves, and how each kind looks. Everybody may by default.
@@ -78,8 +90,13 @@ NEEDED = (
     # Server-side apply is both create and patch. Pulumi reads, and waits for deletions by list and watch: without
     # these its delete hangs.
     *_rights("", "namespaces", "get list watch create patch delete"),
-    *(right for group, resource, _ in _PARTS for right in _rights(group, resource, "get list watch create")),
+    *dict.fromkeys(
+        right for group, resource, _ in _PARTS for right in _rights(group, resource, "get list watch create")
+    ),
     *(right for group, resource, name in _PARTS for right in _rights(group, resource, "patch delete", name)),
+    # Awardees' own ConfigMaps are none of gpuprov's business.
+    *_rights("", "configmaps", "create"),
+    *_rights("", "configmaps", "get list watch patch delete", WELCOME),
     # Whoever may bind a role may write a binding to it without having all that it gives.
     *_rights(_RBAC, "clusterroles", "get bind", TENANT_ROLE),
     # Nothing is granted before it is seen that the chart's rules hold, and that no device class of DRA walks past them.

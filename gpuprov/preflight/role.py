@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gpuprov.core.manifests import TENANT_ROLE
+from gpuprov.i18n import tr
 from gpuprov.preflight.facts import Live, Unread
 from gpuprov.preflight.finding import BY_SETUP, Finding, failed, ok, some
 from gpuprov.preflight.policies import CHECK, INSTALL
@@ -45,13 +46,13 @@ def check(role: Live | Unread | None) -> list[Finding]:
 def lacking(role: Live | Unread | None) -> tuple[str, ...]:
     """Return what keeps the role from holding awardees to their award, as a phrase; nothing where it does."""
     if isinstance(role, Unread):
-        return (f"the role {TENANT_ROLE} cannot be seen: {role.reason}",)
+        return (tr("the role {role} cannot be seen: {reason}", role=TENANT_ROLE, reason=role.reason),)
     if role is None:
-        return (f"the role {TENANT_ROLE} is not there",)
+        return (tr("the role {role} is not there", role=TENANT_ROLE),)
     if role.get("aggregationRule"):
-        return (f"the role {TENANT_ROLE} takes its rules from other roles (aggregationRule)",)
+        return (tr("the role {role} takes its rules from other roles (aggregationRule)", role=TENANT_ROLE),)
     wrong = sorted({text for rule in role.get("rules") or () for text in surprises(rule)})
-    return (f"the role {TENANT_ROLE} lets awardees {some(wrong)}",) if wrong else ()
+    return (tr("the role {role} lets awardees {surprises}", role=TENANT_ROLE, surprises=some(wrong)),) if wrong else ()
 
 
 def surprises(rule: Mapping[str, Any]) -> Iterator[str]:
@@ -60,7 +61,7 @@ def surprises(rule: Mapping[str, Any]) -> Iterator[str]:
     if paths := rule.get("nonResourceURLs"):
         yield f"{_text(verbs)} {', '.join(paths)}"
     if "*" in (rule.get("apiGroups") or ()):
-        yield f"{_text(verbs)} in every API group"
+        yield tr("{verbs} in every API group", verbs=_text(verbs))
     for resource in rule.get("resources") or ():
         wrong = verbs if "*" in resource else verbs & _WIDENING
         if resource in _NEVER_WRITTEN:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from gpuprov.core.capacity import Excess, excesses, lines, not_over
-from gpuprov.core.ledger import Allocation, Event, History, Unlisted, histories, late_extensions, mark, unlisted
+from gpuprov.core.extensions import late_extensions
+from gpuprov.core.ledger import Allocation, Event, History, Unlisted, histories, mark, unlisted
 from gpuprov.core.outputs import Origin
 from gpuprov.core.tenant import Desired, desired_state
 from gpuprov.errors import InputError, PlanRefused, Problem

@@ -138,7 +138,7 @@ def _lower(job: Job, teardown: Teardown) -> None:
     shrinking = [tenants[award_id] for award_id in job.shrinking]
     if shrinking:
         progress(f"lowering {len(shrinking)} quotas")
-        teardown.lower({tenant.namespace: quota_hard(tenant, job.cluster) for tenant in shrinking})
+        teardown.lower({tenant.namespace: quota_hard(tenant) for tenant in shrinking})
 
 
 def _release(job: Job, teardown: Teardown) -> tuple[dict[str, float], dict[str, str], dict[str, int]]:

@@ -43,17 +43,33 @@ def test_nothing_is_granted_by_a_wildcard_and_nobody_can_become_another() -> Non
 
 def test_gpuprov_reads_no_secrets_and_binds_one_role() -> None:
     resources = {resource for resource, _ in rights("gpuprov-operator")}
-    assert not {"secrets", "configmaps", "pods/exec", "pods/log"} & resources
+    assert not {"secrets", "pods/exec", "pods/log"} & resources
     (bind,) = [rule for rule in of("ClusterRole")["gpuprov-operator"]["rules"] if "bind" in rule["verbs"]]
     assert bind["resourceNames"] == ["gpuprov-tenant"]
     assert bind["verbs"] == ["bind"]
 
 
-@pytest.mark.parametrize("resource", ["resourcequotas", "limitranges", "networkpolicies", "rolebindings"])
+def test_of_config_maps_gpuprov_reads_the_awards_page_alone() -> None:
+    rules = [rule for rule in of("ClusterRole")["gpuprov-operator"]["rules"] if "configmaps" in rule["resources"]]
+    everywhere = [rule["verbs"] for rule in rules if "resourceNames" not in rule]
+    assert everywhere == [["create"]]
+    assert [rule["resourceNames"] for rule in rules if "resourceNames" in rule] == [["welcome"]]
+
+
+PARTS = {
+    "resourcequotas": ["fixed", "gpu"],
+    "limitranges": ["defaults"],
+    "networkpolicies": ["isolation"],
+    "rolebindings": ["awardee"],
+    "configmaps": ["welcome"],
+}
+
+
+@pytest.mark.parametrize("resource", PARTS)
 def test_gpuprov_changes_only_the_objects_that_it_makes(resource: str) -> None:
     rules = [rule for rule in of("ClusterRole")["gpuprov-operator"]["rules"] if resource in rule["resources"]]
     changing = [rule for rule in rules if {"update", "patch", "delete"} & set(rule["verbs"])]
-    assert [len(rule.get("resourceNames", ())) for rule in changing] == [1]
+    assert [rule.get("resourceNames") for rule in changing] == [PARTS[resource]]
     # Pulumi waits for a deletion by list and watch: without these it would hang.
     assert {(resource, verb) for verb in ("get", "list", "watch", "create", "update", "patch", "delete")} <= rights(
         "gpuprov-operator"

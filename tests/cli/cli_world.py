@@ -76,7 +76,7 @@ class Api:
         kind = "ResourceQuota" if rest else "Namespace"
         for manifest in self._of(provider, kind):
             metadata = manifest["metadata"]
-            if namespace == (metadata.get("namespace") if rest else metadata["name"]):
+            if (namespace, name) == (metadata.get("namespace", metadata["name"]), metadata["name"]):
                 return 200, manifest
         return refusal(404, "NotFound", name)
 
@@ -91,6 +91,7 @@ KINDS = {
     "api/v1/nodes": "Node",
     "api/v1/resourcequotas": "ResourceQuota",
     "api/v1/limitranges": "LimitRange",
+    "api/v1/configmaps": "ConfigMap",
     "api/v1/pods": "Pod",
     "apis/networking.k8s.io/v1/networkpolicies": "NetworkPolicy",
     "apis/rbac.authorization.k8s.io/v1/rolebindings": "RoleBinding",

@@ -30,12 +30,16 @@ def programs() -> Mapping[str, Path]:
     return {name: installed.binary(name) for name in COMPONENTS}
 
 
-_ENDER = """
+_DOWN = "it is down"
+_ENDER = f"""
 import sys
-if not sys.stdin.read():
+told = sys.stdin.read().splitlines()
+if {_DOWN!r} not in told:
     from pathlib import Path
-    from gpuprov.sandbox import Sandbox
-    Sandbox(Path(sys.argv[1]), {}).down()
+    from gpuprov.sandbox import Sandbox, process
+    Sandbox(Path(sys.argv[1]), {{}}).down()
+    for sandbox_id in told:
+        process.end_all(sandbox_id)
 """
 
 
@@ -44,16 +48,20 @@ def while_up(sandbox: Sandbox) -> Iterator[Sandbox]:
     """Start a sandbox for as long as the block lasts, or until this process is killed.
 
     The clusters' processes outlive it, so another process waits for a word from here, and ends them if the pipe closes
-    without one.
+    without one. It is told the sandbox's id too: another run of pytest may have deleted the folder by then, because
+    pytest keeps those of the last three runs.
     """
     command = [sys.executable, "-c", _ENDER, str(sandbox.root)]
     ender = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, start_new_session=True)
     try:
         sandbox.up()
+        assert ender.stdin
+        ender.stdin.write(f"{state_of(sandbox).sandbox_id}\n")
+        ender.stdin.flush()
         yield sandbox
     finally:
         sandbox.down()
-        ender.communicate("it is down")
+        ender.communicate(_DOWN)
 
 
 def state_of(sandbox: Sandbox) -> State:

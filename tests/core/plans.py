@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from strategies import MARCH, cluster, desired, seen
 
+from gpuprov.core.manifests import FIXED_QUOTA
 from gpuprov.core.plan import make_plan
 
 SDS = cluster("samsung-sds", H100=200, A100=80)
@@ -22,7 +23,7 @@ def only(awards, *tenants, at=MARCH, events=()):
 
 
 def edited(tenant, kind, edit):
-    """The live tenant after somebody edited one of its objects by hand."""
+    """The live tenant after somebody edited one of its objects by hand; of the quotas the award's own."""
     objects = deepcopy(dict(tenant.objects))
-    edit(next(manifest for (of, _), manifest in objects.items() if of == kind))
+    edit(next(manifest for (of, name), manifest in objects.items() if of == kind and name != FIXED_QUOTA))
     return replace(tenant, objects=objects)

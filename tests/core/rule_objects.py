@@ -9,7 +9,15 @@ from gpuprov.core.rules import Bounds, violations
 
 SDS = cluster("samsung-sds", H100=16, A100=32)
 FIRST, SECOND = tenant("HPC-1", 8, SDS), tenant("HPC-2", 16, SDS, "A100")
-KINDS = ("Namespace", "ResourceQuota", "LimitRange", "NetworkPolicy", "RoleBinding")
+NAMES = {
+    "ResourceQuota": "gpu",
+    "fixed quota": "fixed",
+    "LimitRange": "defaults",
+    "NetworkPolicy": "isolation",
+    "ConfigMap": "welcome",
+    "RoleBinding": "awardee",
+}
+"""The objects in a tenant's namespace, by how a test calls them."""
 
 
 def bounds(*tenants, where=SDS, end=JULY):
@@ -21,8 +29,13 @@ def written(*tenants, where=SDS):
     return deepcopy([dict(manifest) for each in tenants for manifest in tenant_manifests(each, where)])
 
 
-def first(objects, kind):
-    return next(manifest for manifest in objects if manifest["kind"] == kind)
+def first(objects, name):
+    return next(manifest for manifest in objects if name in (manifest["kind"], manifest["metadata"]["name"]))
+
+
+def by_kind(objects):
+    """The objects of the first of the tenants, by how a test calls them."""
+    return {kind: first(objects, name) for kind, name in NAMES.items()} | {"Namespace": first(objects, "Namespace")}
 
 
 def said(objects, limits=None):
@@ -32,7 +45,7 @@ def said(objects, limits=None):
 def broken(change, limits=None):
     """Change the objects of the two tenants, by kind those of the first one, and return what rules say then."""
     objects = written(FIRST, SECOND)
-    change({kind: first(objects, kind) for kind in KINDS} | {"all": objects})
+    change(by_kind(objects) | {"all": objects})
     return said(objects, limits)
 
 

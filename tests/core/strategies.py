@@ -8,7 +8,7 @@ import yaml
 from hypothesis import strategies as st
 
 from gpuprov.core import award as awards_module
-from gpuprov.core import capacity, ledger
+from gpuprov.core import capacity, extensions, ledger
 from gpuprov.core.award import Award
 from gpuprov.core.cluster import GpuPool, ProviderCluster
 from gpuprov.core.ledger import Accepted, Extended, Forfeited, Reduced
@@ -93,7 +93,7 @@ def unlisted(listed, happened):
 
 
 def late_extensions(awards, happened):
-    return ledger.late_extensions(awards, happened, SEOUL)
+    return extensions.late_extensions(awards, happened, SEOUL)
 
 
 def excesses(allocations, clusters):

@@ -199,7 +199,7 @@ def test_the_excess_of_a100_is_told_in_whole_h100_that_must_go():
     (found,) = excesses([part("A", 13, 0, 1, model="A100")], [cluster(A100=8)])
     assert str(found) == (
         "samsung-sds A100: 13 GPUs allocated of 8, 5 too many (2 H100-equivalents), from 2026-01-01T00:00:00+09:00 "
-        "to 2026-01-01T01:00:00+09:00 by 1 awards; forfeit or reduce awards, or move them to another provider"
+        "to 2026-01-01T01:00:00+09:00 by 1 award; forfeit or reduce awards, or move them to another provider"
     )
 
 

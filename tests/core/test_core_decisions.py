@@ -89,7 +89,9 @@ def test_a_forfeiture_comes_before_the_end_of_the_term_as_the_ledger_has_it(happ
             "HPC-1",
             f"its term ends at {end.isoformat()}, so it has nothing at {at.isoformat()}",
         )
-        assert remedy == "name an earlier instant with --at; what has ended `gpuprov expire` takes back"
+        assert remedy == (
+            "if it was decided before the end, name that instant with --at; what has ended `gpuprov expire` takes back"
+        )
 
 
 def test_every_award_whose_term_has_ended_is_told():
@@ -155,7 +157,7 @@ def test_a_reduction_before_the_term_lets_it_start_with_fewer():
     assert reduce(stands(event), "HPC-1", 3, at=JANUARY - TICK, **WHO).events == ()
 
 
-EARLIER = "name an earlier instant with --at"
+EARLIER = "if it was decided before the end, name that instant with --at"
 GONE = "it has no GPUs left to reduce"
 SELECTED = "only a selected award has GPUs to reduce"
 
@@ -166,6 +168,7 @@ SELECTED = "only a selected award has GPUs to reduce"
         (award(), [], JULY, f"its term ends at {JULY.isoformat()}, so it has nothing at {JULY.isoformat()}", EARLIER),
         (award(), [forfeited("HPC-1", MARCH)], MARCH, f"is forfeited from {MARCH.isoformat()} on, by operator", GONE),
         (award(), [forfeited("HPC-1", JANUARY - TICK)], JANUARY - TICK, "is forfeited from 2025-12-31T23:59:59", GONE),
+        (award(), [forfeited("HPC-1", JANUARY)], JANUARY - TICK, "is forfeited from 2026-01-01T00:00:00+09:00", GONE),
         (award(status="waitlisted"), [], MARCH, "has nothing: it is waitlisted in the award list", SELECTED),
         (award(status="forfeited"), [], MARCH, "has nothing: it is forfeited in the award list", SELECTED),
     ],

@@ -331,10 +331,12 @@ def test_what_is_no_mark_is_refused(data):
 def test_a_loss_says_how_much_is_missing_and_what_to_do():
     applied = mark([accepted("A", MARCH), reduced("A", MARCH, 4), forfeited("A", MARCH)])
     missing, edited = lost([accepted("A", MARCH)], applied), lost([accepted("A", MARCH)] * 4, applied)
-    assert missing.startswith("the ledger has 1 events where 3 were applied, 2 are missing; ")
+    assert missing.startswith("the ledger has 1 event where 3 were applied, 2 are missing; ")
     assert edited.startswith("the ledger does not begin with the 3 events that were applied: lines were changed, ")
     for text in (missing, edited):
-        assert text.endswith("Restore the file from git; only if it is meant, confirm with `up --accept-ledger`")
+        assert text.endswith(
+            "Restore the file from git; only if it is meant, confirm with `gpuprov up --accept-ledger`"
+        )
     assert lost([], mark([])) is None
     assert lost([], applied).startswith("the ledger has 0 events where 3 were applied, 3 are missing")
 

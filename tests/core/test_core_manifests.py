@@ -13,7 +13,7 @@ from kubernetes.utils.quantity import parse_quantity
 from strategies import AWARD_IDS, MARCH, award, cluster, desired, live, tenant
 
 from gpuprov.core.cluster import DEVICE_CLASSES, OTHER_GPU_RESOURCES, ContainerDefaults, GpuPool, PerGpu
-from gpuprov.core.manifests import gib, labels, quota_hard, tenant_manifests
+from gpuprov.core.manifests import fixed_hard, gib, labels, quota_hard, tenant_manifests
 from gpuprov.core.observed import ObservedTenant
 from gpuprov.core.outputs import Origin
 from gpuprov.core.tenant import Tenant
@@ -35,6 +35,13 @@ def printed(amount, suffixes, step):
     """Write an amount as the API server prints it: the largest suffix that leaves a whole number."""
     forms = [f"{amount // step**power}{suffix}" for power, suffix in enumerate(suffixes) if amount % step**power == 0]
     return forms[-1] if amount else "0"
+
+
+def both_quotas(of, where):
+    """Return what limits a tenant: the two quotas have no name in common."""
+    own, fixed = quota_hard(of), fixed_hard(of.pool, where)
+    assert not own.keys() & fixed.keys()
+    return own | fixed
 
 
 def decimal(amount):
@@ -74,7 +81,7 @@ def test_what_comes_with_the_gpus_is_in_proportion(gpus, cpu, memory, storage, d
     per_gpu = PerGpu(cpu=cpu, memory_gib=memory, storage_gib=storage, ephemeral_gib=disk)
     where = cluster()
     pool = where.pools[0].model_copy(update={"per_gpu": per_gpu})
-    hard = {name: parse_quantity(text) for name, text in quota_hard(tenant(gpus=gpus, pool=pool), where).items()}
+    hard = {name: parse_quantity(text) for name, text in quota_hard(tenant(gpus=gpus, pool=pool)).items()}
     assert hard["requests.nvidia.com/gpu"] == gpus
     assert hard["requests.cpu"] == hard["limits.cpu"] == cpu * gpus
     assert hard["requests.memory"] == hard["limits.memory"] == memory * gpus * 1024**3
@@ -87,7 +94,7 @@ def test_every_quantity_is_as_the_api_server_prints_it():
     wrong = {
         (gpus, name, text)
         for gpus in [1, 3, 8, 40, 80, 125, 1000]
-        for name, text in quota_hard(tenant(gpus=gpus), cluster()).items()
+        for name, text in both_quotas(tenant(gpus=gpus), cluster()).items()
         if not re.search("memory|storage", name) and text != decimal(int(parse_quantity(text)))
     }
     assert wrong == set()
@@ -96,7 +103,7 @@ def test_every_quantity_is_as_the_api_server_prints_it():
 @pytest.mark.parametrize(("where", "model"), [(MIXED, "H100"), (MIXED, "A100"), (RENAMED, "H100"), (RENAMED, "A100")])
 def test_every_other_name_of_a_gpu_is_set_to_nothing(where, model):
     desired_tenant = tenant(gpus=8, where=where, model=model)
-    hard = quota_hard(desired_tenant, where)
+    hard = both_quotas(desired_tenant, where)
     granted = {name: text for name, text in hard.items() if name.startswith("requests.nvidia.com/") and text != "0"}
     assert granted == {f"requests.{desired_tenant.pool.resource}": "8"}
     others = {*OTHER_GPU_RESOURCES, *(pool.resource for pool in where.pools)} - {desired_tenant.pool.resource}
@@ -109,14 +116,14 @@ def test_every_other_name_of_a_gpu_is_set_to_nothing(where, model):
 
 def test_names_and_classes_of_the_configuration_are_set_to_nothing_too():
     where = MIXED.model_copy(update={"other_gpu_resources": ("amd.com/gpu",), "device_classes": ("gpu.example",)})
-    hard = quota_hard(tenant(where=where), where)
+    hard = both_quotas(tenant(where=where), where)
     assert (hard["requests.amd.com/gpu"], hard["requests.nvidia.com/gpu"]) == ("0", "8")
     assert hard["gpu.example.deviceclass.resource.k8s.io/devices"] == "0"
     assert "requests.nvidia.com/mig-1g.10gb" not in hard
 
 
 def test_an_extended_resource_stands_only_where_it_is_enforced():
-    for name in quota_hard(tenant(where=RENAMED, model="A100"), RENAMED):
+    for name in both_quotas(tenant(where=RENAMED, model="A100"), RENAMED):
         domain, slash, _ = name.removeprefix("requests.").partition("/")
         if slash and domain.endswith((".com", ".io")) and not name.startswith("count/"):
             enforced = name.startswith("requests.") or name.endswith(".deviceclass.resource.k8s.io/devices")
@@ -126,7 +133,30 @@ def test_an_extended_resource_stands_only_where_it_is_enforced():
 
 def test_quota_and_limits_come_before_access():
     kinds = [manifest["kind"] for manifest in tenant_manifests(tenant(), cluster())]
-    assert kinds == ["Namespace", "ResourceQuota", "LimitRange", "NetworkPolicy", "RoleBinding"]
+    assert kinds == [
+        "Namespace",
+        "ResourceQuota",
+        "ResourceQuota",
+        "LimitRange",
+        "NetworkPolicy",
+        "ConfigMap",
+        "RoleBinding",
+    ]
+
+
+@pytest.mark.parametrize("where", [MIXED, RENAMED])
+def test_the_quota_of_the_award_has_nothing_that_is_the_same_for_all(where):
+    smaller, larger = tenant(gpus=1, where=where, model="A100"), tenant("HPC-2", gpus=80, where=where, model="A100")
+    own = quota_hard(smaller), quota_hard(larger)
+    assert own[0].keys() == own[1].keys()
+    assert all(text != own[1][name] for name, text in own[0].items())
+    assert "0" not in own[0].values()
+    assert fixed_hard(smaller.pool, where) == fixed_hard(larger.pool, where)
+
+
+def test_names_are_closed_before_gpus_are_granted():
+    _, fixed, own, *_ = tenant_manifests(tenant(), cluster())
+    assert [fixed["metadata"]["name"], own["metadata"]["name"]] == ["fixed", "gpu"]
 
 
 def test_containers_that_declare_nothing_get_the_defaults_of_the_cluster():

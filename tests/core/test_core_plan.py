@@ -40,11 +40,12 @@ def test_a_reduced_award_is_updated():
 def test_an_extended_term_is_written_to_the_cluster():
     change = only([award()], live(tenant(where=SDS), SDS), events=[extended("HPC-1", MARCH, date(2026, 7, 31))])
     assert (change.op, change.before, change.after) == (Op.UPDATE, 8, 8)
-    (reason,) = change.reasons
+    reason, *pages = change.reasons
     assert reason == (
         "Namespace gpu-hpc-1: metadata.annotations.gpuprov.dev/term-end is '2026-07-01T00:00:00+09:00', "
         "should be '2026-08-01T00:00:00+09:00'"
     )
+    assert pages == ["ConfigMap welcome: what it tells the awardee is not up to date"]
 
 
 def _grant(quota):
@@ -108,17 +109,17 @@ def test_a_network_policy_that_isolates_less_is_found(edit):
     assert plan([award()], seen(SDS, observed)).changes
 
 
-@pytest.mark.parametrize("kind", ["ResourceQuota", "LimitRange", "NetworkPolicy", "RoleBinding"])
+@pytest.mark.parametrize(
+    "kind", ["ResourceQuota gpu", "ResourceQuota fixed", "LimitRange", "NetworkPolicy", "ConfigMap", "RoleBinding"]
+)
 def test_a_missing_object_is_found(kind):
     observed = live(tenant(where=SDS), SDS, used=8)
-    observed = replace(
-        observed, objects={key: manifest for key, manifest in observed.objects.items() if key[0] != kind}
-    )
-    change = only([award()], observed)
+    left = {key: manifest for key, manifest in observed.objects.items() if not " ".join(key).startswith(kind)}
+    change = only([award()], replace(observed, objects=left))
     assert len(change.reasons) == 1
     assert change.reasons[0].startswith(kind)
     assert change.reasons[0].endswith(" is missing")
-    assert (change.before, change.used) == ((0, 0) if kind == "ResourceQuota" else (8, 8))
+    assert (change.before, change.used) == ((0, 0) if kind == "ResourceQuota gpu" else (8, 8))
 
 
 def test_many_differences_are_counted():

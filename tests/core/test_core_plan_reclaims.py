@@ -58,14 +58,14 @@ SHORTENED = award(last_day=date(2026, 2, 28))
             [],
             JULY,
             edited(HERE, "Namespace", _promise("soon")),
-            (False, ENDED + "; the cluster was promised unknown"),
+            (False, ENDED + "; its namespace does not say what end was promised"),
         ),
         (
             [award()],
             [],
             JULY,
             edited(HERE, "Namespace", _promise("2026-06-30T23:00:00")),
-            (False, ENDED + "; the cluster was promised unknown"),
+            (False, ENDED + "; its namespace does not say what end was promised"),
         ),
         ([award()], [], JULY, edited(HERE, "Namespace", _promise("2026-06-30T15:00:00+00:00")), (True, ENDED)),
         (

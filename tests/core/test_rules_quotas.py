@@ -13,8 +13,8 @@ from gpuprov.core.rules import Rule
 # 4. No quota above its award, and no other way to a GPU
 
 
-def hard(**fields):
-    return lambda by_kind: by_kind["ResourceQuota"]["spec"]["hard"].update(fields)
+def hard(quota="ResourceQuota", **fields):
+    return lambda by_kind: by_kind[quota]["spec"]["hard"].update(fields)
 
 
 @given(st.integers(0, 40))
@@ -54,10 +54,18 @@ OTHERS = sorted(set(bounds(FIRST).gpu_keys) - {"requests.nvidia.com/gpu"})
 
 @pytest.mark.parametrize("key", OTHERS)
 def test_every_other_name_of_a_gpu_is_at_zero(key):
-    raised = broken(hard(**{key: "1"}))
-    assert [(rule, f"it grants 1 of {key}" in text) for rule, text in raised] == [(Rule.AWARD, True)]
-    left_out = broken(lambda by_kind: by_kind["ResourceQuota"]["spec"]["hard"].pop(key))
+    for quota in ("ResourceQuota", "fixed quota"):
+        raised = broken(hard(quota, **{key: "1"}))
+        assert [(rule, f"it grants 1 of {key}" in text) for rule, text in raised] == [(Rule.AWARD, True)]
+    left_out = broken(lambda by_kind: by_kind["fixed quota"]["spec"]["hard"].pop(key))
     assert [(rule, f"{key} has no limit" in text) for rule, text in left_out] == [(Rule.AWARD, True)]
+
+
+def test_the_quota_that_is_the_same_for_all_grants_nothing():
+    granting = hard("fixed quota", **{"requests.nvidia.com/gpu": "8"})
+    assert [(rule, "it grants 8 of requests.nvidia.com/gpu" in text) for rule, text in broken(granting)] == [
+        (Rule.AWARD, True)
+    ]
 
 
 def test_the_names_are_slices_shared_gpus_and_device_classes():

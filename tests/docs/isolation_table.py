@@ -12,6 +12,7 @@ _HARMLESS = ("scheduler", "own model")
 _CARRIES = {
     RBAC: "the tenants' role",
     "ResourceQuota gpu": "the quota `gpu`",
+    "ResourceQuota fixed": "the quota `fixed`",
     "Pod Security": "Pod Security's profile `restricted`",
     "PodNodeSelector": "the plugin PodNodeSelector",
     "API validation": "the API's own validation",

@@ -29,14 +29,26 @@ SDS = ProviderCluster(
 )
 OBJECTS = {
     "kubernetes:core/v1:Namespace",
+    "kubernetes:core/v1:Namespace$kubernetes:core/v1:ResourceQuota",
     "kubernetes:core/v1:ResourceQuota",
     "kubernetes:core/v1:LimitRange",
+    "kubernetes:core/v1:ConfigMap",
     "kubernetes:networking.k8s.io/v1:NetworkPolicy",
     "kubernetes:rbac.authorization.k8s.io/v1:RoleBinding",
 }
-NAMESPACE, QUOTA, LIMITS, POLICY, BINDING = (
-    next(token for token in OBJECTS if token.endswith(kind))
-    for kind in ("Namespace", "ResourceQuota", "LimitRange", "NetworkPolicy", "RoleBinding")
+"""The objects of a tenant by type token; the quota that is the same for all is in the namespace's URN."""
+
+NAMESPACE, FIXED, QUOTA, LIMITS, POLICY, WELCOME, BINDING = (
+    next(token for token in OBJECTS if token.removeprefix("kubernetes:core/v1:").endswith(kind))
+    for kind in (
+        "Namespace",
+        "Namespace$kubernetes:core/v1:ResourceQuota",
+        "ResourceQuota",
+        "LimitRange",
+        "NetworkPolicy",
+        "ConfigMap",
+        "RoleBinding",
+    )
 )
 TENANT, PROVIDER = "gpuprov:index:AwardTenant", "pulumi:providers:kubernetes"
 
@@ -100,6 +112,11 @@ ABOUT = {"providers": ["kt-cloud", "samsung-sds"], "ledger": {"events": 3, "sha2
 """What the outputs remember of what a run was decided from."""
 
 
+def kind_of(urn):
+    """Return the types of a resource and of its parents within a tenant."""
+    return urn.split("::")[2].removeprefix("pulumi:pulumi:Stack$").removeprefix(f"{TENANT}$")
+
+
 def declared(tenants, monitor=None, **how):
     """Run the program; return the requested resources by (type, name), and the outputs."""
     monitor = monitor or Monitor()
@@ -113,8 +130,8 @@ def declared(tenants, monitor=None, **how):
 
     pulumi.runtime.test(lambda: asyncio.ensure_future(program()))()
     asked = [request for request in monitor.requests if request.type != "pulumi:pulumi:Stack"]
-    found = {(request.type, request.name): request for request in asked}
-    assert len(found) == len(asked), "two resources with one type and name"
+    found = {(kind_of(request.urn), request.name): request for request in asked}
+    assert len(found) == len(asked), "two resources with one URN"
     return found, outputs
 
 
@@ -123,7 +140,7 @@ def two():
     return declared([tenant("HPC-1"), tenant("과제-2", 16)])
 
 
-def test_each_award_is_a_component_with_five_objects(two):
+def test_each_award_is_a_component_with_seven_objects(two):
     asked, _ = two
     expected = {(PROVIDER, "samsung-sds")}
     for name in ("HPC-1", "과제-2"):
@@ -137,7 +154,8 @@ def test_objects_belong_to_their_component(two):
         assert not asked[TENANT, name].custom
         assert "pulumi:pulumi:Stack" in asked[TENANT, name].parent
         for kind in OBJECTS:
-            assert asked[kind, name].parent == asked[TENANT, name].urn
+            inside = asked[NAMESPACE if kind == FIXED else TENANT, name]
+            assert asked[kind, name].parent == inside.urn
             assert asked[kind, name].custom
 
 
@@ -158,15 +176,20 @@ def test_every_object_is_written_by_our_one_provider(two):
             assert request.provider == f"{provider.urn}::samsung-sds-id"
 
 
+def what(manifest):
+    """Return kind and name of an object; a component has neither."""
+    return manifest.get("kind"), manifest.get("metadata", {}).get("name")
+
+
 def test_objects_are_their_manifests_with_notes_for_the_provider(two):
     asked, _ = two
     desired_tenant = tenant("과제-2", 16)
     for manifest in tenant_manifests(desired_tenant, SDS):
         inputs = next(
-            r
-            for (kind, of), r in asked.items()
-            if of == desired_tenant.award_id and kind.endswith(f":{manifest['kind']}")
-        ).inputs
+            request.inputs
+            for (_, of), request in asked.items()
+            if of == desired_tenant.award_id and what(request.inputs) == what(manifest)
+        )
         annotations = dict(inputs["metadata"]["annotations"])
         assert annotations.pop("pulumi.com/patchFieldManager") == "gpuprov"
         assert annotations.pop("pulumi.com/patchForce") == "true"
@@ -194,7 +217,7 @@ def test_nothing_of_a_tenant_is_asked_for_before_what_comes_first_is_done():
     declared([tenant(f"HPC-{number}") for number in range(8)], monitor=monitor)
     for number in range(8):
         steps = [(what, kind) for what, kind, name in monitor.steps if name == f"HPC-{number}"]
-        kinds = [TENANT, NAMESPACE, QUOTA, LIMITS, POLICY, BINDING]
+        kinds = [TENANT, NAMESPACE, QUOTA, QUOTA, LIMITS, POLICY, WELCOME, BINDING]  # types alone: two are quotas
         assert steps == [(what, kind) for kind in kinds for what in ("asked", "done")]
 
 
@@ -260,7 +283,7 @@ def test_a_run_on_some_awards_leaves_out_the_others():
     )
     assert {name for kind, name in asked if kind == TENANT or kind in OBJECTS} == {"HPC-2"}
     assert (PROVIDER, "samsung-sds") in asked
-    assert len(asked) == 1 + 6
+    assert len(asked) == 2 + len(OBJECTS)  # the provider, the component and its objects
     assert outputs == {"clusterUid": "uid-1", "context": "sds-admin", "shards": 1, "tenants": recorded} | ABOUT
 
 

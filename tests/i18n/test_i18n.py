@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from collections.abc import Iterator
 
@@ -9,7 +10,11 @@ import pytest
 
 from gpuprov import i18n
 from gpuprov.errors import InputError, PlanRefused, Problem
-from gpuprov.i18n import joined, shown, tr, trn
+from gpuprov.i18n import Word, all_of, any_of, joined, shown, tr, trn
+
+
+class End(Word):
+    TORN_DOWN = tr("torn down")
 
 
 @pytest.fixture
@@ -33,6 +38,27 @@ def test_what_a_message_is_made_of_is_translated_too() -> None:
     assert torn_down != "torn down"
     assert shown(tr("{provider}: {reason}", provider="kt-cloud", reason=tr("torn down"))) == f"kt-cloud: {torn_down}"
     assert shown(joined("; ", ["kt-cloud", tr("torn down")])) == f"kt-cloud; {torn_down}"
+
+
+@pytest.mark.usefixtures("_korean")
+def test_words_are_compared_in_english_and_shown_in_korean() -> None:
+    torn_down = shown(tr("torn down"))
+    assert End("torn down") is End.TORN_DOWN == "torn down"
+    assert json.dumps({"end": End.TORN_DOWN}) == '{"end": "torn down"}'
+    assert (shown(End.TORN_DOWN), f"{End.TORN_DOWN}", shown(str(End.TORN_DOWN))) == (torn_down, *["torn down"] * 2)
+    assert shown(tr("{provider}: {reason}", provider="kt-cloud", reason=End.TORN_DOWN)) == f"kt-cloud: {torn_down}"
+    assert shown(joined("; ", [End.TORN_DOWN])) == torn_down
+    assert pickle.loads(pickle.dumps(End.TORN_DOWN)) is End.TORN_DOWN  # noqa: S301 (our own bytes)
+
+
+def test_names_are_told_one_after_the_other() -> None:
+    assert (all_of(["A"]), all_of("AB"), all_of("ABC")) == ("A", "A and B", "A and B and C")
+    assert (any_of(["A"]), any_of("AB"), any_of("ABC")) == ("A", "A or B", "A or B or C")
+
+
+@pytest.mark.usefixtures("_korean")
+def test_names_are_told_in_korean() -> None:
+    assert (shown(all_of("ABC")), shown(any_of("ABC"))) == ("A 및 B 및 C", "A 또는 B 또는 C")
 
 
 @pytest.mark.usefixtures("_korean")

@@ -147,9 +147,10 @@ def test_pods_that_do_not_end_are_told_with_their_reasons_and_gpus(server):
     server.does(Namespaces({"gpu-a": pods, "gpu-b": [of("gpu-b", "one")]}, lasts=NEVER))
     told = []
     done = freed(server, "gpu-a", "gpu-b", timeout=7.0, told=told)
+    finalizers = "the finalizers example.com/hold, example.com/too; check the controller that has to remove them"
     assert done["gpu-a"].stuck == (
         "pod one on node h200-01 has not ended; check the node",
-        "pod held on node h200-02 is held by the finalizers example.com/hold, example.com/too",
+        f"pod held on node h200-02 is held by {finalizers}",
     )
     assert (done["gpu-a"].held, done["gpu-b"].held) == (6, 2)
     assert server.watch.at == pytest.approx(7.0)

@@ -210,7 +210,7 @@ def test_gpus_are_given_back_before_others_get_them(monkeypatch, capsys):
     )
     outcome, asked = run(made, monkeypatch)
     assert asked == [
-        ("lower", {"gpu-b": quota_hard(made.tenants[1], made.cluster)}),
+        ("lower", {"gpu-b": quota_hard(made.tenants[1])}),
         ("release", ["gpu-x"]),
         ("delete", ["gpu-x"]),
         ("prove", ["gpu-x"]),

@@ -11,6 +11,7 @@ from typing import Any
 from gpuprov.core.cluster import ProviderCluster
 from gpuprov.core.manifests import Manifest, gpu_keys
 from gpuprov.core.tenant import Tenant
+from gpuprov.i18n import Message, tr
 
 
 class Rule(StrEnum):
@@ -57,12 +58,17 @@ class Violation:
     remedy: str
 
     @property
-    def text(self) -> str:
+    def text(self) -> Message:
         """The message with its remedy, without the rule's name."""
-        return f"{self.where}: {self.message}; {self.remedy}"
+        return tr("{place}: {message}; {remedy}", place=self.where, message=self.message, remedy=self.remedy)
+
+    @property
+    def sentence(self) -> Message:
+        """The message with its remedy and the rule's name, which can be translated."""
+        return tr("{text} ({rule})", text=self.text, rule=self.rule)
 
     def __str__(self) -> str:
-        return f"{self.text} ({self.rule})"
+        return str(self.sentence)
 
 
 ObjectRule = Callable[[Manifest, Bounds], Iterator[Violation]]
@@ -103,7 +109,9 @@ def home(manifest: Manifest) -> str:
     return str((meta.get("name") if manifest.get("kind") == "Namespace" else meta.get("namespace")) or "")
 
 
-def place(manifest: Manifest) -> str:
+def place(manifest: Manifest) -> Message:
     """Return how messages name an object: by its kind, name and namespace."""
     kind, name, namespace = manifest.get("kind"), metadata(manifest).get("name"), metadata(manifest).get("namespace")
-    return f"{kind} {name} in {namespace}" if namespace else f"{kind} {name}"
+    if not namespace:
+        return tr("{kind} {name}", kind=kind, name=name)
+    return tr("{kind} {name} in {namespace}", kind=kind, name=name, namespace=namespace)

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gpuprov.core.cluster import GpuPool, ProviderCluster
-from gpuprov.core.manifests import GPUS, NODE_SELECTOR, Manifest
+from gpuprov.core.manifests import FIXED_QUOTA, GPUS, NODE_SELECTOR, Manifest
 from gpuprov.core.quantity import parse
-from gpuprov.core.rules.base import Bounds, Rule, Violation, annotations_of, home, mapping, place
+from gpuprov.core.rules.base import Bounds, Rule, Violation, annotations_of, home, mapping, metadata, place
 from gpuprov.core.tenant import Tenant
+from gpuprov.i18n import tr
 
 
 def within_capacity(objects: Sequence[Manifest], bounds: Bounds) -> Iterator[Violation]:
@@ -32,8 +33,13 @@ def within_capacity(objects: Sequence[Manifest], bounds: Bounds) -> Iterator[Vio
             yield Violation(
                 rule=Rule.CAPACITY,
                 where=str(pool.model),
-                message=f"quotas grant {granted[pool.model]} GPUs, {over} more than the capacity of {capacity}",
-                remedy="forfeit or reduce awards, or correct the capacity in the stack's configuration",
+                message=tr(
+                    "quotas grant {granted} GPUs, {over} more than the capacity of {capacity}",
+                    granted=granted[pool.model],
+                    over=over,
+                    capacity=capacity,
+                ),
+                remedy=tr("forfeit or reduce awards, or correct the capacity in the stack's configuration"),
             )
 
 
@@ -50,7 +56,7 @@ def selected(namespace: Manifest) -> Mapping[str, str]:
 
 
 def within_award(manifest: Manifest, bounds: Bounds) -> Iterator[Violation]:
-    """No quota exceeds its award, and every other resource name for a GPU has the limit 0.
+    """The quota of the award exceeds it in nothing, and the other one has the limit 0 for every other name of a GPU.
 
     A namespace without an award has 0 GPUs. A quota with scopes counts only some pods, so it limits nothing.
     """
@@ -59,36 +65,55 @@ def within_award(manifest: Manifest, bounds: Bounds) -> Iterator[Violation]:
     if kind == "Namespace":
         annotated, gpus = annotations_of(manifest).get(GPUS, "0"), 0 if award is None else award.gpus
         if (parse(str(annotated)) or 0) > gpus:
-            yield _over(manifest, f"its annotation {GPUS} says {annotated}, and the award has {gpus} GPUs")
+            message = tr(
+                "its annotation {annotation} says {annotated}, and the award has {gpus} GPUs",
+                annotation=GPUS,
+                annotated=annotated,
+                gpus=gpus,
+            )
+            yield _over(manifest, message)
     elif kind == "ResourceQuota":
         spec = mapping(manifest.get("spec"))
         if spec.get("scopes") or spec.get("scopeSelector"):
-            yield _over(
-                manifest, "it has scopes, so pods outside them have no quota", "remove scopes and scopeSelector"
-            )
-        if award is not None:
+            message = tr("it has scopes, so pods outside them have no quota")
+            yield _over(manifest, message, tr("remove scopes and scopeSelector"))
+        closes = metadata(manifest).get("name") == FIXED_QUOTA
+        if award is not None and not closes:
             yield from _granted(manifest, award)
-        yield from _others(manifest, None if award is None else f"requests.{award.pool.resource}", bounds.gpu_keys)
+        awarded = "" if award is None else f"requests.{award.pool.resource}"
+        granted = None if closes else awarded
+        yield from _others(manifest, granted, [key for key in bounds.gpu_keys if closes and key != awarded])
 
 
 def _granted(quota: Manifest, award: Tenant) -> Iterator[Violation]:
     resource = award.pool.resource
     granted = gpus_of(hard_of(quota), resource)
     if granted is None:
-        yield _over(quota, f"it does not say how many {resource}", f'write requests.{resource}: "{award.gpus}"')
+        remedy = tr('write requests.{resource}: "{gpus}"', resource=resource, gpus=award.gpus)
+        yield _over(quota, tr("it does not say how many {resource}", resource=resource), remedy)
     elif granted > award.gpus:
-        yield _over(quota, f"it grants {granted} {resource}, and the award has {award.gpus}")
+        message = tr(
+            "it grants {granted} {resource}, and the award has {gpus}",
+            granted=granted,
+            resource=resource,
+            gpus=award.gpus,
+        )
+        yield _over(quota, message)
 
 
-def _others(quota: Manifest, awarded: str | None, gpu_keys: Sequence[str]) -> Iterator[Violation]:
-    """Check every key but the awarded one. Extended resources have a ``/`` in their name; only GPUs are awarded."""
+def _others(quota: Manifest, granted: str | None, closed: Sequence[str]) -> Iterator[Violation]:
+    """Check every key but the one that the quota grants; all that are ``closed`` must be there.
+
+    Extended resources have a ``/`` in their name; only GPUs are awarded.
+    """
     hard = hard_of(quota)
-    for key in gpu_keys:
-        if key not in hard and key != awarded:
-            yield _over(quota, f"{key} has no limit", f'write {key}: "0"')
+    for key in closed:
+        if key not in hard:
+            yield _over(quota, tr("{key} has no limit", key=key), tr('write {key}: "0"', key=key))
     for key, value in hard.items():
-        if key != awarded and "/" in key and not key.startswith("count/") and parse(str(value)) != 0:
-            yield _over(quota, f"it grants {value} of {key}, which no award has", f'write {key}: "0"')
+        if key != granted and "/" in key and not key.startswith("count/") and parse(str(value)) != 0:
+            message = tr("it grants {value} of {key}, which no award has", value=value, key=key)
+            yield _over(quota, message, tr('write {key}: "0"', key=key))
 
 
 def as_annotated(objects: Sequence[Manifest], bounds: Bounds) -> Iterator[Violation]:
@@ -103,12 +128,17 @@ def as_annotated(objects: Sequence[Manifest], bounds: Bounds) -> Iterator[Violat
         annotation = annotations[namespace]
         annotated = parse(str(annotation))
         granted = sum(gpus_of(hard_of(manifest), resource) or 0 for resource in resources)
-        if annotated is None or granted > annotated:
+        if granted > (annotated or 0):
             yield Violation(
                 rule=Rule.ANNOTATED,
                 where=place(manifest),
-                message=f"it grants {granted} GPUs, and the namespace's annotation {GPUS} says {annotation}",
-                remedy="write both from the award",
+                message=tr(
+                    "it grants {granted} GPUs, and the namespace's annotation {annotation} says {annotated}",
+                    granted=granted,
+                    annotation=GPUS,
+                    annotated=annotation,
+                ),
+                remedy=tr("write both from the award"),
             )
 
 
@@ -123,7 +153,8 @@ def gpus_of(hard: Mapping[str, Any], resource: str) -> int | None:
     return None if number is None or number < 0 else number
 
 
-def _over(
-    manifest: Manifest, message: str, remedy: str = "write the award's quantity, or correct the list"
-) -> Violation:
+_AS_AWARDED = tr("write the award's quantity, or correct the list")
+
+
+def _over(manifest: Manifest, message: str, remedy: str = _AS_AWARDED) -> Violation:
     return Violation(rule=Rule.AWARD, where=place(manifest), message=message, remedy=remedy)

@@ -12,6 +12,7 @@ RBAC = "RBAC"
 ESCALATION = "RBAC's escalation check"
 AUTHENTICATION = "authentication"
 QUOTA = "ResourceQuota gpu"
+FIXED = "ResourceQuota fixed"
 POD_SECURITY = "Pod Security"
 NODE_SELECTOR = "PodNodeSelector"
 VALIDATION = "API validation"
@@ -21,6 +22,7 @@ _SAID = (
     (r"ValidatingAdmissionPolicy '([a-z-]+)' with binding '\1' denied request", r"policy \1"),
     (r"attempting to grant RBAC permissions not currently held", ESCALATION),
     (r"(?:exceeded|failed) quota: gpu\b", QUOTA),
+    (r"(?:exceeded|failed) quota: fixed\b", FIXED),
     (r"violates PodSecurity", POD_SECURITY),
     (r"pod node label selector conflicts with its namespace node label selector", NODE_SELECTOR),
     (r'User "[^"]+" cannot [\w:-]+ (?:resource|path)', RBAC),

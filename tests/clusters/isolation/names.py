@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from isolation.answers import PENDING, QUOTA, VALIDATION, Outcome, pending, policy, refused
+from isolation.answers import FIXED, PENDING, VALIDATION, Outcome, pending, policy, refused
 from isolation.attempt import Act, Attempt, all_by, chart_by, follow, on_a_node, role_first, try_pod
 from isolation.client import Json
 from isolation.lab import LISTED_CLASS, UNLISTED_CLASS, UNLISTED_MIG, UNLISTED_WHOLE
@@ -86,20 +86,20 @@ def named_claim(awardee: Awardee) -> Outcome:
 
 
 ATTEMPTS = (
-    other_name("nvidia.com/gpu.shared", "time-shared GPUs", chart_by(GPU, QUOTA)),
-    other_name("nvidia.com/mig-1g.10gb", "slices of a GPU", chart_by(GPU, QUOTA)),
+    other_name("nvidia.com/gpu.shared", "time-shared GPUs", chart_by(GPU, FIXED)),
+    other_name("nvidia.com/mig-1g.10gb", "slices of a GPU", chart_by(GPU, FIXED)),
     other_name(UNLISTED_MIG, "slices of a model that no quota knows yet", chart_by(GPU)),
     other_name(UNLISTED_WHOLE, "whole GPUs that the device plugin was told to call otherwise", chart_by(GPU)),
     other_name("amd.com/gpu", "another maker's GPUs", chart_by(GPU)),
     other_name("NVIDIA.com/gpu", "the same GPUs under a name that is written otherwise", all_by(VALIDATION)),
     other_name("requests.nvidia.com/gpu", "GPUs under the quota's own key", all_by(VALIDATION)),
-    other_name(f"{IMPLICIT}/{LISTED_CLASS}", "devices of a class that quotas know", chart_by(GPU, QUOTA)),
+    other_name(f"{IMPLICIT}/{LISTED_CLASS}", "devices of a class that quotas know", chart_by(GPU, FIXED)),
     other_name(f"{IMPLICIT}/{UNLISTED_CLASS}", "devices of a class that no quota knows", chart_by(GPU, PENDING)),
     Attempt(
         name="a ResourceClaim by hand",
         gain="devices by dynamic allocation, which no count of `nvidia.com/gpu` sees",
         act=claimed(LISTED_CLASS),
-        expected=role_first(OBJECTS, QUOTA),
+        expected=role_first(OBJECTS, FIXED),
     ),
     Attempt(
         name="a ResourceClaim with administrator's access",
@@ -111,7 +111,7 @@ ATTEMPTS = (
         name="a ResourceClaimTemplate",
         gain="devices by dynamic allocation, a claim for each pod",
         act=from_template(LISTED_CLASS),
-        expected=role_first(OBJECTS, QUOTA),
+        expected=role_first(OBJECTS, FIXED),
     ),
     Attempt(
         name="a pod that names a claim",

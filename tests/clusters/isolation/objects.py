@@ -1,8 +1,8 @@
 """What bounds the namespace, and what leads out of it."""
 
-from gpuprov.core.manifests import NODE_SELECTOR
+from gpuprov.core.manifests import NODE_SELECTOR, WELCOME
 from gpuprov.sandbox import A100
-from isolation.answers import QUOTA, RBAC, Outcome, policy, refused, works
+from isolation.answers import FIXED, RBAC, Outcome, policy, refused, works
 from isolation.attempt import Attempt, all_by, chart_by, role_first, try_delete, try_patch, try_post
 from isolation.client import Json
 from isolation.tenant import Awardee
@@ -14,6 +14,10 @@ _OPEN = {"podSelector": {}, "ingress": [{}], "egress": [{}], "policyTypes": ["In
 
 def own(awardee: Awardee) -> str:
     return awardee.core
+
+
+def page(awardee: Awardee) -> str:
+    return f"{awardee.core}/configmaps/{WELCOME}"
 
 
 def service(**spec: object) -> Json:
@@ -89,6 +93,18 @@ ATTEMPTS = (
         expected=all_by(RBAC),
     ),
     Attempt(
+        name="the award's page rewritten",
+        gain="a page that promises others more than the award has",
+        act=try_patch(page, {"data": {"README.md": "64 H100, for ever"}}),
+        expected=chart_by(OBJECTS),
+    ),
+    Attempt(
+        name="the award's page deleted",
+        gain="an award that says nothing of its end",
+        act=try_delete(page),
+        expected=chart_by(OBJECTS),
+    ),
+    Attempt(
         name="a second namespace",
         gain="a namespace without a quota",
         act=try_post(lambda awardee: "/api/v1/namespaces", namespace("attempt", ours=False), "exists"),
@@ -104,13 +120,13 @@ ATTEMPTS = (
         name="a Service of type NodePort",
         gain="a port on every server",
         act=try_post(lambda awardee: f"{awardee.core}/services", service(type="NodePort"), "exists"),
-        expected=all_by(QUOTA),
+        expected=all_by(FIXED),
     ),
     Attempt(
         name="a Service of type LoadBalancer",
         gain="a public address",
         act=try_post(lambda awardee: f"{awardee.core}/services", service(type="LoadBalancer"), "exists"),
-        expected=all_by(QUOTA),
+        expected=all_by(FIXED),
     ),
     Attempt(
         name="a Service with `externalIPs`",
