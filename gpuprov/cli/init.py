@@ -22,6 +22,7 @@ POOL_FORM = "SUPPLIER:MODEL=GPUS:LABEL=VALUE"
 @click.option(
     "--pool", "pools", multiple=True, metavar=POOL_FORM, help="A pool, instead of those that nodes offer; repeatable."
 )
+@click.option("--renew", is_flag=True, help="Renew the files of a project that are gpuprov's, after an update of it.")
 @json_option
 def command(
     folder: Path,
@@ -30,6 +31,7 @@ def command(
     suppliers: tuple[str, ...],
     pools: tuple[str, ...],
     *,
+    renew: bool,
     as_json: bool,
 ) -> None:
     """Make a project in FOLDER, by default in this one.
@@ -37,6 +39,13 @@ def command(
     It gets settings, a stack for each supplier, a programme, a sample list and an empty ledger. Pools are read from the
     nodes of each supplier's cluster. Nothing that exists is overwritten.
     """
+    if renew:
+        from gpuprov.cli.renewal import renew_project
+
+        if name is not None or programme is not None or suppliers or pools:
+            raise click.UsageError("--renew takes no other option than --json: it changes nothing of the project's own")
+        renew_project(folder.resolve(), as_json=as_json)
+        return
     from gpuprov.cli.newproject import make_project
 
     make_project(folder.resolve(), name, programme, suppliers, pools, as_json=as_json)

@@ -59,7 +59,7 @@ def command(project: Project, at: datetime | None, providers: tuple[str, ...], *
 
 def _print(reports: Sequence[Report], unreached: Collection[str], *, quiet: bool) -> None:
     """Print a line for each provider, then the findings; of a cluster that is not set up only what setup leaves."""
-    summary = [(report.provider, _verdict(report)) for report in reports]
+    summary = [(report.provider, _verdict(report, quiet=quiet)) for report in reports]
     summary += [(provider, "not checked") for provider in unreached]
     if reports:
         table(["provider", "result"], summary)
@@ -84,16 +84,17 @@ def _worth_reading(report: Report, *, quiet: bool) -> list[Finding]:
     return findings
 
 
-def _verdict(report: Report) -> str:
+def _verdict(report: Report, *, quiet: bool) -> str:
     """Return ``fit``, how much is to be fixed, or that nothing can be said before `gpuprov setup`."""
     from gpuprov.preflight import Result
     from gpuprov.preflight.finding import counted
 
     if report.not_set_up:
-        return f"{report.not_set_up.reason}: run `gpuprov setup`, then rerun the command"
+        return f"{report.not_set_up.reason}: {report.not_set_up.remedy}"
     failed = sum(finding.result is Result.FAILED for finding in report.findings)
     warnings = sum(finding.result is Result.WARNING for finding in report.findings)
-    return (f"{failed} to fix" if failed else "fit") + (f", {counted(warnings, 'warning')}" if warnings else "")
+    hidden = " not shown" if quiet else ""
+    return (f"{failed} to fix" if failed else "fit") + (f", {counted(warnings, 'warning')}{hidden}" if warnings else "")
 
 
 def _no_pulumi() -> str:

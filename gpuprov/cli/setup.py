@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -14,6 +15,7 @@ from gpuprov.cli.screen import table
 
 if TYPE_CHECKING:
     from gpuprov.load.project import Project
+    from gpuprov.run.job import StackDone
 
 
 @click.command("setup")
@@ -22,20 +24,60 @@ if TYPE_CHECKING:
 @provider_option
 @json_option
 @yes_option
-def command(project: Project, providers: tuple[str, ...], *, as_json: bool, yes: bool) -> None:
+@click.option("--preview", is_flag=True, help="Only show what the clusters have and what is to do; change nothing.")
+@click.option("--refresh", is_flag=True, help="Let Pulumi compare everything, also where nothing seems to be to do.")
+def command(
+    project: Project, providers: tuple[str, ...], *, as_json: bool, yes: bool, preview: bool, refresh: bool
+) -> None:
     """Install charts/gpu-cluster on the providers' clusters, or update it.
 
     Needs a cluster administrator: uses the context `adminContext` of each stack's configuration, else `context`.
     """
+    from gpuprov.run.job import StackDone
     from gpuprov.run.pipeline import select
-    from gpuprov.run.setup import chart_now, set_up
+    from gpuprov.run.setup import pending, set_up
 
     use_toolchain()
     chosen = select(project.clusters, providers)
-    if not yes:
-        table(["provider", "the chart on its cluster now"], list(chart_now(project, chosen).items()), err=True)
-    confirm(f"Install charts/gpu-cluster on {', '.join(chosen)}?", yes=yes)
-    done = set_up(project, chosen, Progress().show)
+    reasons = dict.fromkeys(chosen, ("everything (--refresh)",)) if refresh else pending(project, chosen)
+    due = [provider for provider in chosen if reasons[provider]]
+    if preview:
+        _preview(project, reasons, as_json=as_json)
+        return
+    if due and not yes:
+        _show(project, reasons, err=True)
+    if due:
+        confirm(f"Install charts/gpu-cluster on {', '.join(due)}?", yes=yes)
+    done = {provider: StackDone(stack=f"{provider}.setup") for provider in chosen}
+    done |= set_up(project, due, Progress().show)
+    _report(done, as_json=as_json)
+
+
+def _preview(project: Project, reasons: Mapping[str, Sequence[str]], *, as_json: bool) -> None:
+    if as_json:
+        found = [{"provider": provider, "pending": list(phrases)} for provider, phrases in reasons.items()]
+        print_json({"providers": found})
+    else:
+        _show(project, reasons, err=False)
+
+
+def _show(project: Project, reasons: Mapping[str, Sequence[str]], *, err: bool) -> None:
+    """Print what each cluster has, and why Pulumi is to look at it."""
+    from gpuprov.run.setup import chart_now
+
+    now = chart_now(project, reasons)
+    rows = [(provider, now[provider], _few(phrases)) for provider, phrases in reasons.items()]
+    table(["provider", "the chart on its cluster now", "what Pulumi is to look at"], rows, err=err)
+
+
+def _few(phrases: Sequence[str]) -> str:
+    from gpuprov.preflight.finding import some
+
+    return some(tuple(phrases)) or "nothing: it is as the last set-up left it"
+
+
+def _report(done: Mapping[str, StackDone], *, as_json: bool) -> None:
+    """Print what was done for each provider; end with an exit code where some failed."""
     failed = {provider: outcome.error for provider, outcome in done.items() if outcome.error}
     if as_json:
         ready = [
@@ -44,7 +86,7 @@ def command(project: Project, providers: tuple[str, ...], *, as_json: bool, yes:
             if not outcome.error
         ]
         print_json({"providers": ready, "failed": failed})
-    else:
+    elif len(failed) < len(done):
         table(
             ["provider", "objects of the chart"],
             [(provider, _counts(outcome.operations)) for provider, outcome in done.items() if not outcome.error],
@@ -55,5 +97,5 @@ def command(project: Project, providers: tuple[str, ...], *, as_json: bool, yes:
         fail(Exit.SOME_CLUSTERS_FAILED)
 
 
-def _counts(operations: dict[str, int]) -> str:
+def _counts(operations: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {operation}" for operation, count in operations.items()) or "nothing to change"

@@ -94,8 +94,8 @@ def _run(
         except auto.ConcurrentUpdateError as error:
             raise StackLocked(str(error)) from error
 
+    command = _Command(locks.root, locks.stack)
     try:
-        command = _Command(locks.root, locks.stack)
         workspace = auto.LocalWorkspace(
             work_dir=str(locks.root), program=program, env_vars=environment.variables(), pulumi_command=command
         )
@@ -104,7 +104,7 @@ def _run(
             create(locks)
         locks.run(run)
     except auto.CommandError as error:
-        message = stacks.explained(screen.errors or str(error), locks.stack)
+        message = stacks.explained(screen.errors or command.how_ended, locks.stack)
         raise EngineError(f"{locks.stack}: {message}") from error
     return screen.operations
 
@@ -118,6 +118,7 @@ class _Command(auto.PulumiCommand):
     def __init__(self, root: Path, stack_name: str) -> None:
         self.command = stacks.PULUMI
         self.version = VersionInfo.parse(version("pulumi"))
+        self.how_ended = "Pulumi ended without a word; rerun the same command"
         self._root = root
         self._stack_name = stack_name
 
@@ -142,6 +143,7 @@ class _Command(auto.PulumiCommand):
             process.wait()  # keep the record as long as the process may hold the lock
         result = auto.CommandResult(stdout="\n".join(lines), stderr=errors.result(), code=process.returncode)
         if result.code:
+            self.how_ended = stacks.how_ended(result.code, result.stdout, result.stderr)
             raise create_command_error(result)
         return result
 

@@ -162,7 +162,8 @@ class Locks:
     def _locked(self) -> EngineError:
         return EngineError(
             f"{self.stack}: another run holds the stack's lock; wait for it, or if it was killed, run "
-            f"`pulumi cancel --stack {self.stack}` and rerun the command"
+            f"`pulumi cancel --stack {self.stack}` in the project's folder and rerun the command (where no pulumi is "
+            "on PATH, `gpuprov toolchain path --hand` prints its folder)"
         )
 
 

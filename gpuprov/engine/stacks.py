@@ -45,9 +45,32 @@ def read_deployment(root: Path, stack: str) -> dict[str, Any] | None:
 def explained(text: str, stack: str) -> str:
     """Return Pulumi's error message about a stack, with a remedy where the message does not suggest one."""
     remedies = [remedy.format(stack=stack) for sign, remedy in _REMEDIES.items() if sign in text]
-    return "; ".join([text.strip(), *remedies])
+    lines = [line.removeprefix("error: ") for line in text.strip().splitlines() if not line.startswith(_SAYS_NOTHING)]
+    return "; ".join(["\n".join(lines), *remedies])
 
 
+def how_ended(code: int, output: str, errors: str) -> str:
+    """Return what is to be said of a process of Pulumi that failed without a diagnostic of its own."""
+    if code < 0:
+        return (
+            f"Pulumi was ended by signal {-code}; unless somebody did that, this machine has too little memory: rerun "
+            "the same command, and see `dmesg` if it happens again"
+        )
+    said = errors.strip() or output.strip()
+    return "\n".join(said.splitlines()[-_LAST_LINES:]) or f"Pulumi ended with code {code} and said nothing"
+
+
+_LAST_LINES = 20
+"""How many lines of a long output are passed on: the reason is at its end."""
+
+_SAYS_NOTHING = ("Logging in using access token", "warning: A new version of Pulumi is available")
+"""Lines of Pulumi's that nobody looks for in an error."""
+
+
+_UNREACHED = (
+    "the backend of the state (PULUMI_BACKEND_URL) cannot be read: check its address, the network and your credentials "
+    "for it, then rerun the same command"
+)
 _REMEDIES = {
     "incorrect passphrase": (
         "the stack was created with another passphrase, which `encryptionsalt` in Pulumi.{stack}.yaml belongs to: set "
@@ -55,8 +78,17 @@ _REMEDIES = {
         "applied, remove that line"
     ),
     "PULUMI_ACCESS_TOKEN must be set": (
-        "no backend is configured for the state: set PULUMI_BACKEND_URL, for example to file:///srv/pulumi or "
-        "s3://bucket, or run `pulumi login`"
+        "no backend that Pulumi knows is configured for the state: set PULUMI_BACKEND_URL, for example to "
+        "file:///srv/pulumi or s3://bucket, or run `pulumi login`"
+    ),
+    "unable to open state directory": (
+        "PULUMI_BACKEND_URL names the folder: correct it, or bring the folder back; make an empty one only for a "
+        "project that was never applied"
+    ),
+    'read ".pulumi/meta.yaml"': _UNREACHED,
+    "performing HTTP request": _UNREACHED,
+    "failed to load checkpoint": (
+        "the state of {stack} is damaged: restore its file in the backend from the .bak beside it, or from a backup"
     ),
 }
 """Remedies by a part of Pulumi's message, for messages that suggest a wrong one or none."""

@@ -11,7 +11,6 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from http.client import IncompleteRead
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -23,6 +22,7 @@ from kubernetes.config.config_exception import ConfigException
 from gpuprov.core.cluster import ProviderCluster
 from gpuprov.errors import ClusterError, ClusterUnreachable
 from gpuprov.kube.answer import Answer, read
+from gpuprov.kube.failures import innermost, is_broken_off, is_refused, unanswered
 from gpuprov.kube.kubeconfig import read_context
 from gpuprov.kube.request import JSON, MERGE_PATCH, Request
 from gpuprov.kube.retries import passing, pause
@@ -186,17 +186,13 @@ class KubeApi:
             elif isinstance(outcome, Answer):
                 return outcome
             else:
-                raise ClusterUnreachable(
-                    self.provider,
-                    f"the API server of context {self._context!r} does not answer ({_innermost(outcome)}); check the "
-                    "cluster and the network, then rerun the same command",
-                ) from outcome
+                raise ClusterUnreachable(self.provider, unanswered(self._context, outcome)) from outcome
 
     def _log(self, request: Request, outcome: Answer | Exception) -> None:
         """Log the request and the status, or why there is no answer; neither body, which may have a credential."""
         level = logging.INFO if request.changes else logging.DEBUG
         if _LOG.isEnabledFor(level):
-            answered = outcome.status if isinstance(outcome, Answer) else _innermost(outcome)
+            answered = outcome.status if isinstance(outcome, Answer) else innermost(outcome)
             _LOG.log(
                 level, "%s: %s", request, answered, extra={"provider": self.provider, "namespace": request.namespace}
             )
@@ -207,10 +203,10 @@ class KubeApi:
         if isinstance(outcome, Answer):
             asked = outcome.retry_after
             again = passing(outcome.status, repeatable=request.repeatable, asked=asked)
-        elif _is_refused(outcome):  # nothing was sent, so nothing can be done twice
+        elif is_refused(outcome):  # nothing was sent, so nothing can be done twice
             again = self._has_answered
         else:
-            again = request.repeatable and _is_broken_off(outcome)
+            again = request.repeatable and is_broken_off(outcome)
         draw = random.random()  # noqa: S311 (it spreads clients over time, and is no secret)
         return pause(sent, spent, asked, draw) if again else None
 
@@ -236,10 +232,17 @@ class KubeApi:
 
     def _accepted(self, request: Request, answer: Answer) -> dict[str, Any]:
         """Return the object of an answer. Raises ClusterError, or ClusterUnreachable, where it is a refusal."""
-        if answer.status in (_FORBIDDEN, _UNAUTHORIZED):
+        if answer.status == _UNAUTHORIZED:
             raise ClusterUnreachable(
                 self.provider,
-                f"the identity of context {self._context!r} may not {request} ({answer.message}); give it that right",
+                f"the API server does not know the identity of context {self._context!r} ({answer.message}); renew its "
+                "credentials in the kubeconfig, then rerun the same command",
+            )
+        if answer.status == _FORBIDDEN:
+            raise ClusterUnreachable(
+                self.provider,
+                f"the identity of context {self._context!r} may not {request} ({answer.message}); let the cluster's "
+                "administrator give it that right (`gpuprov preflight` names all that gpuprov needs)",
             )
         if answer.is_foreign:
             raise self._foreign(request, answer)
@@ -261,21 +264,3 @@ def _advice(answer: Answer) -> str:
     if answer.status == _NOT_FOUND and not (answer.data.get("details") or {}).get("name"):
         return "; the API server has no such API, or something else answers for it: gpuprov preflight tells more"
     return ""
-
-
-def _is_refused(error: Exception) -> bool:
-    """Tell whether nobody listens at the server's address, as while it restarts."""
-    refused = isinstance(error, urllib3.exceptions.NewConnectionError)
-    return refused and isinstance(error.__cause__, ConnectionRefusedError)
-
-
-def _is_broken_off(error: Exception) -> bool:
-    """Tell whether a connection that was made has ended too early. One to what speaks no HTTP is not meant."""
-    cause = error.args[-1] if isinstance(error, urllib3.exceptions.ProtocolError) and error.args else None
-    return isinstance(cause, (ConnectionError, IncompleteRead))
-
-
-def _innermost(error: BaseException) -> str:
-    """Return the innermost cause: the outer ones repeat the whole request."""
-    reason = getattr(error, "reason", None)
-    return _innermost(reason) if isinstance(reason, BaseException) else str(error)

@@ -24,7 +24,8 @@ from gpuprov.errors import ClusterUnreachable
 _DEFAULT = "~/.kube/config"
 _PARTS = {"contexts": "context", "clusters": "cluster", "users": "user"}
 _DATA = ("certificate-authority-data", "client-certificate-data", "client-key-data")
-_ANOTHER = "set KUBECONFIG to the file that has it, or correct `context` in the stack's configuration"
+_KEY = "{key}"
+_ANOTHER = f"set KUBECONFIG to the file that has it, or correct `{_KEY}` in the stack's configuration"
 _CORRECT = "correct the file, or set KUBECONFIG to another"
 
 Entries = dict[str, dict[str, dict[str, Any]]]
@@ -50,8 +51,9 @@ def read_context(cluster: ProviderCluster) -> client.Configuration:
         return _settings(files, cluster.context)
     except _Unusable as error:
         place = os.pathsep.join(map(str, files))
+        reason = str(error).replace(_KEY, "adminContext" if cluster.context == cluster.admin_context else "context")
         raise ClusterUnreachable(
-            cluster.provider, f"no usable context {cluster.context!r} in the kubeconfig {place}: {error}"
+            cluster.provider, f"no usable context {cluster.context!r} in the kubeconfig {place}: {reason}"
         ) from error
 
 

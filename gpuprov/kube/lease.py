@@ -188,18 +188,24 @@ class _Lease:
         self._accept(answer)
         return True
 
+    def _remedy(self) -> str:
+        if self.cluster.require_chart:
+            provider = self.cluster.provider
+            return f"the cluster's administrator installs the present chart with `gpuprov setup --provider {provider}`"
+        return "let the cluster's administrator give the identity create, get, update and patch on leases in `default`"
+
     def _accept(self, answer: Answer) -> None:
         """Keep the version that the server answers with. Raises NoLease or ClusterUnreachable where there is none."""
         provider = self.cluster.provider
         if answer.status in (_FORBIDDEN, _NOT_FOUND):
             raise NoLease(
-                provider,
-                f"the Lease that keeps runs apart cannot be used ({answer.message}); the cluster's administrator "
-                f"installs the present chart with `gpuprov setup --provider {provider}`",
+                provider, f"the Lease that keeps runs apart cannot be used ({answer.message}); {self._remedy()}"
             )
         if answer.status not in (_OK, _CREATED):
             raise ClusterUnreachable(
-                provider, f"the Lease {LEASE}: {answer.status} {answer.message}; rerun the command"
+                provider,
+                f"the Lease that keeps runs apart cannot be used ({answer.status} {answer.message}); rerun the command "
+                "in a while, and if that does not help, run `gpuprov preflight`",
             )
         self.data = answer.data
 

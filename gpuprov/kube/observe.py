@@ -101,5 +101,9 @@ def cluster_uid(cluster: ProviderCluster, api: KubeApi | None = None) -> str:
     """Return the UID of the kube-system namespace: it tells one cluster from every other."""
     system = (api or KubeApi(cluster)).get("/api/v1/namespaces/kube-system")
     if system is None:
-        raise ClusterUnreachable(cluster.provider, "no kube-system namespace; is this a Kubernetes cluster?")
+        raise ClusterUnreachable(
+            cluster.provider,
+            f"context {cluster.context!r} leads to a server without the namespace kube-system; check `server` in the "
+            "kubeconfig",
+        )
     return str(system["metadata"]["uid"])

@@ -1,6 +1,6 @@
 """Where the data is that comes with gpuprov: programmes, templates, the chart, the policy pack, the stacks' program.
 
-A wheel has all of it inside of the package (`force-include` in pyproject.toml). In a checkout the last three stay
+A wheel has all of it inside of the package (`hatch_build.py`). In a checkout, also an editable one, the last three stay
 beside the package, where people look for them.
 """
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from gpuprov.core.cluster import ProviderCluster
 from gpuprov.preflight import admission, clock, identity, names, nodes, plugin, policies, rights, role, version
 from gpuprov.preflight.facts import Facts, Unread
-from gpuprov.preflight.finding import Finding, Result, failed
+from gpuprov.preflight.finding import BY_SETUP, Finding, Result, failed
 
 __all__ = ["Facts", "Finding", "Result", "Unread", "examine"]
 
@@ -33,7 +33,10 @@ def examine(
     """
     findings = [*version.check(facts.version), *clock.check(facts.clock), *_identity(cluster, facts, known)]
     if isinstance(facts.rights, Unread):
-        remedy = "let the identity create SelfSubjectAccessReviews, as every identity may by default"
+        remedy = (
+            "let the cluster's administrator bind the ClusterRole system:basic-user to the group system:authenticated, "
+            "as it is by default"
+        )
         findings.append(failed(rights.CHECK, f"they cannot be asked for: {facts.rights.reason}", remedy))
     else:
         findings += rights.check(facts.who, facts.rights)
@@ -49,7 +52,8 @@ def examine(
 def _identity(cluster: ProviderCluster, facts: Facts, known: str | Unread | None) -> list[Finding]:
     if isinstance(facts.uid, Unread):
         seen = f"the UID of kube-system cannot be seen: {facts.uid.reason}"
-        return [failed(identity.CHECK, seen, "give the identity that right")]
+        remedy = f"check where the context {cluster.context!r} of the kubeconfig leads; {BY_SETUP}"
+        return [failed(identity.CHECK, seen, remedy)]
     return identity.check(cluster, facts.uid, known)
 
 
@@ -57,7 +61,7 @@ def _nodes(cluster: ProviderCluster, facts: Facts, peaks: Mapping[str, int], at:
     """What needs the nodes cannot be judged without them: a cluster whose GPUs nobody has seen is not fit."""
     if isinstance(facts.nodes, Unread):
         seen = f"the nodes cannot be seen: {facts.nodes.reason}"
-        remedy = "let the identity list nodes: capacity and their resource names are not checked"
+        remedy = f"{BY_SETUP}; without it capacity and the nodes' resource names are not checked"
         classes = names.check(cluster, (), facts.device_classes, facts.resource_slices)
         return [failed(nodes.CHECK, seen, remedy), *(line for line in classes if line.result is not Result.OK)]
     cluster_nodes = nodes.read(facts.nodes)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from gpuprov.preflight import policies
 from gpuprov.preflight.facts import Facts, Live, Reply, Seen, Unread
-from gpuprov.preflight.finding import Finding, failed, ok, some, warning
+from gpuprov.preflight.finding import BY_SETUP, Finding, failed, ok, some, warning
 
 CHECK = policies.CHECK
 
@@ -30,10 +30,10 @@ def _pod_security(probe: Reply | None) -> Finding:
     if probe is not None and "pod-security.kubernetes.io" in probe.message:
         return ok(CHECK, "Pod Security admission is active")
     if probe is not None and probe.status in _PASSED:
-        remedy = "switch the admission plugin PodSecurity on: without it a pod of an award may use the host"
+        remedy = "have the admission plugin PodSecurity switched on: without it a pod of an award may use the host"
         return failed(CHECK, "Pod Security admission is not active", remedy)
     why = "nothing was tried" if probe is None else f"a trial was answered with {probe.status} {probe.message}"
-    remedy = "give the identity the right to create namespaces, or ask the provider"
+    remedy = f"if it may not create namespaces: {BY_SETUP}; else ask the provider"
     return warning(CHECK, f"whether Pod Security admission is active is not known: {why}", remedy)
 
 
@@ -47,11 +47,11 @@ def _pod_node_selector(facts: Facts) -> Finding:
     seen = f"PodNodeSelector is not active: {why}"
     if not policies.problems("gpuprov-pods", facts.policies, facts.bindings):
         remedy = (
-            "switch the admission plugin on, or tell awardees: the policy gpuprov-pods takes only pods that name "
-            "their model's node selector themselves"
+            "have the admission plugin switched on, or tell awardees: the policy gpuprov-pods takes only pods that "
+            "name their model's node selector themselves"
         )
         return warning(CHECK, seen, remedy)
-    remedy = f"switch the admission plugin on, or {policies.INSTALL}: pods may run on any model's nodes"
+    remedy = f"pods may run on any model's nodes: have the admission plugin switched on, or {policies.INSTALL}"
     return failed(CHECK, seen, remedy)
 
 

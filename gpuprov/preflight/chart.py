@@ -11,9 +11,10 @@ from gpuprov.preflight.facts import Facts, Unread
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotSetUp:
-    """Why a cluster counts as not set up, and the checks whose findings only repeat that."""
+    """Why a cluster counts as not set up, what to do, and the checks whose findings only repeat that."""
 
     reason: str
+    remedy: str
     checks: frozenset[str]
 
 
@@ -26,12 +27,16 @@ def not_set_up(facts: Facts) -> NotSetUp | None:
     """
     if not isinstance(facts.tenant_role, Unread) and facts.tenant_role is not None:
         return None
-    reason = "not set up"
+    reason, remedy = "not set up", "run `gpuprov setup`, then rerun the command"
     if isinstance(facts.policies, Unread):
         reason = "not set up, or this identity is not the chart's"
+        remedy = (
+            "run `gpuprov setup`, then rerun the command; if that was done, name this identity in the chart's value "
+            "`operator.subjects` (`chartValues` of the stack) and run it again"
+        )
     elif any(policy["metadata"]["name"] in ADMISSION_POLICIES for policy in facts.policies):
         return None
     checks = {rights.CHECK, policies.CHECK}
     if isinstance(facts.nodes, Unread):
         checks |= {nodes.CHECK, names.CHECK, plugin.CHECK}
-    return NotSetUp(reason=reason, checks=frozenset(checks))
+    return NotSetUp(reason=reason, remedy=remedy, checks=frozenset(checks))

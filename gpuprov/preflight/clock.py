@@ -17,7 +17,10 @@ FAILED_SECONDS = 60
 """Apart by more is a failure (policy: no rule of the programme)."""
 
 _HALF_A_SECOND = timedelta(seconds=0.5)
-_REMEDY = "synchronise both clocks (NTP); terms begin and end by this machine's clock, tokens by the server's"
+_REMEDY = (
+    "synchronise this machine's clock by NTP (`timedatectl`); if it is, ask the provider to do so with the API "
+    "servers': terms begin and end by this machine's clock, tokens by the servers'"
+)
 
 
 def skew(clock: Clock, server: datetime) -> timedelta:
@@ -33,7 +36,8 @@ def check(clock: Clock) -> list[Finding]:
     """Judge the distance of the clocks."""
     server = _instant(clock.date)
     if server is None:
-        return [warning(CHECK, f"the server tells no time ({clock.date})", "compare the clocks by hand")]
+        remedy = "compare `date -u` here with a clock at the provider's, or ask what removes the header Date on the way"
+        return [warning(CHECK, f"the server tells no time (Date: {clock.date or 'none'})", remedy)]
     apart = skew(clock, server)
     seconds = abs(apart).total_seconds()
     if seconds <= WARNING_SECONDS:

@@ -44,6 +44,12 @@ def failed(check: str, seen: str, remedy: str) -> Finding:
     return Finding(check=check, result=Result.FAILED, seen=str(seen), remedy=remedy)
 
 
+BY_SETUP = (
+    "`gpuprov setup`, run as the cluster's administrator, gives this right to the identities that the chart's value "
+    "`operator.subjects` names"
+)
+"""What to do where our own identity lacks a right that the chart gives."""
+
 _FEW = 5
 
 

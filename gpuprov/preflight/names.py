@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from gpuprov.core.cluster import ProviderCluster
 from gpuprov.preflight import dra
 from gpuprov.preflight.facts import Live, Seen, Unread
-from gpuprov.preflight.finding import Finding, failed, ok, some, warning
+from gpuprov.preflight.finding import BY_SETUP, Finding, failed, ok, some, warning
 from gpuprov.preflight.nodes import Node, gpu_like
 
 CHECK = "resource names"
@@ -23,10 +23,10 @@ def check(
     slices: Seen,
 ) -> list[Finding]:
     """Compare the nodes' resources, and device classes and drivers of DRA, with what every quota sets."""
-    findings = [failed(CHECK, text, "let the identity list deviceclasses") for text in dra.unseen(device_classes)]
+    findings = [failed(CHECK, text, BY_SETUP) for text in dra.unseen(device_classes)]
     if isinstance(slices, Unread):
         seen = f"drivers of DRA cannot be seen: {slices.reason}"
-        findings.append(warning(CHECK, seen, "let the identity list resourceslices"))
+        findings.append(warning(CHECK, seen, BY_SETUP))
     classes = () if isinstance(device_classes, Unread) else device_classes
     covered = {*cluster.other_gpu_resources, *(pool.resource for pool in cluster.pools)}
     findings += [failed(CHECK, f"{text}: {_PENDING}", dra.REMEDY) for text in dra.served(cluster, classes)]

@@ -64,7 +64,9 @@ def check(cluster: ProviderCluster, nodes: Sequence[Node]) -> list[Finding]:
         label = _label(pool)
         if not pool_nodes:
             seen = f"{pool.model}: no node has the label {label}"
-            findings.append(failed(CHECK, seen, f"correct the pool's nodeLabel, or label its nodes; {_there(nodes)}"))
+            findings.append(
+                failed(CHECK, seen, f"correct the pool's nodeLabel, or have its nodes labelled so; {_there(nodes)}")
+            )
             continue
         findings.append(ok(CHECK, f"{pool.model}: {counted(len(pool_nodes), 'node')} with the label {label}"))
         findings += _tainted(pool, pool_nodes)
@@ -153,9 +155,12 @@ def _tainted(pool: GpuPool, nodes: Sequence[Node]) -> list[Finding]:
     keys = sorted({key for node in nodes for key in node.taints})
     if not keys:
         return []
-    remedy = "pods of awards must tolerate it"
+    remedy = (
+        "awardees must write a toleration for it into their pods, and the chart must allow it "
+        "(`admission.allowedTolerations`)"
+    )
     if pool.resource in keys:
-        remedy += f"; the admission plugin ExtendedResourceToleration does that for the key {pool.resource}"
+        remedy += f"; the admission plugin ExtendedResourceToleration writes the one for {pool.resource}"
     return [warning(CHECK, f"{pool.model}: nodes are tainted with {some(keys)}", remedy)]
 
 

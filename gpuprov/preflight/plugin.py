@@ -13,7 +13,7 @@ from typing import Any
 
 from gpuprov.core.cluster import ProviderCluster
 from gpuprov.preflight.facts import Live, Seen, Unread
-from gpuprov.preflight.finding import Finding, failed, ok, some, warning
+from gpuprov.preflight.finding import BY_SETUP, Finding, failed, ok, some, warning
 from gpuprov.preflight.nodes import Node
 
 CHECK = "device plugin"
@@ -103,7 +103,7 @@ def check(
         return [ok(CHECK, "no pool has devices of NVIDIA's device plugin")]
     if isinstance(daemon_sets, Unread):
         seen = f"DaemonSets cannot be seen: {daemon_sets.reason}"
-        unseen = warning(CHECK, seen, "let the identity list daemonsets, or ask the provider for its device plugin")
+        unseen = warning(CHECK, seen, f"{BY_SETUP}; or ask the provider for its device plugin's settings")
         return [unseen, *_shared_nodes(cluster, nodes), _runtime(())]
     device_plugins = plugins(daemon_sets)
     findings = [

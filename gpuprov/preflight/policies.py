@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import Any
 
-from gpuprov.core.manifests import ADMISSION_POLICIES, MANAGED_BY, MANAGER, QUOTA, SYSTEM_NAMESPACE
+from gpuprov.core.manifests import ADMISSION_POLICIES, MANAGED_BY, MANAGER, QUOTA
 from gpuprov.i18n import joined, tr
 from gpuprov.preflight.facts import Live, Seen, Unread
-from gpuprov.preflight.finding import Finding, failed, ok, warning
+from gpuprov.preflight.finding import BY_SETUP, Finding, failed, ok, warning
 
 CHECK = "admission"
 
@@ -20,10 +20,10 @@ VERSION_LABEL = "app.kubernetes.io/version"
 DIGEST = "gpuprov.dev/spec-sha256"
 """The chart's annotation on each policy: the digest of its spec as it was installed."""
 
-INSTALL = (
-    "install charts/gpu-cluster as the cluster's administrator: `gpuprov setup`, or `helm upgrade --install gpuprov "
-    f"charts/gpu-cluster --namespace {SYSTEM_NAMESPACE} --create-namespace`"
-)
+INSTALL = "run `gpuprov setup` as the cluster's administrator, which installs charts/gpu-cluster"
+
+_SWITCHED_OFF = "; if the stack's `chartValues` switch it off (`admission`), correct them first"
+_UNFIT = "does not fit this API server"
 
 _ABSENT: list[str] = [tr("is not there")]
 
@@ -42,9 +42,8 @@ def check(policies: Seen, bindings: Seen, chart: str | None) -> list[Finding]:
     """Judge each policy of the chart. ``chart`` is the chart's version as the project has it, if it has one."""
     for seen in (policies, bindings):
         if isinstance(seen, Unread):
-            remedy = f"give the identity that right, as the chart does; else {INSTALL}"
-            return [failed(CHECK, text, remedy) for text in lacking(policies, bindings)]
-    findings = [failed(CHECK, text, INSTALL) for text in lacking(policies, bindings)]
+            return [failed(CHECK, text, BY_SETUP) for text in lacking(policies, bindings)]
+    findings = [failed(CHECK, text, _remedy(text)) for text in lacking(policies, bindings)]
     named = _named(policies)
     if not any(name in named for name in ADMISSION_POLICIES):
         return findings
@@ -66,6 +65,13 @@ def lacking(policies: Seen, bindings: Seen) -> tuple[str, ...]:
         for name, phrases in problems_by_policy.items()
         if phrases
     )
+
+
+def _remedy(lacks: str) -> str:
+    """Installing the chart again mends what was changed by hand, and not what the chart is told or cannot do."""
+    if _UNFIT in lacks:
+        return "update gpuprov, then run `gpuprov setup` as the cluster's administrator; if that is done, report it"
+    return INSTALL + (_SWITCHED_OFF if "does not deny" in lacks or "none of the policies" in lacks else "")
 
 
 def problems(name: str, policies: Seen, bindings: Seen) -> list[str]:

@@ -17,7 +17,7 @@ from gpuprov.core.manifests import (
     TENANT_ROLE,
     WELCOME,
 )
-from gpuprov.preflight.finding import Finding, failed, ok, some, warning
+from gpuprov.preflight.finding import BY_SETUP, Finding, failed, ok, some, warning
 
 CHECK = "rights"
 
@@ -54,7 +54,7 @@ class Right:
     @property
     def where(self) -> str:
         """Where the right holds, in words."""
-        return f"in namespace {self.namespace}" if self.namespace else "in all namespaces"
+        return f"in namespace {self.namespace}" if self.namespace else "in the whole cluster"
 
     def __str__(self) -> str:
         return f"{self.verb} {self.what}"
@@ -135,14 +135,14 @@ def check(identity: str, allowed: Mapping[Right, bool]) -> list[Finding]:
     """Compare what the identity may do with what gpuprov needs; one failing line for each resource."""
     missing = [right for right in NEEDED if not allowed.get(right, False)]
     findings = [
-        failed(CHECK, f"{identity} may not {verbs} {resource}", f"grant {verbs} on {resource} {where}; {_LEAST}")
+        failed(CHECK, f"{identity} may not {verbs} {resource}", f"{BY_SETUP}; another role must grant it {where}")
         for (resource, where), verbs in _by_resource(missing).items()
     ]
     if not missing:
         findings.append(ok(CHECK, f"{identity} has the {len(NEEDED)} rights that gpuprov needs"))
     if allowed.get(EVERYTHING, False):
         seen = f"{identity} may do everything on this cluster, as cluster-admin"
-        return [*findings, warning(CHECK, seen, f"{_LEAST}; keep this one for the chart")]
+        return [*findings, warning(CHECK, seen, f"{_LEAST}; keep this one for `gpuprov setup` (`adminContext`)")]
     surplus = [right for right in SURPLUS if allowed.get(right, False)]
     if surplus:
         names = some([f"{verbs} {resource}" for (resource, _), verbs in _by_resource(surplus).items()])

@@ -8,7 +8,7 @@ from typing import Any
 from gpuprov.core.manifests import TENANT_ROLE
 from gpuprov.i18n import tr
 from gpuprov.preflight.facts import Live, Unread
-from gpuprov.preflight.finding import Finding, failed, ok, some
+from gpuprov.preflight.finding import BY_SETUP, Finding, failed, ok, some
 from gpuprov.preflight.policies import CHECK, INSTALL
 
 _WRITING = {"create", "update", "patch", "delete", "deletecollection"}
@@ -32,7 +32,7 @@ _NEVER_WRITTEN = {
 def check(role: Live | Unread | None) -> list[Finding]:
     """Judge the ClusterRole as it is on the cluster."""
     if isinstance(role, Unread):
-        remedy = "give the identity that right"
+        remedy = BY_SETUP
     elif role is None:
         remedy = INSTALL
     elif role.get("aggregationRule"):

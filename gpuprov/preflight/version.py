@@ -23,7 +23,8 @@ def check(answer: Mapping[str, Any]) -> list[Finding]:
     match = re.match(r"(\d+)\D+(\d+)", f"{answer.get('major', '')}.{answer.get('minor', '')}")
     match = match or re.match(r"v?(\d+)\.(\d+)", text)
     if match is None:
-        return [warning(CHECK, f"the server says {text!r}", "ask the provider for the version of Kubernetes")]
+        remedy = f"ask the provider; gpuprov needs Kubernetes {_text(OLDEST)} or newer"
+        return [warning(CHECK, f"the server tells no version of Kubernetes ({text})", remedy)]
     minor = (int(match[1]), int(match[2]))
     if minor < OLDEST:
         remedy = f"upgrade the cluster to {_text(OLDEST)} or newer: admission policies (v1) are not there before"

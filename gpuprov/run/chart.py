@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 
 import yaml
 
+from gpuprov.core.cluster import ProviderCluster
 from gpuprov.core.manifests import CHART
 from gpuprov.errors import InputError, Problem
 from gpuprov.i18n import tr
@@ -31,3 +35,18 @@ def chart_version(project: Project) -> str | None:
     except (InputError, OSError, UnicodeDecodeError, yaml.YAMLError):
         return None
     return str(chart.get("version")) if isinstance(chart, Mapping) else None
+
+
+def source(chart: Path, cluster: ProviderCluster, server: str) -> str:
+    """Return the digest of all that the set-up of a cluster is made from; ``server`` is its version of Kubernetes."""
+    files = {path.relative_to(chart).as_posix(): path for path in chart.rglob("*") if path.is_file()}
+    parts = [
+        version("gpuprov"),
+        version("pulumi-kubernetes"),
+        server,
+        cluster.provider,
+        cluster.setup_context,
+        json.dumps(cluster.chart_values, sort_keys=True, ensure_ascii=False),
+        *(f"{name} {sha256(files[name].read_bytes()).hexdigest()}" for name in sorted(files)),
+    ]
+    return sha256("\0".join(parts).encode()).hexdigest()

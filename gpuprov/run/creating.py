@@ -11,7 +11,7 @@ from gpuprov.errors import InputError, Problem
 from gpuprov.i18n import tr
 from gpuprov.load.files import system_reason
 from gpuprov.load.project import PROJECT_FILE
-from gpuprov.run.newproject import NewFile
+from gpuprov.run.newfile import NewFile
 
 
 def in_the_way(folder: Path, paths: Iterable[str]) -> list[Problem]:

@@ -15,6 +15,8 @@ from gpuprov.errors import InputError, Problem
 from gpuprov.i18n import tr
 from gpuprov.load.packaged import packaged
 from gpuprov.load.project import PROJECT_FILE
+from gpuprov.run.newfile import NewFile
+from gpuprov.run.renewing import NOTE, note
 from gpuprov.run.sample import list_name, sample_list
 
 PROGRAMME, LEDGER, ENVIRONMENT = "programme.yaml", "ledger.jsonl", ".venv"
@@ -61,14 +63,6 @@ AskPools = Callable[[str, str], tuple[NewPool, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewFile:
-    """A file to write."""
-
-    text: str
-    executable: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class NewProject:
     """What makes a project: its name, its programme with the text of the file, and the suppliers' clusters.
 
@@ -100,16 +94,16 @@ class NewProject:
         suppliers = ", ".join(cluster.provider for cluster in self.clusters)
         option = f"    virtualenv: {ENVIRONMENT}" if self.virtualenv else "    # the first python on PATH has gpuprov"
         settings = {key: _scalar(value) for key, value in values.items()} | {"virtualenv": option}
+        ours = {path: file for path, (file, _) in renewable().items()}
         return {
             PROJECT_FILE: NewFile(text=_filled("Pulumi.yaml", settings)),
             "README.md": NewFile(text=_filled("README.md", values | {"suppliers": suppliers})),
-            ".gitignore": NewFile(text=_template("gitignore")),
             PROGRAMME: NewFile(text=self.programme_text),
             list_name(self.programme): NewFile(text=awards),
             LEDGER: NewFile(text=""),
-            "stacks/__main__.py": NewFile(text=_text("stacks/__main__.py")),
             **{stack_path(cluster.provider): self._stack(cluster) for cluster in self.clusters},
-            **{f"policies/{name}": _of_the_pack(name) for name in _PACK},
+            **ours,
+            NOTE: NewFile(text=note({path: file.text for path, file in ours.items()})),
         }
 
     def _stack(self, cluster: ProviderCluster) -> NewFile:
@@ -126,6 +120,14 @@ class NewProject:
         return NewFile(text=_filled("stack.yaml", values))
 
 
+def renewable() -> dict[str, tuple[NewFile, str]]:
+    """Return the files that are the same in every project, each with the path of what it is a copy of."""
+    copies = {".gitignore": "templates/project/gitignore", "stacks/__main__.py": "stacks/__main__.py"}
+    copies |= {f"policies/{name}": f"policies/{name}" for name in _PACK}
+    programs = {f"policies/{name}" for name in _EXECUTABLE}
+    return {path: (NewFile(text=_text(origin), executable=path in programs), origin) for path, origin in copies.items()}
+
+
 def stack_path(provider: str) -> str:
     """Return the path of a supplier's stack file in a new project."""
     return f"stacks/Pulumi.{provider}.yaml"
@@ -133,8 +135,8 @@ def stack_path(provider: str) -> str:
 
 def paths_of(programme: Programme, providers: tuple[str, ...]) -> list[str]:
     """Return the paths of all files that a project with these suppliers would have."""
-    own = (PROJECT_FILE, "README.md", ".gitignore", PROGRAMME, list_name(programme), LEDGER, "stacks/__main__.py")
-    return [*own, *map(stack_path, providers), *(f"policies/{name}" for name in _PACK)]
+    own = (PROJECT_FILE, "README.md", PROGRAMME, list_name(programme), LEDGER, NOTE)
+    return [*own, *map(stack_path, providers), *renewable()]
 
 
 def _pool(pool: GpuPool) -> str:
@@ -151,10 +153,6 @@ def _pool(pool: GpuPool) -> str:
 def _scalar(text: str) -> str:
     """Return a text as YAML reads it back: in quotation marks where it would be something else without."""
     return yaml.safe_dump(text, allow_unicode=True, width=10_000).removesuffix("\n").removesuffix("\n...")
-
-
-def _of_the_pack(name: str) -> NewFile:
-    return NewFile(text=_text(f"policies/{name}"), executable=name in _EXECUTABLE)
 
 
 def _filled(template: str, values: Mapping[str, str]) -> str:

@@ -145,10 +145,12 @@ class Cluster:
             if not (reason := problem()):
                 return
             if self.cancelled.is_set():
-                raise SandboxError(f"{self.spec.name}: interrupted; `up` goes on, `down` cleans up")
+                raise SandboxError(f"{self.spec.name}: interrupted; `gpuprov sandbox up` goes on")
             if time.monotonic() > deadline:
                 logs = self.layout.folder / "logs"
-                raise SandboxError(f"{self.spec.name}: not ready in time: {reason}; see the logs in {logs}")
+                raise SandboxError(
+                    f"{self.spec.name}: not ready in time: {reason}; see {logs}, then `gpuprov sandbox up`"
+                )
             time.sleep(POLL_SECONDS)
 
     def _death(self, component: str) -> Exception:

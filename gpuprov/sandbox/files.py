@@ -70,7 +70,9 @@ def exclusive(root: Path, timeout: float) -> Iterator[None]:
         finally:
             os.close(handle)
         if time.monotonic() > deadline:
-            raise SandboxError(f"another command has been working on the sandbox in {root} for {timeout:.0f} s")
+            raise SandboxError(
+                f"another command has been working on the sandbox in {root} for {timeout:.0f} s; wait for it"
+            )
         time.sleep(LOCK_POLL_SECONDS)
 
 

@@ -18,6 +18,7 @@ KWOK_USER = "system:kwok-controller"
 PARALLEL = 8
 _NO_NAME = re.compile(r"[^a-z0-9-]+")
 CONFLICT = 409
+_ANEW = "`gpuprov sandbox down`, then `gpuprov sandbox up`, begins anew"
 _RESOURCES = {"cpu": "208", "memory": "2Ti", "pods": "110", "ephemeral-storage": "25Ti"}
 
 
@@ -47,7 +48,7 @@ def create_nodes(api: Api, spec: ClusterSpec) -> None:
         reply = api.request("POST", NODES, node)
         if not reply.ok and reply.status != CONFLICT:
             reason = reply.body.get("message", reply.status)
-            raise SandboxError(f"{spec.name}: node {node['metadata']['name']} was refused: {reason}")
+            raise SandboxError(f"{spec.name}: node {node['metadata']['name']} was refused: {reason}; {_ANEW}")
 
     with ThreadPoolExecutor(PARALLEL) as pool:
         list(pool.map(create, missing))
@@ -74,7 +75,7 @@ def release_leases(api: Api) -> None:
     """
     reply = api.request("DELETE", LEASES)
     if not reply.ok:
-        raise SandboxError(f"cannot delete the leases of the previous kwok: HTTP {reply.status}")
+        raise SandboxError(f"cannot delete the leases of the previous kwok: HTTP {reply.status}; {_ANEW}")
 
 
 def grant_kwok(api: Api) -> None:
@@ -83,7 +84,7 @@ def grant_kwok(api: Api) -> None:
     for kind, body in (("clusterroles", _KWOK_ROLE), ("clusterrolebindings", _KWOK_BINDING)):
         reply = api.request("POST", f"{path}/{kind}", body)
         if not reply.ok and reply.status != CONFLICT:
-            raise SandboxError(f"cannot grant kwok its permissions: {reply.body.get('message', reply.status)}")
+            raise SandboxError(f"cannot grant kwok its permissions: {reply.body.get('message', reply.status)}; {_ANEW}")
 
 
 def _devices(allocatable: Json) -> int:

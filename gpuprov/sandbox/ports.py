@@ -55,4 +55,4 @@ def free_ports(count: int, taken: frozenset[int] = frozenset()) -> tuple[int, ..
             chosen.append(port)
         if len(chosen) == count:
             return tuple(chosen)
-    raise SandboxError(f"no {count} free ports between {first} and {last} on {LOOPBACK}")
+    raise SandboxError(f"no {count} free ports between {first} and {last} on {LOOPBACK}; end what listens there")

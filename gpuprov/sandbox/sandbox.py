@@ -88,7 +88,7 @@ class Sandbox:
                 current = state.new_state(self.clusters)
                 state.save(self.root, current)
             elif current.clusters != self.clusters:
-                raise SandboxError(f"{self.root} holds a sandbox with other clusters; `down` it first")
+                raise SandboxError(f"{self.root} holds other clusters; end them with `gpuprov sandbox down`")
             for name in (state.PULUMI_NAME, state.CLUSTERS_NAME):
                 private_folder(self.root / name)
             self._start_all([spec.name for spec in current.clusters], tell)
@@ -186,7 +186,7 @@ class Sandbox:
                 cluster = self._move(name)
             else:
                 return
-        raise SandboxError(f"{name}: found no free ports in {PORT_TRIES} attempts")
+        raise SandboxError(f"{name}: found no free ports in {PORT_TRIES} attempts; rerun the command")
 
     def _move(self, name: str) -> Cluster:
         with self._state_lock:

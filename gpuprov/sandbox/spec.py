@@ -71,4 +71,4 @@ def check_binaries(binaries: Mapping[str, Path]) -> None:
     """Raise `SandboxError` with the names of all missing programs, if any of `COMPONENTS` is missing."""
     missing = [name for name in COMPONENTS if name not in binaries or not binaries[name].is_file()]
     if missing:
-        raise SandboxError(f"no program for {', '.join(missing)}; get them with `gpuprov toolchain`")
+        raise SandboxError(f"no program for {', '.join(missing)}; get them with `gpuprov toolchain install`")

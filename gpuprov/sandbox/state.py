@@ -76,7 +76,10 @@ def load(root: Path) -> State | None:
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] != FORMAT:
-            raise SandboxError(f"{path} was written by another version; use that version's `sandbox down`")
+            raise SandboxError(
+                f"{path} was written by another version of gpuprov; end that sandbox with that version's `gpuprov "
+                "sandbox down`, or choose another folder with --dir"
+            )
         return State(
             sandbox_id=str(content["sandbox_id"]),
             clusters=tuple(_spec(entry) for entry in content["clusters"]),
@@ -86,7 +89,9 @@ def load(root: Path) -> State | None:
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-        raise SandboxError(f"{path} cannot be read as a sandbox's state: {error}") from error
+        raise SandboxError(
+            f"{path} cannot be read as a sandbox's state: {error}; choose another folder with --dir"
+        ) from error
 
 
 def refuse_foreign(root: Path) -> None:
@@ -94,10 +99,10 @@ def refuse_foreign(root: Path) -> None:
     if not root.exists() or (root / STATE_NAME).exists():
         return
     if not root.is_dir():
-        raise SandboxError(f"{root} is not a folder")
+        raise SandboxError(f"{root} is not a folder; choose another with --dir")
     foreign = sorted(path.name for path in root.iterdir() if path.name.removesuffix(".new") not in _OWN_NAMES)
     if foreign:
-        raise SandboxError(f"{root} holds other files ({', '.join(foreign[:3])}); choose an empty folder")
+        raise SandboxError(f"{root} holds other files ({', '.join(foreign[:3])}); choose an empty folder with --dir")
 
 
 def _choose_ports(clusters: int, taken: frozenset[int]) -> list[Ports]:

@@ -187,6 +187,12 @@ def _explain(code: int, tail: list[str]) -> str:
         cause = f"this Go is too old: install Go {GO_VERSION} or newer, or allow GOTOOLCHAIN=auto"
     elif _NETWORK.search(text):
         cause = "Go modules cannot be downloaded: check the network, GOPROXY and HTTPS_PROXY"
+    elif "no space left on device" in text:
+        cause = (
+            "a disk is full: make room for the temporary folder (TMPDIR) and Go's caches (`go env GOCACHE GOMODCACHE`)"
+        )
+    elif code < 0 or "signal: killed" in text:
+        cause = "go or its compiler was killed, as where memory runs out: free some, then rerun the command"
     else:
         cause = f"go ended with exit code {code}"
     return f"{cause}; its last lines were:\n" + "\n".join(f"  {line}" for line in text.splitlines())

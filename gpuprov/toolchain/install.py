@@ -97,7 +97,9 @@ def require(names: Iterable[str] = CLI_TOOLS) -> Installed:
 def _installed(unit: Unit, name: str, settings: Settings) -> Found:
     path = cached(unit, name, settings)
     if path is None:
-        raise ToolchainError(f"{unit.name} vanished from {settings.home(unit)} right after it was installed")
+        raise ToolchainError(
+            f"{unit.name} vanished from {settings.home(unit)} right after it was installed; rerun the command"
+        )
     return Found(tool=name, version=unit.version, path=path, source="cache")
 
 
@@ -124,7 +126,10 @@ class _Installation:
                     return
                 self._install()
         except OSError as error:
-            raise ToolchainError(f"{self._label} cannot be put in {self._folder}: {error}") from error
+            raise ToolchainError(
+                f"{self._label} cannot be put in {self._folder}: {error}; correct that, or name another folder with "
+                "XDG_CACHE_HOME"
+            ) from error
 
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:

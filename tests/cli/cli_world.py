@@ -62,6 +62,9 @@ class Api:
     def _one(self, provider: str, path: str) -> tuple[int, dict[str, Any]]:
         """Return the role, a namespace or its quota; what else is asked for is not there, as the Lease at first."""
         name = path.rpartition("/")[2]
+        if "/configmaps/" in path:
+            maps = [found for found in self._of(provider, "ConfigMap") if found["metadata"]["name"] == name]
+            return (200, maps[0]) if maps else refusal(404, "NotFound", name)
         if "/clusterroles/" in path:
             roles = [role for role in self._of(provider, "ClusterRole") if role["metadata"]["name"] == name]
             return (200, roles[0]) if roles else refusal(404, "NotFound", name)
@@ -95,6 +98,11 @@ KINDS = {
     "apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies": "ValidatingAdmissionPolicy",
     "apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings": "ValidatingAdmissionPolicyBinding",
     "apis/resource.k8s.io/v1/deviceclasses": "DeviceClass",
+    "apis/rbac.authorization.k8s.io/v1/clusterroles": "ClusterRole",
+    "apis/rbac.authorization.k8s.io/v1/clusterrolebindings": "ClusterRoleBinding",
+    "apis/rbac.authorization.k8s.io/v1/roles": "Role",
+    "apis/scheduling.k8s.io/v1/priorityclasses": "PriorityClass",
+    "apis/apps/v1/daemonsets": "DaemonSet",
 }
 CHARTS = ("ClusterRole", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
 """Kinds of which a cluster has what charts/gpu-cluster brings."""

@@ -70,7 +70,7 @@ def test_pools_and_uid_come_from_the_clusters(place: World, nodes: Api) -> None:
 def test_it_says_what_it_made_and_the_next_commands(place: World) -> None:
     ran = place.run_as_typed("init", *KT, *POOL, "--name", "mine")
     assert ran.code == 0, ran
-    assert ran.out.startswith(f"made {place.root}:\n  .gitignore\n  Pulumi.yaml\n")
+    assert ran.out.startswith(f"made {place.root}:\n  .gitignore\n  .gpuprov.json\n  Pulumi.yaml\n")
     assert "\nvalid: 1 awards, 1 selected, 0 forfeited in the ledger\n" in ran.out
     assert [line.strip() for line in ran.out.splitlines()[-3:]] == [
         "gpuprov setup",
@@ -192,3 +192,30 @@ def test_at_a_terminal_an_answer_that_is_not_given_changes_nothing(tmp_path: Pat
         os.close(side)
     assert (ran.code, ran.out, files(tmp_path)) == (130, "", {})
     assert ran.err.endswith("\nnothing was changed\n")
+
+
+def test_renew_brings_gpuprovs_own_files_up_to_date_and_leaves_what_was_changed(place: World) -> None:
+    assert place.run_as_typed("init", *KT, *POOL, "--name", "mine").code == 0
+    pack = place.root / "policies"
+    setup = (pack / "setup").read_text(encoding="utf-8")
+    (pack / "setup").unlink()
+    (pack / "given.py").write_text("own = 1\n", encoding="utf-8")
+    compare = f"diff {REPOSITORY}/policies/given.py {pack}/given.py"
+    ran = place.run_as_typed("init", "--renew")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.splitlines()[0] == "renewed policies/setup"
+    assert f"  {compare}" in ran.out.splitlines()
+    assert ((pack / "setup").read_text(encoding="utf-8"), os.access(pack / "setup", os.X_OK)) == (setup, True)
+    ran = place.run_as_typed("init", "--renew", "--json")
+    assert (ran.data["renewed"], ran.data["changed"]) == ([], [{"file": "policies/given.py", "compare": compare}])
+    assert len(ran.data["current"]) == 7
+    (pack / "given.py").unlink()
+    assert place.run_as_typed("init", "--renew").out == "renewed policies/given.py\n"
+    assert place.run_as_typed("init", "--renew").out == "nothing to renew\n"
+
+
+def test_renew_needs_a_project_and_no_other_option(place: World) -> None:
+    ran = place.run_as_typed("init", "--renew", "--json")
+    assert (ran.code, problems(ran), files(place.root)) == (1, [("FOLDER", "has no Pulumi.yaml")], {})
+    ran = place.run_as_typed("init", "--renew", *KT)
+    assert (ran.code, "--renew takes no other option than --json" in ran.err) == (2, True)

@@ -102,6 +102,15 @@ def test_the_chart_in_it_is_the_repositorys(installed: Path) -> None:
     assert texts[0] == texts[1]
 
 
+def test_an_editable_install_has_no_copy_of_what_is_in_the_repository(tmp_path: Path) -> None:
+    build = f"from hatchling.build import build_editable; build_editable({str(tmp_path)!r})"
+    subprocess.run([sys.executable, "-c", build], cwd=REPOSITORY, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with ZipFile(wheel) as archive:
+        names = [name for name in archive.namelist() if ".dist-info/" not in name]
+    assert [Path(name).suffix for name in names] == [".pth"]
+
+
 def test_it_prints_the_schemas(outside: World) -> None:
     docs = REPOSITORY / "docs"
     awards = python(outside, "-m", "gpuprov", "validate", "--schema").data

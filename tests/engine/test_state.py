@@ -51,7 +51,7 @@ def test_a_wrong_passphrase_is_told_with_the_file_and_the_way_out(pulumi, tmp_pa
     with pytest.raises(EngineError) as caught:
         calls(tmp_path)[call]()
     text = str(caught.value)
-    assert text.startswith(f"kt-cloud: {WRONG_PASSPHRASE}; ")
+    assert text.startswith(f"kt-cloud: {WRONG_PASSPHRASE.removeprefix('error: ')}; ")
     for part in ("`encryptionsalt` in Pulumi.kt-cloud.yaml", "PULUMI_CONFIG_PASSPHRASE_FILE", "remove that line"):
         assert part in text
 
@@ -62,7 +62,7 @@ def test_a_backend_that_nobody_chose_is_told_with_the_way_out(pulumi, tmp_path, 
     with pytest.raises(EngineError) as caught:
         calls(tmp_path)[call]()
     text = str(caught.value)
-    assert text.startswith(f"kt-cloud: {NO_BACKEND}; ")
+    assert text.startswith(f"kt-cloud: {NO_BACKEND.removeprefix('error: ')}; ")
     for part in ("PULUMI_BACKEND_URL", "file:///", "s3://", "`pulumi login`"):
         assert part in text
 
@@ -71,8 +71,36 @@ def test_any_other_error_stays_as_pulumi_wrote_it(pulumi, tmp_path):
     pulumi("error: the disk is full")
     with pytest.raises(EngineError) as caught:
         stacks.read_outputs(tmp_path, "kt-cloud")
-    assert str(caught.value) == "kt-cloud: error: the disk is full"
-    assert stacks.explained("error: the disk is full", "kt-cloud") == "error: the disk is full"
+    assert str(caught.value) == "kt-cloud: the disk is full"
+    assert stacks.explained("error: the disk is full", "kt-cloud") == "the disk is full"
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            'error: unable to open state directory "file:///srv/x": stat /srv/x: no such file or directory',
+            'unable to open state directory "file:///srv/x": stat /srv/x: no such file or directory; PULUMI_',
+        ),
+        (
+            "Logging in using access token from PULUMI_ACCESS_TOKEN\nerror: performing HTTP request: refused",
+            "performing HTTP request: refused; the backend of the state (PULUMI_BACKEND_URL) cannot be read: check its",
+        ),
+        (
+            "error: failed to load checkpoint: place 1: invalid character",
+            "failed to load checkpoint: place 1: invalid character; the state of kt-cloud is damaged: restore its file",
+        ),
+    ],
+)
+def test_of_what_pulumi_says_about_its_backend_the_remedy_is_told(said, told):
+    assert stacks.explained(said, "kt-cloud").startswith(told)
+
+
+def test_how_pulumi_ended_is_told_from_what_it_said_last():
+    assert "Pulumi was ended by signal 9; unless" in stacks.how_ended(-9, "", "a word")
+    assert stacks.how_ended(255, "out", " error: full\n") == "error: full"
+    assert stacks.how_ended(255, "\n".join(map(str, range(90))), "").splitlines() == [*map(str, range(70, 90))]
+    assert stacks.how_ended(3, "", "") == "Pulumi ended with code 3 and said nothing"
 
 
 def test_an_error_that_names_both_has_both_remedies():

@@ -1,10 +1,13 @@
 """What counts as the word of an API server: objects, absences, pages of a LIST. Bodies are as Kubernetes sends them."""
 
 import pytest
+from kubernetes.config.config_exception import ConfigException
 from played_api import HTML, Reply, listing, not_found, played, refusal
+from urllib3.exceptions import MaxRetryError, SSLError
 
 from gpuprov.errors import ClusterError, ClusterUnreachable
 from gpuprov.kube.client import RESUMES
+from gpuprov.kube.failures import unanswered
 
 NAMESPACE = "/api/v1/namespaces/gpu-x"
 QUOTA = f"{NAMESPACE}/resourcequotas/gpu"
@@ -207,3 +210,28 @@ def test_a_list_of_nothing_and_one_without_items(server):
 def test_items_are_told_their_kind(server):
     server.answers(listing(pod("a")))
     assert list(server.api.list("/api/v1/pods")) == [{"apiVersion": "v1", "kind": "Pod"} | pod("a")]
+
+
+def test_an_identity_that_is_not_known_needs_new_credentials_and_one_without_a_right_an_administrator(server):
+    server.answers(refusal(401, "Unauthorized"))
+    with pytest.raises(
+        ClusterUnreachable, match=r"does not know the identity of context .*; renew its credentials in the"
+    ):
+        server.api.get(NAMESPACE)
+    server.answers(refusal(403, "Forbidden"))
+    with pytest.raises(ClusterUnreachable, match=r"may not GET .*; let the cluster's administrator give it that right"):
+        server.api.get(NAMESPACE)
+
+
+def test_a_certificate_or_a_credential_that_fails_is_mended_in_the_kubeconfig():
+    bad = MaxRetryError(None, "/", SSLError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate"))  # type: ignore[arg-type]
+    told = unanswered("kt", bad)
+    assert told.startswith(
+        "the API server of context 'kt' has a certificate that the kubeconfig does not trust ([SSL: "
+    )
+    assert "certificate-authority-data" in told
+    told = unanswered("kt", ConfigException("exec: process returned 1"))
+    assert told == (
+        "the credentials of context 'kt' cannot be used (exec: process returned 1); renew them in the kubeconfig"
+    )
+    assert "check the cluster and the network" in unanswered("kt", TimeoutError("timed out"))

@@ -148,3 +148,13 @@ def test_data_may_be_broken_into_lines_or_left_empty(tmp_path, monkeypatch):
     content = document(cluster={"certificate-authority-data": ""})
     monkeypatch.setenv("KUBECONFIG", str(written(tmp_path / "none", content)))
     assert KubeApi(cluster())._client.configuration.ssl_ca_cert is None
+
+
+@pytest.mark.parametrize("text", ["", yaml.safe_dump(document(contexts=[]))])
+def test_for_the_set_up_it_is_the_administrators_context_that_is_corrected(tmp_path, monkeypatch, text):
+    path = tmp_path / "kubeconfig"
+    path.write_text(text, encoding="utf-8")
+    monkeypatch.setenv("KUBECONFIG", str(path))
+    admin = cluster(NAME, H100=8).model_copy(update={"admin_context": "root"}).administered
+    with pytest.raises(ClusterUnreachable, match=r"or correct `adminContext` in the stack's configuration"):
+        KubeApi(admin)

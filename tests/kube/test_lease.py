@@ -159,6 +159,16 @@ def test_without_the_chart_the_lease_is_in_default():
     assert lease.path(bare) == "/apis/coordination.k8s.io/v1/namespaces/default/leases"
 
 
+def test_without_the_chart_the_lease_needs_a_right_and_no_set_up(server):
+    server.does(lambda asked: refusal(403, "Forbidden"))
+    bare = SDS.model_copy(update={"require_chart": False})
+    with (
+        pytest.raises(NoLease, match="get, update and patch on leases in `default`"),
+        take_turn(bare, "a test", patience=0, api=server.api),
+    ):
+        pass
+
+
 def test_a_turn_is_renewed_and_its_loss_is_noticed(server, monkeypatch):
     monkeypatch.setattr(lease, "SECONDS", 0.03)
     renewed = Event()

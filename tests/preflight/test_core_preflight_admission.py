@@ -14,6 +14,7 @@ from strategies import cluster
 from gpuprov.core.manifests import ADMISSION_POLICIES
 from gpuprov.preflight import Result, Unread, admission, names, policies, role
 from gpuprov.preflight.facts import Reply
+from gpuprov.preflight.finding import Finding
 from gpuprov.preflight.lacking import lacking
 
 
@@ -249,3 +250,22 @@ def test_the_guard_asks_for_what_the_preflight_knows() -> None:
         ]
         failing = tuple(line.seen for line in lines if line.result is Result.FAILED)
         assert lacking(installed, bound, given_role, classes) == failing
+
+
+def test_what_setup_cannot_mend_has_another_remedy() -> None:
+    installed = list(chart("ValidatingAdmissionPolicy").values())
+    bindings = list(chart("ValidatingAdmissionPolicyBinding").values())
+    unfit = {**installed[0], "status": {"typeChecking": {"expressionWarnings": [{"warning": "no such key"}]}}}
+    assert failing([unfit, *installed[1:]], bindings).startswith("update gpuprov, then run `gpuprov setup`")
+    warns = {**bindings[0], "spec": {**bindings[0]["spec"], "validationActions": ["Warn"]}}
+    switched_off = "; if the stack's `chartValues` switch it off (`admission`), correct them first"
+    assert failing(installed, [warns, *bindings[1:]]) == policies.INSTALL + switched_off
+    assert failing([], []) == policies.INSTALL + switched_off
+    assert failing(installed[1:], bindings) == policies.INSTALL
+
+
+def failing(installed: list[dict[str, Any]], bindings: list[dict[str, Any]]) -> str:
+    """Return the remedy of the one line that fails."""
+    found: list[Finding] = policies.check(tuple(installed), tuple(bindings), None)
+    (line,) = [line for line in found if line.result is Result.FAILED]
+    return line.remedy

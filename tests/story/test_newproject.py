@@ -22,8 +22,10 @@ from gpuprov.preflight import nodes
 from gpuprov.run import creating
 from gpuprov.run.creating import create, in_the_way
 from gpuprov.run.loading import load
-from gpuprov.run.newproject import NewFile, NewPool, NewProject, paths_of
+from gpuprov.run.newfile import NewFile
+from gpuprov.run.newproject import NewPool, NewProject, paths_of, renewable
 from gpuprov.run.offers import pools_of
+from gpuprov.run.renewing import NOTE, Own, Renewal, renew
 
 PROGRAMMES = [*programmes().values(), *sorted((REPOSITORY / "examples/programmes").glob("*/programme.yaml"))]
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Zl", "Zp"]), min_size=1, max_size=30)
@@ -233,3 +235,99 @@ def test_what_fails_midway_leaves_nothing(tmp_path, monkeypatch, there, error):
     with pytest.raises(expected):
         create(folder, FILES, tmp_path, "link")
     assert tree(tmp_path) == before
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A new project, and its files that are gpuprov's own."""
+    return write(tmp_path / "mine", made_of(PROGRAMMES[0], {"H100": 64}).files)
+
+
+def next_version(*paths):
+    """Return gpuprov's own files as another version might have them: with a line more in these."""
+    return {
+        path: (NewFile(text=f"{file.text}# more\n" if path in paths else file.text, executable=file.executable), origin)
+        for path, (file, origin) in renewable().items()
+    }
+
+
+def contents(folder):
+    return {name: (folder / name).read_bytes() for name in tree(folder) if (folder / name).is_file()}
+
+
+def test_a_new_project_has_nothing_to_renew(project):
+    before = contents(project)
+    assert renew(project, renewable()) == Renewal(renewed=(), current=tuple(renewable()), own=())
+    assert contents(project) == before
+
+
+def test_what_is_as_it_was_written_is_renewed_once_and_nothing_else_is_touched(project):
+    before = contents(project)
+    ours = next_version("policies/setup", "stacks/__main__.py")
+    (project / "policies" / "setup").chmod(0o644)  # as some file systems do
+    assert set(renew(project, ours).renewed) == {"policies/setup", "stacks/__main__.py"}
+    after = contents(project)
+    assert {name for name in after if after[name] != before[name]} == {"policies/setup", "stacks/__main__.py", NOTE}
+    assert after["policies/setup"] == ours["policies/setup"][0].text.encode()
+    assert os.access(project / "policies" / "setup", os.X_OK)
+    assert renew(project, ours).renewed == ()
+    assert contents(project) == after
+    assert renew(project, next_version("policies/setup", ".gitignore")).renewed == (".gitignore", "stacks/__main__.py")
+
+
+def test_what_somebody_changed_stays_with_the_command_that_compares(project):
+    changed = project / "policies" / "given.py"
+    changed.write_text("own = 1\n", encoding="utf-8")
+    other = project / "policies" / "setup"
+    other.unlink()
+    other.symlink_to("given.py")
+    done = renew(project, next_version("policies/given.py", "policies/setup", "policies/__main__.py"))
+    assert done.renewed == ("policies/__main__.py",)
+    compare = f"diff {packaged('policies/given.py')} {changed}"
+    assert Own(path="policies/given.py", compare=compare) in done.own
+    assert [own.path for own in done.own] == ["policies/given.py", "policies/setup"]
+    assert (changed.read_text(encoding="utf-8"), other.is_symlink()) == ("own = 1\n", True)
+    changed.write_text(renewable()["policies/given.py"][0].text, encoding="utf-8")  # taken back: gpuprov's again
+    assert "policies/given.py" in renew(project, next_version("policies/given.py")).renewed
+
+
+def test_a_file_that_is_missing_is_written_and_a_folder_that_was_removed_is_not(project):
+    (project / "stacks" / "__main__.py").unlink()
+    for path in (project / "policies").iterdir():
+        path.unlink()
+    (project / "policies").rmdir()
+    done = renew(project, renewable())
+    assert (done.renewed, done.own) == (("stacks/__main__.py",), ())
+    assert not (project / "policies").exists()
+
+
+def test_other_ends_of_lines_are_no_change(project):
+    path = project / "policies" / "PulumiPolicy.yaml"
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert renew(project, renewable()).own == ()
+    assert renew(project, next_version("policies/PulumiPolicy.yaml")).renewed == ("policies/PulumiPolicy.yaml",)
+
+
+def test_without_a_note_only_what_is_gpuprovs_to_the_letter_counts_as_its_own(project):
+    (project / NOTE).unlink()
+    (project / ".gitignore").write_text("*.kubeconfig\n", encoding="utf-8")
+    assert [own.path for own in renew(project, renewable()).own] == [".gitignore"]
+    assert renew(project, next_version("policies/setup")).renewed == ("policies/setup",)
+
+
+def test_an_interrupted_renewal_is_finished_by_the_next(project):
+    before = (project / NOTE).read_bytes()
+    ours = next_version("policies/setup", "policies/given.py")
+    renew(project, ours)
+    (project / NOTE).write_bytes(before)
+    (project / "policies" / "given.py").write_text(renewable()["policies/given.py"][0].text, encoding="utf-8")
+    assert (renew(project, ours).renewed, renew(project, ours).own) == (("policies/given.py",), ())
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"files": 1}'])
+def test_a_damaged_note_is_told(project, text):
+    (project / NOTE).write_text(text, encoding="utf-8")
+    before = contents(project)
+    with pytest.raises(InputError, match="is not gpuprov's note on its files; restore it from git, or delete it"):
+        renew(project, next_version("policies/setup"))
+    assert contents(project) == before

@@ -29,6 +29,8 @@ def test_without_go_the_message_says_what_to_install(tmp_path: Path) -> None:
         ("dial tcp: lookup proxy.example on 10.0.0.2:53: no such host", "Go modules cannot be downloaded"),
         ("dial tcp 10.1.1.1:443: connect: connection refused", "Go modules cannot be downloaded"),
         ("go: go.mod requires go >= 1.26 (running go 1.21.0; GOTOOLCHAIN=local)", "this Go is too old: install Go"),
+        ("write /tmp/go-build1/b001/_pkg_.a: no space left on device", "a disk is full"),
+        ("compile: signal: killed", "go or its compiler was killed"),
         ("x.go:1: undefined: y", "go ended with exit code 1"),
     ],
 )
