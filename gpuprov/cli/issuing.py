@@ -11,10 +11,10 @@ from gpuprov.cli.common import warn
 from gpuprov.cli.errors import Exit, fail, print_json
 from gpuprov.cli.screen import say, table
 from gpuprov.cli.suggestions import did_you_mean
-from gpuprov.core import naming
+from gpuprov.core import naming, welcome
 from gpuprov.core.decisions import find
 from gpuprov.errors import InputError, Problem
-from gpuprov.i18n import tr
+from gpuprov.i18n import language, tr
 from gpuprov.kube.tokens import REMEMBERED_SECONDS
 from gpuprov.load.project import Project
 from gpuprov.run import credentials
@@ -31,17 +31,23 @@ def issue(
     as_json: bool,
     force: bool,
 ) -> None:
-    """Write a kubeconfig with a token for the award, and print its path. Raises InputError and ClusterError."""
+    """Write a kubeconfig with a token for the award, and its page beside it, and print the kubeconfig's path.
+
+    Raises InputError and ClusterError.
+    """
     (history,) = find(load(project).histories, [award])
     path = out or credentials.default_path(naming.namespace(award))
     if out is None:
         credentials.make_folder(path.parent)
     credentials.check_path(path, force=force)
     tenant, token = credentials.issue(project, history, at, hours)
+    page = credentials.page_path(path)
+    credentials.write_page(page, welcome.page(tenant, project.by_provider[tenant.provider], language()))
     credentials.write_private(path, credentials.kubeconfig(tenant, token))
     until = token.expires.astimezone(project.programme.zone).isoformat()
     if as_json:
-        print_json({"award": award, "namespace": tenant.namespace, "file": str(path), "expires": until})
+        files = {"file": str(path), "page": str(page)}
+        print_json({"award": award, "namespace": tenant.namespace, **files, "expires": until})
     else:
         click.echo(str(path))
     say(
@@ -54,6 +60,7 @@ def issue(
         ),
         err=True,
     )
+    say(tr("{file} tells the awardee what it has, and how to begin", file=page), err=True)
 
 
 def revoke(project: Project, award: str, *, as_json: bool) -> None:

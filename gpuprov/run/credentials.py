@@ -161,18 +161,26 @@ def make_folder(path: Path) -> None:
         raise InputError([Problem(file=str(path), message=message, remedy=remedy)]) from error
 
 
-def check_path(path: Path, *, force: bool) -> None:
-    """Raise InputError, before a token is requested, if a credential cannot or should not be written to this path.
+def page_path(path: Path) -> Path:
+    """Return where the awardee's page goes, beside its credential."""
+    page = path.with_suffix(".md")
+    return page if page != path else path.with_name(f"{path.name}.md")
 
-    ``force`` allows to replace an existing file, and to write where `git add` would include the file.
+
+def check_path(path: Path, *, force: bool) -> None:
+    """Raise InputError, before a token is requested, if a credential cannot or should not be written to this path, or
+    its page beside it.
+
+    ``force`` allows to replace existing files, and to write where `git add` would include the credential.
     """
     problems = []
     if not path.parent.is_dir():
         remedy = tr("make it, or choose another --out")
         problems.append(Problem(file=str(path.parent), message=tr("is not a folder"), remedy=remedy))
-    if path.exists() and not force:
-        remedy = tr("pass --force, or another --out")
-        problems.append(Problem(file=str(path), message=tr("already exists"), remedy=remedy))
+    for file in (path, page_path(path)):
+        if file.exists() and not force:
+            remedy = tr("pass --force, or another --out")
+            problems.append(Problem(file=str(file), message=tr("already exists"), remedy=remedy))
     if not force and _git_would_add(path):
         problems.append(
             Problem(
@@ -204,6 +212,11 @@ def _git_would_add(path: Path) -> bool:
     if inside.returncode or inside.stdout.strip() != "true":
         return False
     return ask("check-ignore", "--quiet", "--", f"./{path.name}").returncode != 0
+
+
+def write_page(path: Path, text: str) -> None:
+    """Write an awardee's page, atomically. Raises InputError if that fails."""
+    write_whole(path, text.encode(), force=True, remedy=tr("choose another --out"))
 
 
 def write_private(path: Path, text: str) -> None:

@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from gpuprov.errors import InputError, Problem
+from gpuprov.i18n import tr
 from gpuprov.load.packaged import packaged
 from gpuprov.run.files import write_whole
 from gpuprov.run.newfile import NewFile
@@ -23,7 +24,7 @@ from gpuprov.run.newfile import NewFile
 NOTE = ".gpuprov.json"
 """The project's file with the digests of those that gpuprov wrote."""
 
-_AGAIN = "correct that, then rerun the same command"
+_AGAIN = tr("correct that, then rerun the same command")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,10 +101,9 @@ def _noted(path: Path) -> dict[str, str]:
     try:
         return {str(name): str(digest) for name, digest in json.loads(text)["files"].items()}
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        remedy = "restore it from git, or delete it: then files that differ from gpuprov's count as your own"
-        raise InputError(
-            [Problem(file=str(path), message="is not gpuprov's note on its files", remedy=remedy)]
-        ) from error
+        message = tr("is not gpuprov's note on its files")
+        remedy = tr("restore it from git, or delete it: then files that differ from gpuprov's count as your own")
+        raise InputError([Problem(file=str(path), message=message, remedy=remedy)]) from error
 
 
 def _text(path: Path) -> str | None:

@@ -154,6 +154,8 @@ def test_the_credential_goes_to_a_folder_of_its_own_outside_of_the_project(world
     assert ran.data["file"] == str(path)
     assert (stat.S_IMODE(path.stat().st_mode), stat.S_IMODE(path.parent.stat().st_mode)) == (0o600, 0o700)
     assert list(world.root.rglob("*.kubeconfig")) == []
+    page = path.with_suffix(".md")
+    assert (ran.data["page"], page.read_text(encoding="utf-8").splitlines()[0]) == (str(page), f"# {STUDIO}: 8 H100")
     again = world.run("kubeconfig", STUDIO)
     assert (again.code, "already exists" in again.err) == (1, True)
     assert len(clusters.asked) == 1
