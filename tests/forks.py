@@ -66,6 +66,7 @@ def _origin() -> socket.socket:
 def _import_libraries() -> None:
     import concurrent.futures.thread
     import email.parser
+    import gc
     import getpass
     import http.client
     import logging
@@ -85,6 +86,7 @@ def _import_libraries() -> None:
 
     _ = (concurrent, email, getpass, http, logging, ssl, uuid, zoneinfo)
     _ = (click, filelock, kubernetes, platformdirs, psutil, pydantic, urllib3, yaml, BaseModel, TypeAdapter)
+    gc.freeze()  # commands need not look through the libraries' objects again
 
 
 def _serve(requests: socket.socket) -> tuple[dict[str, object], list[int]] | None:
