@@ -52,7 +52,8 @@ def _origin() -> socket.socket:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     environment = {"PATH": os.defpath, "PYTHONIOENCODING": "utf-8"}
     command = [sys.executable, __file__, str(theirs.fileno())]
-    origin = subprocess.Popen(command, env=environment, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+    nothing = subprocess.DEVNULL
+    origin = subprocess.Popen(command, env=environment, pass_fds=[theirs.fileno()], stdin=nothing, stdout=nothing)
     theirs.close()
 
     def end() -> None:
