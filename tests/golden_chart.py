@@ -10,9 +10,18 @@ import yaml
 _PATH = Path(__file__).parent / "charts" / "golden" / "default.yaml"
 
 
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""Reads the same in a tenth of the time where PyYAML was built with libyaml."""
+
+
+def read_all(text: str) -> list[dict[str, Any]]:
+    """Return all objects of a text in YAML."""
+    return [manifest for manifest in yaml.load_all(text, Loader=_LOADER) if manifest is not None]
+
+
 @cache
 def _objects() -> list[dict[str, Any]]:
-    return [manifest for manifest in yaml.safe_load_all(_PATH.read_text(encoding="utf-8")) if manifest]
+    return read_all(_PATH.read_text(encoding="utf-8"))
 
 
 def chart(kind: str) -> dict[str, dict[str, Any]]:

@@ -50,12 +50,16 @@ class ClusterStatus:
 
 @dataclass(slots=True, kw_only=True)
 class Cluster:
-    """The processes of one cluster. Callers that start or stop it must hold the sandbox's lock."""
+    """The processes of one cluster. Callers that start or stop it must hold the sandbox's lock.
+
+    Each process runs on at most ``processors`` cores at once; 0 is no limit.
+    """
 
     sandbox_id: str
     spec: ClusterSpec
     layout: Layout
     binaries: Mapping[str, Path]
+    processors: int = 0
     cancelled: threading.Event = field(default_factory=threading.Event)
     _log_starts: dict[str, int] = field(default_factory=dict)
 
@@ -133,7 +137,7 @@ class Cluster:
                 # The component would fail anyway, but until then we would send requests to another program.
                 if not all(map(is_free, self.layout.ports.of(component))):
                     raise PortTaken(component)
-                plan = launch(self.layout, component, self.binaries)
+                plan = launch(self.layout, component, self.binaries, processors=self.processors)
                 self._log_starts[component] = plan.log.stat().st_size if plan.log.exists() else 0
                 running[component] = process.spawn(self.sandbox_id, plan)
 

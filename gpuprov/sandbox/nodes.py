@@ -70,7 +70,7 @@ def leased(api: Api) -> int:
 def release_leases(api: Api) -> None:
     """Delete the node leases of a dead kwok. Call this only while no kwok runs. Raises `SandboxError`.
 
-    Each kwok process has a new random identity and waits until its predecessor's leases expire: for 40 s after a
+    Each kwok process has a new random identity and waits until its predecessor's leases expire: for minutes after a
     restart pods would be scheduled but not run.
     """
     reply = api.request("DELETE", LEASES)

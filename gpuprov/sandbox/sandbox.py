@@ -143,6 +143,7 @@ class Sandbox:
             spec=current.spec(name),
             layout=current.layout(self.root, name),
             binaries=self._binaries,
+            processors=max(1, (os.cpu_count() or 1) // len(current.clusters)),
             cancelled=self._cancelled,
         )
 

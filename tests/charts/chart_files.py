@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from golden_chart import read_all
 
 from gpuprov import toolchain
 from gpuprov.toolchain.pins import KUBERNETES_VERSION
@@ -35,17 +36,23 @@ def helm(*arguments: str, values: dict[str, Any] | None = None) -> subprocess.Co
 
 def render(values: dict[str, Any] | None = None) -> str:
     """Return the chart's objects as text, as `helm template` prints them."""
+    return _rendered(json.dumps(values or {}))
+
+
+@cache
+def _rendered(values: str) -> str:
+    """Run `helm template` once for the same values in JSON."""
     ran = helm(
         *("template", "gpuprov", str(CHART), "--namespace", "gpuprov-system", "--kube-version", KUBERNETES_VERSION),
-        values=values or {},
+        values=json.loads(values),
     )
     assert ran.returncode == 0, ran.stderr
     return ran.stdout
 
 
 def objects(values: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-    """Return the chart's objects."""
-    return [manifest for manifest in yaml.safe_load_all(render(values)) if manifest is not None]
+    """Return the chart's objects; they are the caller's to change."""
+    return read_all(render(values))
 
 
 def options(schema: dict[str, Any] = SCHEMA, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:

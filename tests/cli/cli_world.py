@@ -5,7 +5,6 @@ Pulumi is a script there that answers what a stack's outputs are.
 
 import json
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,9 +13,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
+from forks import run_forked
 from golden_chart import chart
 from loopback import JsonHandler, refusal, serving
-from projects import REPOSITORY, Ran, copy_project, run_command, timed
+from projects import REPOSITORY, Ran, copy_project, timed
 
 from gpuprov.toolchain.pins import EXEC_SCRIPT, PLUGIN, PULUMI
 
@@ -142,7 +142,7 @@ class World:
     def run_as_typed(self, *arguments: str, at: str = "") -> Ran:
         """Run a command with nothing added; GPUPROV_AT is not set unless ``at`` says so."""
         variable = {"GPUPROV_AT": at} if at else {}
-        return run_command([sys.executable, "-m", "gpuprov", *arguments], self.root, self.environment | variable)
+        return Ran(*run_forked(arguments, self.root, self.environment | variable))
 
     def edit_list(self, old: str, new: str) -> None:
         """Replace a text of the award list that is there exactly once."""

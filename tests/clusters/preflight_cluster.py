@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from projects import REPOSITORY, Ran, run_command
+from forks import run_forked
+from projects import REPOSITORY, Ran
 from sandbox_fixtures import admin_kubeconfig, created, eventually
 
 from gpuprov import toolchain
@@ -79,7 +79,7 @@ class Project:
             "GPUPROV_AT": MARCH,
             "PYTHONPATH": str(REPOSITORY),
         }
-        return run_command([sys.executable, "-m", "gpuprov", "preflight", *options], self.root, environment)
+        return Ran(*run_forked(["preflight", *options], self.root, environment))
 
     def command(self, kubeconfig: Path, *words: str) -> Ran:
         """Run a command that needs Pulumi, with a state of the project's own."""
@@ -95,7 +95,7 @@ class Project:
             "XDG_STATE_HOME": str(self.root / "state-home"),
             "PYTHONPATH": str(REPOSITORY),
         }
-        return run_command([sys.executable, "-m", "gpuprov", *words], self.root, environment)
+        return Ran(*run_forked(words, self.root, environment))
 
     def refused(self, kubeconfig: Path) -> list[str]:
         """Return why the guard would grant nothing."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from forks import run_forked
 from kubernetes import client, config
 from projects import Ran, copy_project, run_command, timed
 from sandbox_fixtures import eventually
@@ -78,11 +79,8 @@ class Story:
         }
 
     def run(self, *command: str, at: str = MARCH, **environment: str) -> Ran:
-        return run_command(
-            [sys.executable, "-m", "gpuprov", *timed(command, at)],
-            self.root,
-            self.environment | {"GPUPROV_AT": at} | environment,
-        )
+        variables = self.environment | {"GPUPROV_AT": at} | environment
+        return Ran(*run_forked(timed(command, at), self.root, variables))
 
     def ok(self, *command: str, at: str = MARCH) -> Ran:
         ran = self.run(*command, at=at)

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
-from gpuprov.sandbox import COMPONENTS, controlplane, files, kubeconfig, pki
+from gpuprov.sandbox import COMPONENTS, controlplane, files, kubeconfig, pki, process
 from gpuprov.sandbox.controlplane import Layout, Ports
 
 PORTS = Ports(api=1, etcd=2, etcd_peer=3, controller_manager=4, scheduler=5)
@@ -63,6 +63,23 @@ def test_etcd_wants_a_certificate_of_its_own_authority_on_both_ports(layout: Lay
         "https://127.0.0.1:2",
         "https://127.0.0.1:3",
     }
+
+
+def test_nodes_are_given_up_only_after_their_leases_have_ended(layout: Layout) -> None:
+    def seconds(arguments: list[str], option: str) -> int:
+        (value,) = [item.removeprefix(f"{option}=") for item in arguments if item.startswith(f"{option}=")]
+        return int(value.removesuffix("s"))
+
+    grace = seconds(controlplane.controller_manager(layout), "--node-monitor-grace-period")
+    assert grace > seconds(controlplane.kwok(layout), "--node-lease-duration-seconds")
+
+
+def test_processes_run_on_as_many_cores_as_they_are_given(layout: Layout) -> None:
+    binaries = {name: Path("/bin") / name for name in COMPONENTS}
+    for component in COMPONENTS:
+        given = controlplane.launch(layout, component, binaries, processors=3)
+        assert process.environment("id", given)["GOMAXPROCS"] == "3"
+        assert "GOMAXPROCS" not in process.environment("id", controlplane.launch(layout, component, binaries))
 
 
 # --- certificates

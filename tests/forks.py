@@ -1,0 +1,140 @@
+"""Commands in processes of their own that need not import the libraries again.
+
+One process imports the libraries that gpuprov uses, and nothing of gpuprov itself. Commands are forked from it, which
+spares most of a command's start. Like any process a command has its own environment, folder, open files and exit code,
+and it imports gpuprov itself. Pulumi's SDK and Babel are left to the commands: the one must not be forked, the other
+reads the locale while it is imported.
+"""
+
+import atexit
+import functools
+import json
+import os
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+_MOST_BYTES = 1 << 20
+_FILES = 4
+
+
+def run_forked(arguments: Sequence[str], root: Path, environment: Mapping[str, str]) -> tuple[int, str, str]:
+    """Run ``python -m gpuprov`` in a folder and in this environment alone; return exit code, output and errors."""
+    request = json.dumps({"arguments": list(arguments), "root": str(root), "environment": dict(environment)}).encode()
+    ended, reports = os.pipe()
+    with (
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as err,
+        Path(os.devnull).open("rb") as nothing,
+        os.fdopen(ended, "rb") as answer,
+    ):
+        try:
+            socket.send_fds(_origin(), [request], [nothing.fileno(), out.fileno(), err.fileno(), reports])
+        finally:
+            os.close(reports)
+        code = int(answer.read())
+        return code, _text_of(out), _text_of(err)
+
+
+def _text_of(file) -> str:
+    file.seek(0)
+    return file.read().decode().replace("\r\n", "\n")
+
+
+@functools.cache
+def _origin() -> socket.socket:
+    """Start the process that commands are forked from; it ends with this one."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    environment = {"PATH": os.defpath, "PYTHONIOENCODING": "utf-8"}
+    command = [sys.executable, __file__, str(theirs.fileno())]
+    nothing = subprocess.DEVNULL
+    origin = subprocess.Popen(command, env=environment, pass_fds=[theirs.fileno()], stdin=nothing, stdout=nothing)
+    theirs.close()
+
+    def end() -> None:
+        ours.close()
+        origin.wait()
+
+    atexit.register(end)
+    return ours
+
+
+def _import_libraries() -> None:
+    import concurrent.futures.thread
+    import email.parser
+    import gc
+    import getpass
+    import http.client
+    import logging
+    import ssl
+    import uuid
+    import zoneinfo
+
+    import click
+    import filelock
+    import kubernetes.client
+    import platformdirs
+    import psutil
+    import pydantic.functional_validators
+    import urllib3
+    import yaml
+    from pydantic import BaseModel, TypeAdapter
+
+    _ = (concurrent, email, getpass, http, logging, ssl, uuid, zoneinfo)
+    _ = (click, filelock, kubernetes, platformdirs, psutil, pydantic, urllib3, yaml, BaseModel, TypeAdapter)
+    gc.freeze()  # commands need not look through the libraries' objects again
+
+
+def _serve(requests: socket.socket) -> tuple[dict[str, object], list[int]] | None:
+    """Return in each command's process with what it shall do, and with None where no more are wanted."""
+    waiting: set[int] = set()
+    while True:
+        request, files, _, _ = socket.recv_fds(requests, _MOST_BYTES, _FILES)
+        if not request:
+            break
+        waits = os.fork()
+        if waits == 0:
+            requests.close()
+            command = os.fork()
+            if command == 0:
+                return json.loads(request), files
+            _, status = os.waitpid(command, 0)
+            os.write(files[3], str(os.waitstatus_to_exitcode(status)).encode())
+            os._exit(0)
+        waiting.add(waits)
+        for file in files:
+            os.close(file)
+        waiting -= {pid for pid in waiting if os.waitpid(pid, os.WNOHANG)[0]}
+    for pid in waiting:
+        os.waitpid(pid, 0)
+    return None
+
+
+def _become(command: dict, files: list[int]) -> None:
+    """Do what a shell and Python's start do."""
+    for number in range(3):
+        os.dup2(files[number], number)
+    for file in files:
+        os.close(file)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.chdir(command["root"])
+    os.environ.clear()
+    os.environ.update(command["environment"])
+    sys.argv = ["gpuprov", *command["arguments"]]
+    variable = command["environment"].get("PYTHONPATH", "")
+    sys.path[:0] = [command["root"], *filter(None, variable.split(os.pathsep))]
+    runpy.run_module("gpuprov", run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the commands and the tests are told, and this ends with the tests
+    del sys.path[0]  # this file's folder
+    _import_libraries()
+    given = _serve(socket.socket(fileno=int(sys.argv[1])))
+    if given is not None:
+        _become(*given)
