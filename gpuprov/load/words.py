@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterable
 
 from gpuprov.core.accelerator import Accelerator
 from gpuprov.core.award import Status
 from gpuprov.core.programme import Programme
-from gpuprov.i18n import tr
+from gpuprov.i18n import any_of, tr
 from gpuprov.load.cells import CellProblem, required_text, text
 from gpuprov.load.text import key, word
 
@@ -38,7 +37,7 @@ class Words:
         if cell_word not in self._tracks:
             tracks = self.programme.tracks
             names, examples = [track.name for track in tracks], [track.words[0] for track in tracks if track.words]
-            remedy = tr("write {tracks}", tracks=_either(names))
+            remedy = tr("write {tracks}", tracks=any_of(names))
             if examples:
                 remedy = tr("{remedy} ({examples})", remedy=remedy, examples=", ".join(examples))
             raise CellProblem(tr("is not a track"), remedy)
@@ -74,11 +73,6 @@ class Words:
             names = ", ".join(self._models)
             raise CellProblem(tr("is no GPU model of the programme"), tr("write one of {names}", names=names))
         return max(matching, key=len)  # another's name with a word around it is shorter
-
-
-def _either(names: Iterable[str]) -> str:
-    """Return ``A or B or C`` of one or more names."""
-    return functools.reduce(lambda before, name: tr("{before} or {name}", before=before, name=name), names)
 
 
 def _pattern(accelerator: Accelerator, memory_gb: Iterable[int]) -> re.Pattern[str]:

@@ -84,8 +84,16 @@ MORE = [
     [*row(과제번호="X-5"), "선정", "a b@c.kr", "2026-13-01"],
 ]
 
+BREACHES = [
+    row(과제번호="X-6", 배정수량="4"),
+    row(과제번호="X-7", 배정GPU="A100", 공급사="엘리스", 배정수량="3"),
+    row(과제번호="X-8", 유형="2", 신청수량="9", 배정수량="9"),
+    row(과제번호="X-9", 시작일="2026-06-30", 종료일="2026-01-01"),
+]
+
 TEXTS: Mapping[str, str | bytes] = {
     "cells.csv": text_list(*CELLS),
+    "rules.csv": text_list(*BREACHES),
     "more.csv": text_list(*MORE, header=[*HEADER, "상태", "이메일", "수락기한"]),
     "twice.csv": text_list(GOOD, header=[*HEADER, "할당수량"]),
     "columns.csv": text_list(GOOD, header=["번호", *HEADER[1:]]),
@@ -209,6 +217,14 @@ STACKS: Mapping[str, Callable[[str], str]] = {
     "shape": lambda text: text.replace("context: samsung-sds", "context: [a]"),
     "pools": lambda text: text.partition("    pools:")[0] + "    pools: []\n",
     "capacity": lambda text: text.replace("capacity: 200", "capacity: 200\n        perGpu: {cpu: x, memoryGiB: 0}"),
+    "text": lambda text: text.replace("capacity: 200", "capacity: many"),
+    "first step": lambda text: text.replace("capacity: 200", "capacity: [{gpus: 8, from: '2026-03-15'}, {gpus: 9}]"),
+    "order": lambda text: text.replace(
+        "capacity: 200", "capacity: [{gpus: 8}, {gpus: 9, from: '2026-03-15'}, {gpus: 9, from: '2026-03-14'}]"
+    ),
+    "instant": lambda text: text.replace("capacity: 200", "capacity: [{gpus: 8}, {gpus: 9, from: soon}]"),
+    "model": lambda text: text.replace("model: H100", "model: X1"),
+    "twice": lambda text: text + text.partition("pools:\n")[2],
     "label": lambda text: text.replace("nodeLabel:", "nodeLabel: {a: b, c: d}\n        perGpu: 7\n        unknown:"),
     "resource": lambda text: text.replace("nvidia.com/gpu\n", "a b\n"),
     "shards": lambda text: text.replace("context:", "shards: 65\n    requireChart: maybe\n    context:"),
@@ -286,6 +302,24 @@ PROGRAMMES: Mapping[str, tuple[str, str]] = {
     "spaces": ("- name: H100", "- name: ' H100'"),
     "calls": ("calls: []", "calls: [{name: a, firstDay: soon, lastDay: 7.5, lists: x}]"),
     "shape": ("accelerators:", "unknown:"),
+    "zone": ("timeZone: Asia/Seoul", "timeZone: Korea"),
+    "number": ('end: "2026-07-01T00:00+09:00"', "end: 7"),
+    "reference": ("reference: H100", "reference: X1"),
+    "no reference": ("reference: H100", "reference: null"),
+    "conversion": ("perReference: 1", "perReference: 0.5"),
+    "counts": ("perReference: 1", "perReference: 2"),
+    "bounds": ("least: 8", "least: 9\n    most: 4"),
+    "words": ("[유형1, ", "[유형2, "),
+    "statuses": ("[예비, ", "[선정, "),
+    "counted": ("least: 1", "countedIn: A100\n    least: 1"),
+    "term": ("calls: []", "calls: [{name: a, firstDay: 2026-02-01, lastDay: 2026-01-01, lists: [a.csv]}]"),
+    "late": (
+        "calls: []",
+        (
+            "calls: [{name: a, firstDay: 2026-02-01, lastDay: 2027-01-01, lists: [a]},"
+            " {name: A, firstDay: 2026-02-01, lastDay: 2026-03-01, lists: [a]}]"
+        ),
+    ),
     "end": ('end: "2026-07-01T00:00+09:00"', 'end: "2026-07-01T00:00"'),
 }
 
@@ -301,3 +335,17 @@ def test_bad_programme_files_are_told_in_korean(root: Path, name: str) -> None:
     changed = main.read_text(encoding="utf-8").replace("config:", "config:\n  programme: own.yaml")
     main.write_text(changed, encoding="utf-8")
     told("validate")
+
+
+def test_what_may_be_meant_is_told_in_korean(root: Path) -> None:
+    """Warnings: a note, a number of GPUs for several awards, and lines of the ledger that count for nothing."""
+    rows = [HEADER, GOOD, row(과제번호="X-2"), ["※ 변경될 수 있음"]]
+    workbook(root / "noted.xlsx", {"S": rows}, "G2:G3")
+    late = EVENT | {"event": "extended", "last_day": "2026-09-30", "at": "2026-08-01T00:00:00+09:00", "award": "X-1"}
+    del late["quantity"]
+    ledger(root).write_text("".join(json.dumps(line) + "\n" for line in (EVENT, late)), encoding="utf-8")
+    result = run("validate", "noted.xlsx", "--lang", "ko")
+    assert result.exit_code == 0, result.output
+    lines = result.stderr.splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["경고"] * 4
+    assert english(result.output) == []
