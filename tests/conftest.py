@@ -1,5 +1,5 @@
 """What all tests share: property tests may take their time, an interrupt is never ignored, the long tests go first, and
-messages are in English whatever the locale.
+messages are in English whatever the locale, and as wide as they are without a terminal.
 """
 
 import os
@@ -12,7 +12,9 @@ settings.register_profile("unhurried", deadline=None, suppress_health_check=[Hea
 settings.load_profile("unhurried")
 
 
-os.environ["GPUPROV_LANG"] = "en"  # also for the commands that tests start
+# Also for the commands that tests start.
+os.environ["GPUPROV_LANG"] = "en"
+os.environ.pop("COLUMNS", None)  # pytest-xdist sets it
 
 
 def pytest_configure() -> None:

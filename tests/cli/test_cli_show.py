@@ -31,7 +31,9 @@ def blocks_of(text: str) -> dict[str, dict[str, str]]:
 
 def quota_of(api: Api, provider: str, namespace: str) -> dict[str, Any]:
     (quota,) = [
-        quota for quota in api.objects[provider, "ResourceQuota"] if quota["metadata"]["namespace"] == namespace
+        quota
+        for quota in api.objects[provider, "ResourceQuota"]
+        if (quota["metadata"]["namespace"], quota["metadata"]["name"]) == (namespace, "gpu")
     ]
     return quota
 
@@ -75,7 +77,14 @@ def test_all_of_it_as_json(world: World, full: Api) -> None:
         "used": 6,
         "occupied": 6,
         "term_end": JULY,
-        "objects": ["LimitRange defaults", "NetworkPolicy isolation", "ResourceQuota gpu", "RoleBinding awardee"],
+        "objects": [
+            "ConfigMap welcome",
+            "LimitRange defaults",
+            "NetworkPolicy isolation",
+            "ResourceQuota fixed",
+            "ResourceQuota gpu",
+            "RoleBinding awardee",
+        ],
     }
     assert [(pod["name"], pod["gpus"], pod["node"], pod["holds"]) for pod in pods] == [
         ("train-0", 4, "h100-01", True),

@@ -91,8 +91,8 @@ def test_an_instant_without_offset_is_korean_time(root: Path, at: str, told: str
 
 def test_the_instant_may_come_from_the_environment(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It wins over the real clock, and --at wins over it."""
-    monkeypatch.setattr("gpuprov.cli.plan.use_toolchain", lambda: None)
-    monkeypatch.setattr("gpuprov.run.pipeline.observe_and_plan", stop)
+    monkeypatch.setattr("gpuprov.cli.planning.use_toolchain", lambda: None)
+    monkeypatch.setattr("gpuprov.cli.planning.observe_and_plan", stop)
     monkeypatch.setenv("GPUPROV_AT", "2026-07-01")
     for typed, at in (((), "2026-07-01T00:00:00+09:00"), (("--at", "2026-03-01"), "2026-03-01T00:00:00+09:00")):
         with pytest.raises(Stopped, match=re.escape(at)):

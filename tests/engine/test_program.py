@@ -39,15 +39,15 @@ OBJECTS = {
 """The objects of a tenant by type token; the quota that is the same for all is in the namespace's URN."""
 
 NAMESPACE, FIXED, QUOTA, LIMITS, POLICY, WELCOME, BINDING = (
-    next(token for token in OBJECTS if token.removeprefix("kubernetes:core/v1:").endswith(kind))
+    next(token for token in OBJECTS if token.removeprefix("kubernetes:") == kind)
     for kind in (
-        "Namespace",
-        "Namespace$kubernetes:core/v1:ResourceQuota",
-        "ResourceQuota",
-        "LimitRange",
-        "NetworkPolicy",
-        "ConfigMap",
-        "RoleBinding",
+        "core/v1:Namespace",
+        "core/v1:Namespace$kubernetes:core/v1:ResourceQuota",
+        "core/v1:ResourceQuota",
+        "core/v1:LimitRange",
+        "networking.k8s.io/v1:NetworkPolicy",
+        "core/v1:ConfigMap",
+        "rbac.authorization.k8s.io/v1:RoleBinding",
     )
 )
 TENANT, PROVIDER = "gpuprov:index:AwardTenant", "pulumi:providers:kubernetes"
