@@ -14,12 +14,12 @@ from gpuprov.cli.awardtable import row_json
 from gpuprov.cli.blocks import Block, Line, text_of
 from gpuprov.cli.common import end_unread, warn
 from gpuprov.cli.errors import print_json
-from gpuprov.cli.words import EVENTS, LOSSES, OPERATIONS, STATES, STATUSES
 from gpuprov.core.awardrow import AwardRow, granted, occupied
 from gpuprov.core.ledger import Event, Extended, Reduced
 from gpuprov.core.plan import Change
 from gpuprov.core.pods import PodUse
 from gpuprov.i18n import joined, tr, trn
+from gpuprov.load.ledgerfile import event_word
 from gpuprov.load.project import Project
 from gpuprov.run.award import AwardDetails, Home, read_award
 from gpuprov.run.clock import now
@@ -58,7 +58,7 @@ def _summary(details: AwardDetails) -> Iterator[Line]:
     accepted = tr("accepted") if row.accepted else tr("not accepted")
     if row.organization:
         yield Line(name=tr("organization"), value=row.organization)
-    yield Line(name=tr("state"), value=joined(", ", [STATES[row.state], accepted]))
+    yield Line(name=tr("state"), value=joined(", ", [row.state, accepted]))
     yield Line(name=tr("GPUs"), value=_gpus(row))
     if row.deadline is not None:
         yield Line(name=tr("accept by"), value=row.deadline)
@@ -89,7 +89,7 @@ def _listed(details: AwardDetails, project: Project) -> Iterator[Line]:
         file = Path(origin.file)
         yield Line(name=tr("file"), value=file.relative_to(root) if file.is_relative_to(root) else file)
         yield Line(name=tr("row"), value=origin.row)
-    yield Line(name=tr("status"), value=STATUSES[award.status])
+    yield Line(name=tr("status"), value=award.status)
     yield Line(name=tr("quantity"), value=f"{award.quantity} {award.model}")
     unit = programme.counted_in(programme.accelerator(award.model))
     yield Line(name=tr("applied for"), value=f"{award.applied_h100} {unit}")
@@ -104,7 +104,7 @@ def _listed(details: AwardDetails, project: Project) -> Iterator[Line]:
 
 
 def _event(row: int, event: Event, zone: tzinfo) -> Line:
-    what = [tr("{event} at {at}", event=EVENTS[event.event], at=_minutes(event.at, zone))]
+    what = [tr("{event} at {at}", event=event_word(event), at=_minutes(event.at, zone))]
     if isinstance(event, Reduced):
         what.append(trn("{number} GPU remains", "{number} GPUs remain", event.quantity))
     elif isinstance(event, Extended):
@@ -158,13 +158,13 @@ def _next(details: AwardDetails, zone: tzinfo) -> Iterator[Line]:
 def _change(change: Change) -> str:
     what = tr(
         "{operation} at {provider}, {before} → {after} {model}",
-        operation=OPERATIONS[change.op],
+        operation=change.op,
         provider=change.provider,
         before=change.before,
         after=change.after,
         model=change.model,
     )
-    return joined(", ", [what, *([tr("an unexplained {loss}", loss=LOSSES[change.loss])] if change.loss else [])])
+    return joined(", ", [what, *([tr("an unexplained {loss}", loss=change.loss)] if change.loss else [])])
 
 
 def _hard(home: Home) -> int:

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from gpuprov.cli.language import unprefixed
-from gpuprov.cli.words import OPERATIONS
 from gpuprov.core.plan import Plan
 from gpuprov.errors import GpuprovError, InputError, PlanRefused
 from gpuprov.i18n import joined, shown, tr, trn
@@ -20,7 +19,7 @@ from gpuprov.i18n import joined, shown, tr, trn
 def plan_markdown(plan: Plan, failed: Mapping[str, str], refused: Sequence[str]) -> str:
     """Return the plan as a Markdown table, with the errors by provider and the guard's reasons to refuse it."""
     errors = {provider: unprefixed(provider, message) for provider, message in failed.items()}
-    return _render("plan.md.j2", **plan.to_json(), failed=errors, refused=refused, operations=OPERATIONS)
+    return _render("plan.md.j2", **plan.to_json(), failed=errors, refused=refused)
 
 
 def error_markdown(error: GpuprovError) -> str:

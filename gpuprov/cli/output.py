@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from gpuprov.cli.screen import say, table
-from gpuprov.cli.words import OPERATIONS, PULUMI_OPERATIONS
 from gpuprov.core.plan import Change, Op, Plan
 from gpuprov.i18n import joined, tr, trn
 from gpuprov.run.job import Outcome
 
 _MOST_ROWS = 12
+_PULUMI = {"create": tr("create"), "update": tr("update"), "replace": tr("replace"), "delete": tr("delete")}
+"""What Pulumi did to Kubernetes objects, where it is one of these."""
 
 
 def print_plan(
@@ -44,16 +45,14 @@ def print_plan(
 def _row(change: Change) -> tuple[object, ...]:
     gpus = f"{change.before} → {change.after}"
     why = joined("; ", change.reasons)
-    return (OPERATIONS[change.op], change.provider, change.award_id, change.model, gpus, why)
+    return (change.op, change.provider, change.award_id, change.model, gpus, why)
 
 
 def _summary(plan: Plan, unread: Collection[str], restored: int) -> str:
     if not plan.providers:
         return tr("no cluster could be read, so nothing is known of what would change")
     counts = {op: sum(change.op is op for change in plan.changes) for op in Op}
-    to_do = [
-        tr("{number} to {operation}", number=count, operation=OPERATIONS[op]) for op, count in counts.items() if count
-    ]
+    to_do = [tr("{number} to {operation}", number=count, operation=op) for op, count in counts.items() if count]
     parts: list[str] = [joined(", ", to_do or [tr("nothing to change")])]
     if restored:
         parts.append(tr("{number} to write into Pulumi's state", number=restored))
@@ -71,7 +70,7 @@ def _groups(changes: Sequence[Change]) -> list[tuple[object, ...]]:
     for change in changes:
         groups.setdefault((order.index(change.op), change.provider, change.model), []).append(change)
     return [
-        (OPERATIONS[order[op]], provider, model, len(of), f"{sum(c.before for c in of)} → {sum(c.after for c in of)}")
+        (order[op], provider, model, len(of), f"{sum(c.before for c in of)} → {sum(c.after for c in of)}")
         for (op, provider, model), of in sorted(groups.items())
     ]
 
@@ -121,7 +120,7 @@ def _objects(outcome: Outcome) -> Iterator[str]:
         yield trn("{number} quota lowered", "{number} quotas lowered", len(outcome.lowered))
     for name, number in sorted(outcome.operations.items()):
         if name != "same":
-            yield tr("{number} {operation}", number=number, operation=PULUMI_OPERATIONS.get(name, name))
+            yield tr("{number} {operation}", number=number, operation=_PULUMI.get(name, name))
 
 
 def _freed(outcome: Outcome) -> dict[str, int]:

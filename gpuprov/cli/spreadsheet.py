@@ -10,7 +10,6 @@ from datetime import date, datetime
 
 from rich.cells import cell_len
 
-from gpuprov.cli.words import STATES
 from gpuprov.core.awardrow import AwardRow
 from gpuprov.core.overview import Column, Value
 from gpuprov.i18n import shown, tr
@@ -32,7 +31,7 @@ def plain(value: Value) -> str | int | date | None:
 
 def for_people(column: Column, row: AwardRow) -> str | int | date | None:
     """Return the same for a column of a row, with the words for states, which can be translated."""
-    return STATES[row.state] if column.name == "state" else plain(column.value(row))
+    return row.state if column.name == "state" else plain(column.value(row))
 
 
 def is_formula(text: str) -> bool:

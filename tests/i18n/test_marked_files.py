@@ -74,34 +74,6 @@ def test_sentences_for_people_are_messages(folder: str) -> None:
     assert found == {}
 
 
-def nested(source: str) -> list[int]:
-    """Return the lines of messages among the arguments of another: the catalogue's extractor does not see them."""
-    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
-    return [
-        inner.lineno
-        for call in calls
-        if _is_message(call)
-        for argument in (*call.args, *(keyword.value for keyword in call.keywords))
-        for inner in ast.walk(argument)
-        if isinstance(inner, ast.Call) and _is_message(inner)
-    ]
-
-
-def _is_message(call: ast.Call) -> bool:
-    return isinstance(call.func, ast.Name) and call.func.id in ("tr", "trn")
-
-
-@pytest.mark.parametrize("folder", FOLDERS)
-def test_no_message_is_hidden_in_another(folder: str) -> None:
-    found = {
-        path.name: lines
-        for path in (PACKAGE / folder).rglob("*.py")
-        if (lines := nested(path.read_text(encoding="utf-8")))
-    }
-    assert found == {}
-    assert nested('tr("{a}", a=next(reasons, tr("b")))\ntr("c")') == [1]
-
-
 @pytest.mark.parametrize(
     ("source", "lines"),
     [
