@@ -160,7 +160,7 @@ def show_clusters() -> None:
         core = client.CoreV1Api(connection(provider))
         ours = {"label_selector": "app.kubernetes.io/managed-by=gpuprov"}
         namespaces = core.list_namespace(**ours).items
-        quotas = core.list_resource_quota_for_all_namespaces(**ours).items
+        quotas = core.list_resource_quota_for_all_namespaces(**ours, field_selector="metadata.name=gpu").items
         gpus = sum(int(quota.spec.hard["requests.nvidia.com/gpu"]) for quota in quotas)
         say(f"  {provider}: {len(namespaces)} namespaces, {len(quotas)} resource quotas for {gpus} GPUs")
 

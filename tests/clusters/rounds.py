@@ -16,6 +16,7 @@ from operators import CAPACITY, Command, Folder
 from projects import Ran
 from story import OURS
 
+from gpuprov.core.manifests import QUOTA
 from gpuprov.core.naming import namespace
 
 GPU = "requests.nvidia.com/gpu"
@@ -49,7 +50,8 @@ class Eyes:
             if pod.spec.node_name and pod.status.phase not in {"Succeeded", "Failed"}:
                 asked = (pod.spec.containers[0].resources.limits or {}).get("nvidia.com/gpu", "0")
                 pods[pod.metadata.namespace] = pods.get(pod.metadata.namespace, 0) + int(asked)
-        quotas = self.core.list_resource_quota_for_all_namespaces(label_selector=OURS).items
+        own = f"metadata.name={QUOTA}"
+        quotas = self.core.list_resource_quota_for_all_namespaces(label_selector=OURS, field_selector=own).items
         granted = {quota.metadata.namespace: int(quota.spec.hard[GPU]) for quota in quotas}
         spaces = self.core.list_namespace(label_selector=OURS).items
         return Seen(uids={space.metadata.name: space.metadata.uid for space in spaces}, granted=granted, pods=pods)

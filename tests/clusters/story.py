@@ -16,6 +16,7 @@ from projects import Ran, copy_project, run_command, timed
 from sandbox_fixtures import eventually
 
 from gpuprov import toolchain
+from gpuprov.core.manifests import QUOTA
 from gpuprov.sandbox import Sandbox
 
 PROVIDERS = ("elice-cloud", "kt-cloud", "samsung-sds")
@@ -52,7 +53,8 @@ class World:
 
     def quotas(self, provider: str) -> dict[str, int]:
         """Return the GPUs that each namespace's quota grants."""
-        found = self.core(provider).list_resource_quota_for_all_namespaces(label_selector=OURS)
+        own = f"metadata.name={QUOTA}"
+        found = self.core(provider).list_resource_quota_for_all_namespaces(label_selector=OURS, field_selector=own)
         return {item.metadata.namespace: int(item.spec.hard["requests.nvidia.com/gpu"]) for item in found.items}
 
     def clean(self) -> None:

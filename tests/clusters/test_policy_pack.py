@@ -26,7 +26,7 @@ from gpuprov.engine import component
 
 faults = {faults!r}
 
-names = ("namespace", "quota", "limits", "policy", "binding")
+names = ("namespace", "fixed", "quota", "limits", "policy", "page", "binding")
 
 def broken(tenant, cluster):
     objects = deepcopy(dict(zip(names, manifests.tenant_manifests(tenant, cluster))))
@@ -93,9 +93,9 @@ def test_a_broken_program_is_refused_with_every_policys_name(story: Story, progr
         f"ResourceQuota gpu in {first}: it grants 199 nvidia.com/gpu, and the award has 8;",
         f"ResourceQuota gpu in {first}: it grants 199 GPUs, and the namespace's annotation gpuprov.dev/gpus says 8;",
         "H100: quotas grant 205 GPUs, 5 more than the capacity of 200;",
-        f"Namespace {second}: it has no ResourceQuota;",
+        f"Namespace {second}: it has no ResourceQuota gpu;",
         "LimitRange defaults in default: default is not the namespace of an award",
-        f"Namespace {third}: it has no LimitRange;",
+        f"Namespace {third}: it has no LimitRange defaults;",
         f"Namespace {fourth}: its term ends at 2026-07-01T00:00:01+09:00, after the programme's end",
     ):
         assert message in ran.out, (message, ran.out)

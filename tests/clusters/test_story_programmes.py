@@ -109,16 +109,14 @@ def story(case: Case, world: World, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def quotas(story: Story, case: Case) -> dict[str, dict[str, int]]:
-    """Return what the quotas grant of both resources, as far as they name them."""
+    """Return what the two quotas of each namespace grant of both resources, as far as they name them."""
     found = story.world.core(case.provider).list_resource_quota_for_all_namespaces(label_selector=OURS).items
-    return {
-        item.metadata.namespace: {
-            resource: int(item.spec.hard[f"requests.{resource}"])
-            for resource in (GPU, NPU)
-            if f"requests.{resource}" in item.spec.hard
-        }
-        for item in found
-    }
+    granted: dict[str, dict[str, int]] = {item.metadata.namespace: {} for item in found}
+    for item in found:
+        for resource in (GPU, NPU):
+            if (gpus := item.spec.hard.get(f"requests.{resource}")) is not None:
+                granted[item.metadata.namespace][resource] = int(gpus)
+    return granted
 
 
 def test_validate_and_plan_accept_the_programme(story: Story, case: Case) -> None:
