@@ -20,6 +20,7 @@ RBAC = "rbac.authorization.k8s.io"
 _FOLDERS = {
     "ResourceQuota": "/api/v1/namespaces/{}/resourcequotas",
     "LimitRange": "/api/v1/namespaces/{}/limitranges",
+    "ConfigMap": "/api/v1/namespaces/{}/configmaps",
     "NetworkPolicy": "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies",
     "RoleBinding": f"/apis/{RBAC}/v1/namespaces/{{}}/rolebindings",
 }

@@ -137,10 +137,11 @@ TOKEN_TYPE = {"type": "kubernetes.io/service-account-token"}
 PORTS = {"ports": [{"port": 80}]}
 CDI = {"cdi.k8s.io/a": "nvidia.com/gpu=all"}
 MORE = {"spec": {"hard": {"requests.nvidia.com/gpu": "16"}}}
-BINDING = OBJECTS[4] | {"metadata": {"name": "another", "labels": {}}}
-LIMITS = OBJECTS[2] | {"metadata": {"name": "another"}}
+BINDING = OBJECTS[-1] | {"metadata": {"name": "another", "labels": {}}}
+LIMITS = OBJECTS[3] | {"metadata": {"name": "another"}}
 BINDINGS = f"/apis/{RBAC}/v1/namespaces/{{}}/rolebindings"
 CLAIMS = "/apis/resource.k8s.io/v1/namespaces/{}/resourceclaims"
+PAGE = f"{CORE}/configmaps/welcome"
 NETWORK = f"/apis/networking.k8s.io/v1/namespaces/{NAMESPACE}/networkpolicies/isolation"
 TOKEN_OF = "/api/v1/namespaces/{}/serviceaccounts/awardee/token"
 TOKEN_REQUEST = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 600}}
@@ -210,6 +211,13 @@ RULES = {
     ),
     "more in the quota": ours(PATCH, f"{CORE}/resourcequotas/gpu", MORE),
     "no quota": ours(DELETE, f"{CORE}/resourcequotas/gpu", None),
+    "another page": ours(PATCH, PAGE, {"data": {"README.md": "64 H100"}}),
+    "no page": Rule(
+        "gpuprov-objects",
+        Ask("awardee", DELETE, f"{CORE}/configmaps/kube-root-ca.crt"),
+        Ask("awardee", DELETE, PAGE),
+        "gpuprov alone",
+    ),
     "other limits": ours(POST, f"{CORE}/limitranges", LIMITS),
     "no isolation": ours(DELETE, NETWORK, None),
     "access for others": ours(POST, BINDINGS.format(NAMESPACE), BINDING),
@@ -236,6 +244,7 @@ RULES = {
     ),
     "the end of an award": ours(DELETE, CORE, None, policy="gpuprov-namespaces"),
     "a quota elsewhere": kept_in(f"{CORE}/resourcequotas", "/api/v1/namespaces/default/resourcequotas", POST, named()),
+    "a page elsewhere": kept_in(f"{CORE}/configmaps", "/api/v1/namespaces/default/configmaps", POST, named()),
     "pods elsewhere": kept_in(THERE, f"{SPACES}/{ELSEWHERE}/pods/there", DELETE, None),
     "access elsewhere": kept_in(BINDINGS.format(NAMESPACE), BINDINGS.format("kube-system"), POST, BINDING),
     "a token from elsewhere": kept_in(TOKEN_OF.format(NAMESPACE), TOKEN_OF.format(ELSEWHERE), POST, TOKEN_REQUEST),

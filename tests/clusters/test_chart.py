@@ -196,10 +196,10 @@ def test_who_breaks_the_glass_is_held_by_nothing(people: People) -> None:
 
 def test_rights_alone_hold_back_what_needs_no_rule(people: People) -> None:
     """The account's token is the only one, and the tenants' role the only one to bind."""
-    binding = OBJECTS[4] | {"metadata": {"name": "more"}, "roleRef": OBJECTS[4]["roleRef"] | {"name": "edit"}}
+    binding = OBJECTS[-1] | {"metadata": {"name": "more"}, "roleRef": OBJECTS[-1]["roleRef"] | {"name": "edit"}}
     for request in (
         Ask("gpuprov", "POST", f"{CORE}/serviceaccounts/default/token", {"spec": {}}),
-        Ask("gpuprov", "POST", folder(OBJECTS[4]), binding),
+        Ask("gpuprov", "POST", folder(OBJECTS[-1]), binding),
         Ask("gpuprov", "GET", f"{CORE}/secrets"),
         Ask("gpuprov", "PATCH", f"/apis/{RBAC}/v1/clusterroles/gpuprov-tenant", {"rules": []}),
         Ask("awardee", "PATCH", f"{CORE}/resourcequotas/gpu", {"spec": {"hard": {}}}),
