@@ -14,6 +14,7 @@ import functools
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from importlib import resources
+from typing import Any
 
 SOURCE = "en"
 LANGUAGES = (SOURCE, "ko")
@@ -113,6 +114,36 @@ def all_of(names: Iterable[str]) -> str:
 def any_of(names: Iterable[str]) -> str:
     """Return ``A or B or C`` of one or more names."""
     return functools.reduce(lambda before, name: tr("{before} or {name}", before=before, name=name), names)
+
+
+Packed = str | int | float | dict[str, Any]
+"""A message as JSON, or a plain value."""
+
+
+def packed(value: object) -> Packed:
+    """Return a message as JSON that `unpacked` makes the same message of; anything else as a number or a text."""
+    match value:
+        case Message():
+            return {"template": value.template, "arguments": {name: packed(of) for name, of in value.arguments.items()}}
+        case Joined():
+            return {"separator": value.separator, "parts": [packed(part) for part in value.parts]}
+        case Word():
+            return {"word": str(value)}
+        case int() | float():
+            return value
+    return str(value)
+
+
+def unpacked(value: Any) -> Any:  # noqa: ANN401 (what `packed` returns)
+    """Return the message, or the value, that was packed."""
+    match value:
+        case {"template": str(template), "arguments": dict(arguments)}:
+            return Message(template, {name: unpacked(of) for name, of in arguments.items()})
+        case {"separator": str(separator), "parts": list(parts)}:
+            return Joined(separator, map(unpacked, parts))
+        case {"word": str(word)}:
+            return Message(word.replace("{", "{{").replace("}", "}}"), {})
+    return value
 
 
 _language = SOURCE

@@ -10,6 +10,8 @@ import re
 import time
 from collections.abc import Callable
 
+from gpuprov.i18n import trn
+
 _DONE = re.compile(r"^ ?(?:\+|~|-|\+-|\+\+|--)\s+\S+ .* (?:created|updated|deleted|replaced)(?: [(\[].*)?$")
 _COUNT = re.compile(r"^\s+(?:[^\s\d]{1,2} ?)?(?P<number>\d+) (?P<what>created|updated|deleted|replaced|unchanged)\s*$")
 _OPERATIONS = {
@@ -56,7 +58,7 @@ class Screen:
             self._done += 1
             if time.monotonic() - self._last >= self._EVERY_SECONDS:
                 self._last = time.monotonic()
-                self._progress(f"{self._done} objects")
+                self._progress(trn("{number} object", "{number} objects", self._done))
 
     def _diagnostic(self, line: str) -> None:
         """An entry continues over indented lines until the next entry or resource."""

@@ -28,6 +28,7 @@ from platformdirs import user_state_path
 from gpuprov.engine import stacks
 from gpuprov.engine.stacks import NoSuchStack, StackLocked
 from gpuprov.errors import EngineError
+from gpuprov.i18n import tr
 
 _AGAIN_SECONDS = 0.5
 _LOCK = re.compile(r"(?P<url>\S+): created by \S+@(?P<host>\S+) \(pid (?P<pid>\d+)\)")
@@ -114,7 +115,7 @@ class Locks:
                 if holder is None:
                     return
             elif holder is Holder.RUNNING and time.monotonic() < deadline:
-                self.progress(f"waiting for an earlier run on {self.stack} to end")
+                self.progress(tr("waiting for an earlier run on {stack} to end", stack=self.stack))
                 time.sleep(_AGAIN_SECONDS)
             elif holder is Holder.OTHER and before is not holder:
                 time.sleep(_AGAIN_SECONDS)
@@ -141,7 +142,7 @@ class Locks:
                 return None
             holder = self._holder(locked)
             if holder is Holder.KILLED:
-                self.progress(f"removing the lock that a killed run left on {self.stack}")
+                self.progress(tr("removing the lock that a killed run left on {stack}", stack=self.stack))
                 self._cancel(locked)
                 forget_killed(self.root, self.stack)
             return holder

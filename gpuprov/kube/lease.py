@@ -20,6 +20,7 @@ from typing import Any
 from gpuprov.core.cluster import ProviderCluster
 from gpuprov.core.manifests import LEASE, MANAGED_BY, MANAGER, SYSTEM_NAMESPACE
 from gpuprov.errors import ClusterError, ClusterUnreachable
+from gpuprov.i18n import tr
 from gpuprov.kube import holders
 from gpuprov.kube.answer import Answer
 from gpuprov.kube.client import KubeApi
@@ -235,7 +236,7 @@ def _acquire(lease: _Lease, patience: float, progress: Callable[[str], None]) ->
             )
         if announced != previous:
             announced = previous
-            progress(f"waiting for {previous} to end")
+            progress(tr("waiting for {actor} to end", actor=previous))
         clock.sleep(_POLL_SECONDS)
 
 

@@ -21,6 +21,7 @@ from gpuprov.core.cluster import ProviderCluster
 from gpuprov.core.manifests import BINDING, MANAGER, QUOTA, SERVICE_ACCOUNT, selector
 from gpuprov.core.pods import gpus_of, has_ended, is_told_to_end, may_hold_gpus, why_not_ended
 from gpuprov.errors import ClusterError
+from gpuprov.i18n import joined, tr, trn
 from gpuprov.kube.client import AT_ONCE, ONE_BY_ONE, KubeApi
 
 GRACE_SECONDS = 30
@@ -30,7 +31,7 @@ T = TypeVar("T")
 
 _POLL_SECONDS = 0.2
 _SLOWEST_POLL_SECONDS = 2.0
-_NEVER_READ = "it was never read back"
+_NEVER_READ: str = tr("it was never read back")
 
 
 @dataclass(slots=True)
@@ -101,7 +102,14 @@ class Teardown:
             waiting = {name: left for name, left in waiting.items() if left}
             if not waiting or spent >= self.timeout:
                 break
-            self.progress(f"waiting for the pods of {len(waiting)} namespaces to end{_but(unread)}")
+            self.progress(
+                trn(
+                    "waiting for the pods of {number} namespace to end{but}",
+                    "waiting for the pods of {number} namespaces to end{but}",
+                    len(waiting),
+                    but=_but(unread),
+                )
+            )
             poll.wait(at_most=self.timeout - spent)
         resources = self._resources
         return done + [_stuck(name, spent, left, resources, unread) for name, left in waiting.items()]
@@ -129,9 +137,16 @@ class Teardown:
                 since = self.api.clock.now()
             if not remaining or self.api.clock.now() - since >= self.timeout:
                 break
-            self.progress(f"waiting for {len(remaining)} namespaces to go{_but(unread)}")
+            self.progress(
+                trn(
+                    "waiting for {number} namespace to go{but}",
+                    "waiting for {number} namespaces to go{but}",
+                    len(remaining),
+                    but=_but(unread),
+                )
+            )
             poll.wait()
-        return {name: f"{reason}{_but(unread)}" for name, reason in remaining.items()}
+        return {name: _with_failure(reason, unread) for name, reason in remaining.items()}
 
     def settle(self, namespaces: Collection[str]) -> dict[str, str]:
         """Wait for those of the namespaces that are being deleted: until they are gone, none can be made again.
@@ -149,9 +164,15 @@ class Teardown:
             except ClusterError as error:
                 unread = error
             if not terminating or self.api.clock.now() - begun >= self.timeout:
-                return {name: f"{reason}{_but(unread)}" for name, reason in terminating.items()}
-            count = len(terminating)
-            self.progress(f"waiting for {count} namespaces to go before they are made again{_but(unread)}")
+                return {name: _with_failure(reason, unread) for name, reason in terminating.items()}
+            self.progress(
+                trn(
+                    "waiting for {number} namespace to go before it is made again{but}",
+                    "waiting for {number} namespaces to go before they are made again{but}",
+                    len(terminating),
+                    but=_but(unread),
+                )
+            )
             poll.wait()
 
     @property
@@ -223,13 +244,17 @@ def _stuck(
     left = [pod for pod in pods if not has_ended(pod)]
     reasons = [why_not_ended(pod) for pod in left]
     if unread:
-        reasons.append(f"its pods could not be read again: {unread.message}")
+        reasons.append(tr("its pods could not be read again: {reason}", reason=unread.message))
     held = sum(gpus for pod in left for gpus in gpus_of(pod, resources).values())
     return Release(namespace=namespace, seconds=seconds, stuck=tuple(reasons), held=held)
 
 
 def _but(unread: ClusterError | None) -> str:
-    return f"; reading failed: {unread.message}" if unread else ""
+    return tr("; reading failed: {reason}", reason=unread.message) if unread else ""
+
+
+def _with_failure(reason: str, unread: ClusterError | None) -> str:
+    return joined("", [reason, _but(unread)]) if unread else reason
 
 
 def _is_being_deleted(namespace: Mapping[str, Any]) -> bool:
@@ -239,10 +264,10 @@ def _is_being_deleted(namespace: Mapping[str, Any]) -> bool:
 def _why_remaining(namespace: Mapping[str, Any]) -> str:
     """Return what a namespace that was deleted waits for. One that nobody is deleting is another of the same name."""
     if not _is_being_deleted(namespace):
-        return "somebody has made it again since it was deleted; find out who, then rerun the command"
+        return tr("somebody has made it again since it was deleted; find out who, then rerun the command")
     conditions = namespace.get("status", {}).get("conditions") or ()
     messages = [item["message"] for item in conditions if item.get("status") == "True" and item.get("message")]
-    return "; ".join(messages) or "its deletion has not ended yet"
+    return "; ".join(messages) or tr("its deletion has not ended yet")
 
 
 def _side_by_side(work: Callable[[str], T], names: Sequence[str]) -> list[T]:

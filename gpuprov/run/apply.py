@@ -71,7 +71,7 @@ def _job(
         changed=tuple(sorted(changed)),
         shrinking=shrinking,
         over=_over(planned, observed, cluster, shrinking) if any(change.grows for change in changes) else {},
-        unread=None if unread is None else str(unread),
+        unread=None if unread is None else unread.message_text,
         **_moves(changes),
         reshard=not unread and (bool(outputs.misplaced) or (bool(known) and outputs.shards != cluster.shards)),
         reconnect=reconnect,

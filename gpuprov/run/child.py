@@ -1,7 +1,7 @@
 """Child processes: each reads one message from standard input and answers in JSON lines on standard output.
 
-A line is ``{"progress": text}`` or, at the end, ``{"outcome": data}``. A process that dies without an outcome becomes
-an error in the report; the others go on.
+A line is ``{"progress": text}`` or, at the end, ``{"outcome": data}``; messages in it are whole (`gpuprov.run.told`). A
+process that dies without an outcome becomes an error in the report; the others go on.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from gpuprov.errors import GpuprovError
-from gpuprov.i18n import tr
+from gpuprov.i18n import packed, tr, unpacked
 from gpuprov.run import log
 from gpuprov.run.garbage import collect_rarely
+from gpuprov.run.told import BETWEEN_PROCESSES
 
 Progress = Callable[[str], None]
 M = TypeVar("M", bound=BaseModel)
@@ -51,8 +52,7 @@ class Answer:
         if self.outcome is not None:
             return kind.model_validate(self.outcome)
         error = tr("its process ended with code {code} and no answer; rerun the same command", code=self.code)
-        # Validation would make a plain string of the message.
-        return kind.model_validate(identity).model_copy(update={"error": error})
+        return kind.model_validate({**identity, "error": error})
 
 
 def run_all(errands: Sequence[Errand], *, at_once: int | None = None) -> list[Answer]:
@@ -95,7 +95,7 @@ def say(kind: str, value: object) -> None:
 
 def tell(line: str) -> None:
     """Report progress to the parent."""
-    say("progress", line)
+    say("progress", packed(line))
 
 
 _PARENT = os.getppid()
@@ -114,18 +114,18 @@ def answer(work: Callable[[], BaseModel], failed: Callable[[str], BaseModel]) ->
     try:
         outcome = work()
     except GpuprovError as error:
-        outcome = failed(str(error))
+        outcome = failed(error.message_text)
     except KeyboardInterrupt:
-        outcome = failed("interrupted; rerun the same command")
+        outcome = failed(tr("interrupted; rerun the same command"))
     except Exception:  # noqa: BLE001 (a bug in one process must not hide what the others did)
-        outcome = failed(f"a bug in gpuprov:\n{traceback.format_exc()}")
-    say("outcome", outcome.model_dump(mode="json"))
+        outcome = failed(tr("a bug in gpuprov:\n{traceback}", traceback=traceback.format_exc()))
+    say("outcome", outcome.model_dump(mode="json", context=BETWEEN_PROCESSES))
 
 
 def require_live_parent() -> None:
     """Raise GpuprovError if the process that started us was killed: its decision may be out of date."""
     if os.getppid() != _PARENT:
-        raise GpuprovError("the command that started this was killed; rerun it")
+        raise GpuprovError(tr("the command that started this was killed; rerun it"))
 
 
 def _start(errand: Errand) -> subprocess.Popen[str]:
@@ -142,12 +142,12 @@ def _follow(errand: Errand, process: subprocess.Popen[str]) -> Answer:
     if process.stdin is None or process.stdout is None:
         raise RuntimeError("the process has no pipes")
     with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
-        pipe.write(errand.message.model_dump_json(by_alias=True))
+        pipe.write(errand.message.model_dump_json(by_alias=True, context=BETWEEN_PROCESSES))
     outcome = None
     for line in process.stdout:
         message = json.loads(line)
         if "progress" in message:
-            errand.progress(message["progress"])
+            errand.progress(unpacked(message["progress"]))
         if "outcome" in message:
             outcome = message["outcome"]
     return Answer(outcome=outcome, code=process.wait())

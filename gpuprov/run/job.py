@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from gpuprov.core.cluster import ProviderCluster
 from gpuprov.core.outputs import Origin
 from gpuprov.core.tenant import Tenant
+from gpuprov.run.told import Told
 
 
 class Message(BaseModel):
@@ -55,7 +56,7 @@ class Job(Message):
     turn: int | None = None
     files: dict[str, str] = {}
     over: dict[str, int] = {}
-    unread: str | None = None
+    unread: Told | None = None
     purpose: str = "gpuprov"
     stacks: tuple[str, ...] = ()
     growing: tuple[str, ...] = ()
@@ -77,7 +78,7 @@ class StackDone(Message):
 
     stack: str
     operations: dict[str, int] = {}
-    error: str | None = None
+    error: Told | None = None
 
 
 class Freed(Message):
@@ -105,11 +106,11 @@ class Outcome(Message):
     applied: tuple[str, ...] = ()
     operations: dict[str, int] = {}
     freed: tuple[Freed, ...] = ()
-    stuck: dict[str, str] = {}
+    stuck: dict[str, Told] = {}
     postponed: tuple[str, ...] = ()
     seconds: float = 0.0
-    stale: str | None = None
-    error: str | None = None
+    stale: Told | None = None
+    error: Told | None = None
 
     @property
     def did_something(self) -> bool:

@@ -19,7 +19,7 @@ def run(stack_run: StackRun, progress: Callable[[str], None]) -> StackDone:
             require_live_parent()
             operations = automation.up(stack_run, progress)
     except GpuprovError as error:
-        return StackDone(stack=stack_run.stack, error=str(error))
+        return StackDone(stack=stack_run.stack, error=error.message_text)
     return StackDone(stack=stack_run.stack, operations=dict(operations))
 
 

@@ -13,6 +13,7 @@ from gpuprov.engine.locks import Locks
 from gpuprov.engine.messages import StackRun
 from gpuprov.engine.shards import move
 from gpuprov.engine.writes import create, remove, write_deployment
+from gpuprov.i18n import tr, trn
 from gpuprov.run.child import Errand, require_live_parent, run_all
 from gpuprov.run.job import Job, StackDone
 from gpuprov.run.slots import engines
@@ -24,7 +25,7 @@ def reshard(job: Job, progress: Progress) -> None:
     """Move awards into the stacks that they belong to, and remove stacks that the provider has no more."""
     wanted = job.cluster.stacks
     names = dict.fromkeys([*wanted, *job.stacks])
-    progress(f"moving awards between the stacks {', '.join(names)}; no tenant changes")
+    progress(tr("moving awards between the stacks {stacks}; no tenant changes", stacks=", ".join(names)))
     found = {stack: stacks.read_deployment(job.root, stack) for stack in names}
     locks = {stack: Locks(root=job.root, stack=stack, patience=job.timeout, progress=progress) for stack in names}
     for stack in wanted:
@@ -39,7 +40,7 @@ def reshard(job: Job, progress: Progress) -> None:
         write_deployment(locks[stack], deployment)
         if stack not in wanted and not deployment["deployment"]["resources"]:
             remove(locks[stack])
-    progress(f"moved {moved.awards} awards")
+    progress(trn("moved {number} award", "moved {number} awards", moved.awards))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +82,8 @@ def apply(job: Job, changed: set[str], *, stays: set[str], waits: set[str], prog
     runs = [run for part in split(job, changed, stays, waits) if (run := stack_run(job, part)) is not None]
     if not runs:
         return []
-    progress(f"applying {len(changed)} awards" + (f" in {len(runs)} stacks" if len(runs) > 1 else ""))
+    awards = trn("applying {number} award", "applying {number} awards", len(changed))
+    progress(awards if len(runs) == 1 else tr("{applying} in {number} stacks", applying=awards, number=len(runs)))
     if len(runs) == 1:
         from gpuprov.run import stack as engine_run  # loads Pulumi's SDK: not before GPUs are free
 

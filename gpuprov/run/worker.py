@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gpuprov.core.manifests import quota_hard
+from gpuprov.i18n import joined, tr, trn
 from gpuprov.kube.client import KubeApi
 from gpuprov.kube.lease import NoLease, Turn, take_turn
 from gpuprov.kube.observe import read_back
@@ -39,12 +40,13 @@ def run(job: Job) -> Outcome:
     except NoLease:
         if job.growing:
             raise
-        progress("nothing keeps other runs away, and GPUs come back all the same")
+        progress(tr("nothing keeps other runs away, and GPUs come back all the same"))
         return _carry_out(job, None, api)
 
 
 def _who(turn: Turn) -> str:
-    return f"{turn.previous or 'somebody'} has acted on this cluster"
+    somebody = tr("somebody")
+    return tr("{actor} has acted on this cluster", actor=turn.previous or somebody)
 
 
 def _carry_out(job: Job, turn: Turn | None, api: KubeApi) -> Outcome:
@@ -75,7 +77,7 @@ def _carry_out(job: Job, turn: Turn | None, api: KubeApi) -> Outcome:
         postponed=tuple(sorted(postponed)),
         seconds=time.monotonic() - begun,
         stale=stale,
-        error="\n".join(line for line in errors if line) or None,
+        error=joined("\n", filter(None, errors)) or None,
     )
 
 
@@ -101,7 +103,7 @@ def _changed_files(job: Job) -> str | None:
     """Say which files are not any more what was decided on: ending pods may have taken minutes."""
     now = digests([Path(path) for path in job.files])
     changed = [Path(path).name for path, digest in job.files.items() if now[path] != digest]
-    return f"{', '.join(changed)} changed meanwhile" if changed else None
+    return tr("{files} changed meanwhile", files=", ".join(changed)) if changed else None
 
 
 def _kept(job: Job, api: KubeApi) -> dict[str, int]:
@@ -123,21 +125,29 @@ def _not_as_written(job: Job, applied: Collection[str], api: KubeApi) -> dict[st
     """Read back what was granted; return the awards that are not there as they should be, with what is wrong."""
     tenants = {tenant.namespace: tenant for tenant in job.tenants if tenant.award_id in applied}
     found = read_back(job.cluster, tenants.keys(), api) if tenants else {}
-    wrong = {}
+    wrong: dict[str, str] = {}
     for name, tenant in tenants.items():
         live = found.get(name)
         granted = None if live is None or live.terminating else live.hard(tenant.pool.resource)
         if granted != tenant.gpus:
-            difference = "its namespace is not there" if granted is None else f"its quota grants {granted}"
-            wrong[tenant.award_id] = f"{tenant.award_id}: Pulumi reported success, and {difference}; rerun the command"
+            gone = tr("its namespace is not there")
+            wrong[tenant.award_id] = tr(
+                "{award}: Pulumi reported success, and {difference}; rerun the command",
+                award=tenant.award_id,
+                difference=gone if granted is None else _grants(granted),
+            )
     return wrong
+
+
+def _grants(gpus: int) -> str:
+    return tr("its quota grants {gpus}", gpus=gpus)
 
 
 def _lower(job: Job, teardown: Teardown) -> None:
     tenants = {tenant.award_id: tenant for tenant in job.tenants}
     shrinking = [tenants[award_id] for award_id in job.shrinking]
     if shrinking:
-        progress(f"lowering {len(shrinking)} quotas")
+        progress(trn("lowering {number} quota", "lowering {number} quotas", len(shrinking)))
         teardown.lower({tenant.namespace: quota_hard(tenant) for tenant in shrinking})
 
 
@@ -149,7 +159,7 @@ def _release(job: Job, teardown: Teardown) -> tuple[dict[str, float], dict[str, 
     """
     if not job.reclaim:
         return {}, {}, {}
-    progress(f"ending the pods of {len(job.reclaim)} awards")
+    progress(trn("ending the pods of {number} award", "ending the pods of {number} awards", len(job.reclaim)))
     awards = {award.namespace: award for award in job.reclaim}
     free: dict[str, float] = {}
     stuck: dict[str, str] = {}
@@ -157,12 +167,18 @@ def _release(job: Job, teardown: Teardown) -> tuple[dict[str, float], dict[str, 
     for release in teardown.release(list(awards)):
         award = awards[release.namespace]
         if release.stuck:
-            stuck[award.award_id] = "; ".join(release.stuck)
+            stuck[award.award_id] = joined("; ", release.stuck)
             held[award.model] = held.get(award.model, 0) + release.held
         else:
             free[award.award_id] = release.seconds
     if free:
-        progress(f"the GPUs of {len(free)} awards are proven free")
+        progress(
+            trn(
+                "the GPUs of {number} award are proven free",
+                "the GPUs of {number} awards are proven free",
+                len(free),
+            )
+        )
     return free, stuck, held
 
 
@@ -179,7 +195,7 @@ def _end(job: Job, teardown: Teardown, released: dict[str, float], stuck: dict[s
     remaining = teardown.prove_gone(names)
     seconds = time.monotonic() - begun
     stuck.update(
-        (award.award_id, f"namespace {award.namespace}: {remaining[award.namespace]}")
+        (award.award_id, _of_namespace(award.namespace, remaining[award.namespace]))
         for award in awards
         if award.namespace in remaining
     )
@@ -201,7 +217,11 @@ def _settle(job: Job, teardown: Teardown) -> dict[str, str]:
     """Wait for namespaces that are to be made again; return the awards whose namespaces do not go, with the reason."""
     awards = {tenant.namespace: tenant.award_id for tenant in job.tenants if tenant.award_id in job.changed}
     terminating = teardown.settle(awards.keys())
-    return {awards[name]: f"namespace {name}: {reason}" for name, reason in terminating.items()}
+    return {awards[name]: _of_namespace(name, reason) for name, reason in terminating.items()}
+
+
+def _of_namespace(name: str, reason: str) -> str:
+    return tr("namespace {name}: {reason}", name=name, reason=reason)
 
 
 def _postpone(job: Job, held: Mapping[str, int], kept: Mapping[str, int]) -> set[str]:
@@ -229,12 +249,16 @@ def _models(job: Job) -> list[str]:
 def _complaint(stuck: Mapping[str, str], postponed: Collection[str]) -> str | None:
     if not (stuck or postponed):
         return None
-    lines = [f"{award_id} is not reclaimed: {reason}" for award_id, reason in sorted(stuck.items())]
+    lines: list[str] = [
+        tr("{award} is not reclaimed: {reason}", award=award_id, reason=reason)
+        for award_id, reason in sorted(stuck.items())
+    ]
     if postponed:
-        lines.append(f"not granted until the GPUs are free that others' pods hold: {', '.join(sorted(postponed))}")
+        awards = ", ".join(sorted(postponed))
+        lines.append(tr("not granted until the GPUs are free that others' pods hold: {awards}", awards=awards))
     if stuck:
-        lines.append("its GPUs are not credited")
-    return "\n".join([*lines, "when the cause is gone, rerun the same command"])
+        lines.append(tr("its GPUs are not credited"))
+    return joined("\n", [*lines, tr("when the cause is gone, rerun the same command")])
 
 
 def _awards(job: Job) -> dict[str, str]:

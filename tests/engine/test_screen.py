@@ -88,7 +88,7 @@ def test_progress_counts_finished_objects_now_and_then(monkeypatch: pytest.Monke
     screen = Screen(told.append)
     for line in CREATED.splitlines():
         screen(line.rstrip())
-    assert told == ["1 objects", "2 objects", "3 objects"]
+    assert told == ["1 object", "2 objects", "3 objects"]
 
 
 def test_a_deletion_is_progress_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,4 +98,4 @@ def test_a_deletion_is_progress_too(monkeypatch: pytest.MonkeyPatch) -> None:
     screen(" -  kubernetes:core/v1:Namespace HPC-1 deleting (0s)")
     screen(" -  kubernetes:core/v1:Namespace HPC-1 deleted (5.1s)")
     screen(" ~  kubernetes:core/v1:ResourceQuota HPC-1 updated (0.02s) [diff: ~spec]")
-    assert told == ["1 objects", "2 objects"]
+    assert told == ["1 object", "2 objects"]

@@ -55,7 +55,7 @@ def test_namespaces_are_gone_when_the_api_server_says_so(server):
     server.does(by_name({"gpu-a": [there("gpu-a"), not_found("gpu-a")], "gpu-b": [not_found("gpu-b")]}))
     told = []
     assert remaining(server, "gpu-a", "gpu-b", told=told) == {}
-    assert told == ["waiting for 1 namespaces to go"]
+    assert told == ["waiting for 1 namespace to go"]
     assert [request.path for request in server.asked].count("/api/v1/namespaces/gpu-b") == 1
 
 
@@ -90,8 +90,8 @@ def test_a_reading_that_fails_does_not_end_the_proof(server, failure):
     server.does(by_name({"gpu-a": [*[failure] * 13, there("gpu-a"), not_found("gpu-a")]}))
     told = []
     assert remaining(server, "gpu-a", timeout=100.0, told=told) == {}
-    assert told[0].startswith("waiting for 1 namespaces to go; reading failed: ")
-    assert told[-1] == "waiting for 1 namespaces to go"
+    assert told[0].startswith("waiting for 1 namespace to go; reading failed: ")
+    assert told[-1] == "waiting for 1 namespace to go"
 
 
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda reply: reply.fault or str(reply.status))
@@ -127,7 +127,7 @@ def test_namespaces_that_are_on_their_way_are_waited_for(server):
     server.answers(namespaces(terminating("gpu-a"), ALIVE, other), namespaces(ALIVE, other))
     told = []
     assert going(server, "gpu-a", "gpu-alive", told=told) == {}
-    assert told == ["waiting for 1 namespaces to go before they are made again"]
+    assert told == ["waiting for 1 namespace to go before it is made again"]
     assert "gpuprov.dev/provider=samsung-sds" in server.asked[0].query["labelSelector"]
 
 

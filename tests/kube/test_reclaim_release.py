@@ -165,7 +165,7 @@ def test_a_reading_that_fails_does_not_end_the_proof(server, failure):
     done = freed(server, "gpu-a", told=told)["gpu-a"]
     assert (done.stuck, done.held) == ((), 0)
     assert namespaces.failing == [None]
-    assert told[0].startswith("waiting for the pods of 1 namespaces to end; reading failed: ")
+    assert told[0].startswith("waiting for the pods of 1 namespace to end; reading failed: ")
 
 
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda reply: reply.fault or str(reply.status))
