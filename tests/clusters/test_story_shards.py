@@ -67,7 +67,7 @@ def in_place(story: Story, shards: int) -> None:
 def test_changing_the_number_of_shards_moves_state_and_touches_no_tenant(story: Story) -> None:
     story.up()
     before = writes(story)
-    assert len(before) == 3 * FIRST
+    assert len(before) == 4 * FIRST
     for shards in (3, 2, 1):
         story.split(KT, shards)
         hand = story.by_hand("preview", KT)
