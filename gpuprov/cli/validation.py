@@ -14,7 +14,7 @@ from gpuprov.cli.screen import say, table
 from gpuprov.core.award import Status
 from gpuprov.core.capacity import MOST_LINES, Excess, lines, not_over, pool_peak
 from gpuprov.errors import PlanRefused
-from gpuprov.i18n import tr
+from gpuprov.i18n import tr, trn
 from gpuprov.load import json_schema
 from gpuprov.load.project import Project, found_root, open_project
 from gpuprov.run.clock import now
@@ -59,9 +59,10 @@ def summary(loaded: Loaded, at: datetime) -> dict[str, Any]:
 def print_summary(data: Mapping[str, Any]) -> None:
     """Print the same for people."""
     say(
-        tr(
-            "valid: {awards} awards, {selected} selected, {forfeited} forfeited in the ledger",
-            awards=data["awards"],
+        trn(
+            "valid: {number} award, {selected} selected, {forfeited} forfeited in the ledger",
+            "valid: {number} awards, {selected} selected, {forfeited} forfeited in the ledger",
+            data["awards"],
             selected=data["selected"],
             forfeited=data["forfeited"],
         )

@@ -71,7 +71,7 @@ def test_it_says_what_it_made_and_the_next_commands(place: World) -> None:
     ran = place.run_as_typed("init", *KT, *POOL, "--name", "mine")
     assert ran.code == 0, ran
     assert ran.out.startswith(f"made {place.root}:\n  .gitignore\n  .gpuprov.json\n  Pulumi.yaml\n")
-    assert "\nvalid: 1 awards, 1 selected, 0 forfeited in the ledger\n" in ran.out
+    assert "\nvalid: 1 award, 1 selected, 0 forfeited in the ledger\n" in ran.out
     assert [line.strip() for line in ran.out.splitlines()[-3:]] == [
         "gpuprov setup",
         "gpuprov preflight",
