@@ -217,7 +217,7 @@ def test_nothing_of_a_tenant_is_asked_for_before_what_comes_first_is_done():
     declared([tenant(f"HPC-{number}") for number in range(8)], monitor=monitor)
     for number in range(8):
         steps = [(what, kind) for what, kind, name in monitor.steps if name == f"HPC-{number}"]
-        kinds = [TENANT, NAMESPACE, QUOTA, QUOTA, LIMITS, POLICY, WELCOME, BINDING]  # types alone: two are quotas
+        kinds = [TENANT, NAMESPACE, WELCOME, QUOTA, QUOTA, LIMITS, POLICY, BINDING]  # types alone: two are quotas
         assert steps == [(what, kind) for kind in kinds for what in ("asked", "done")]
 
 
