@@ -109,14 +109,17 @@ def labels(tenant: Tenant) -> dict[str, str]:
 def tenant_manifests(tenant: Tenant, cluster: ProviderCluster) -> tuple[Manifest, ...]:
     """Return the tenant's objects in the order in which they must come to be: what closes names before what gives GPUs,
     and quotas before access.
+
+    The page is before the quotas, because a new quota refuses what it counts until its controller has looked at the
+    namespace.
     """
     return (
         _namespace(tenant),
+        _welcome(tenant, cluster),
         _quota(FIXED_QUOTA, tenant, fixed_hard(tenant.pool, cluster)),
         _quota(QUOTA, tenant, quota_hard(tenant)),
         _limit_range(tenant, cluster),
         _network_policy(tenant),
-        _welcome(tenant, cluster),
         _role_binding(tenant, cluster),
     )
 

@@ -56,9 +56,7 @@ def award_tenant(registry: Registry, provider: Registered, tenant: Tenant, clust
     home = registry.custom(
         type_token(namespace), tenant.award_id, declared(namespace), parent=component, provider=provider
     )
-    # One after the other: the quotas exist before the access. The page is first, because a new quota refuses what it
-    # counts until its controller has looked at the namespace.
-    for manifest in sorted(inside, key=lambda manifest: bool(manifest["kind"] != "ConfigMap")):
+    for manifest in inside:  # one after the other, in their order
         registry.custom(
             type_token(manifest),
             tenant.award_id,

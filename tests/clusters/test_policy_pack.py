@@ -26,7 +26,7 @@ from gpuprov.engine import component
 
 faults = {faults!r}
 
-names = ("namespace", "fixed", "quota", "limits", "policy", "page", "binding")
+names = ("namespace", "page", "fixed", "quota", "limits", "policy", "binding")
 
 def broken(tenant, cluster):
     objects = deepcopy(dict(zip(names, manifests.tenant_manifests(tenant, cluster))))

@@ -131,15 +131,15 @@ def test_an_extended_resource_stands_only_where_it_is_enforced():
         assert not name.startswith("limits.") or name in ("limits.cpu", "limits.memory", "limits.ephemeral-storage")
 
 
-def test_quota_and_limits_come_before_access():
+def test_the_page_comes_before_quotas_and_quotas_and_limits_before_access():
     kinds = [manifest["kind"] for manifest in tenant_manifests(tenant(), cluster())]
     assert kinds == [
         "Namespace",
+        "ConfigMap",
         "ResourceQuota",
         "ResourceQuota",
         "LimitRange",
         "NetworkPolicy",
-        "ConfigMap",
         "RoleBinding",
     ]
 
@@ -155,7 +155,7 @@ def test_the_quota_of_the_award_has_nothing_that_is_the_same_for_all(where):
 
 
 def test_names_are_closed_before_gpus_are_granted():
-    _, fixed, own, *_ = tenant_manifests(tenant(), cluster())
+    _, _, fixed, own, *_ = tenant_manifests(tenant(), cluster())
     assert [fixed["metadata"]["name"], own["metadata"]["name"]] == ["fixed", "gpu"]
 
 

@@ -93,7 +93,7 @@ def test_a_longer_list_differs_as_a_whole():
     assert list(differences({"hard": {"pods": "0"}}, {"hard": {}})) == [("hard.pods", None, "0")]
 
 
-@pytest.mark.parametrize("index", range(5))
+@pytest.mark.parametrize("index", range(7))
 def test_every_leaf_of_every_manifest_is_watched(index):
     desired_tenant = tenant(where=SDS)
     manifest = tenant_manifests(desired_tenant, SDS)[index]

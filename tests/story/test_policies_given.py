@@ -154,7 +154,7 @@ def test_what_a_preview_does_not_know_is_marked_and_the_rest_is_copied():
 
 def test_an_unknown_quota_is_no_quota(tmp_path):
     read = given.read(project(tmp_path), "samsung-sds", MARCH.isoformat())
-    _, _, quota, *_ = tenant_manifests(read.bounds.awards["gpu-a-1"], read.bounds.cluster)
+    _, _, _, quota, *_ = tenant_manifests(read.bounds.awards["gpu-a-1"], read.bounds.cluster)
     hidden = Hidden(quota["spec"]["hard"]) | {"requests.nvidia.com/gpu": Unknown}
     plain = given.plain({**quota, "spec": {"hard": Hidden(hidden)}}, Unknown)
     (found,) = OBJECT_RULES[Rule.AWARD](plain, read.bounds)
