@@ -18,6 +18,9 @@ from typing import Any
 
 SOURCE = "en"
 LANGUAGES = (SOURCE, "ko")
+
+LANGUAGE_VARIABLE = "GPUPROV_LANG"
+"""The environment variable that chooses the language, as ``--lang`` does."""
 """The languages that messages can be shown in; the first is the one that the code is written in."""
 
 Translate = Callable[[str], str]
@@ -166,8 +169,8 @@ def shown(text: object) -> str:
 
 
 def of_environment(environment: Mapping[str, str]) -> str:
-    """Return the language that GPUPROV_LANG asks for, else the locale, by POSIX's variables in order; else English."""
-    for variable in ("GPUPROV_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
+    """Return the language of `LANGUAGE_VARIABLE`, else of the locale, by POSIX's variables in order; else English."""
+    for variable in (LANGUAGE_VARIABLE, "LC_ALL", "LC_MESSAGES", "LANG"):
         if value := environment.get(variable):
             wanted = value.split(".")[0].split("_")[0].lower()
             return wanted if wanted in LANGUAGES else SOURCE

@@ -13,7 +13,7 @@ from gpuprov.cli.blocks import printable
 from gpuprov.cli.common import end_unread, warn
 from gpuprov.cli.errors import print_json
 from gpuprov.cli.screen import say, table
-from gpuprov.cli.spreadsheet import csv_text, for_people, workbook
+from gpuprov.cli.spreadsheet import csv_text, plain, workbook
 from gpuprov.core.awardrow import AwardRow
 from gpuprov.core.overview import COLUMNS, Column, in_order
 from gpuprov.i18n import shown, tr
@@ -70,7 +70,7 @@ _OF_CLUSTERS = ("in_use", "quota")
 
 def _cell(column: Column, row: AwardRow) -> object:
     """Return a cell for people: ``?`` where a cluster would know, ``-`` where there is nothing to know."""
-    value = for_people(column, row)
+    value = plain(column.value(row))
     if value is None:
         return "?" if column.name in _OF_CLUSTERS else "-"
     if isinstance(value, str):

@@ -14,9 +14,6 @@ from click.core import ParameterSource
 from gpuprov import i18n
 from gpuprov.i18n import shown, tr
 
-LANGUAGE_VARIABLE = "GPUPROV_LANG"
-"""The variable that says what ``--lang`` says."""
-
 
 def _use(ctx: click.Context, param: click.Parameter, language: str | None) -> None:
     """Choose the language before anything else is parsed: what is typed counts, the last of it, else the locale."""
@@ -28,7 +25,7 @@ def _use(ctx: click.Context, param: click.Parameter, language: str | None) -> No
 language_option = click.option(
     "--lang",
     type=click.Choice(i18n.LANGUAGES),
-    envvar=LANGUAGE_VARIABLE,
+    envvar=i18n.LANGUAGE_VARIABLE,
     is_eager=True,
     expose_value=False,
     callback=_use,

@@ -29,11 +29,6 @@ def plain(value: Value) -> str | int | date | None:
     return {True: tr("yes"), False: tr("no")}[value] if isinstance(value, bool) else value
 
 
-def for_people(column: Column, row: AwardRow) -> str | int | date | None:
-    """Return the same for a column of a row, with the words for states, which can be translated."""
-    return row.state if column.name == "state" else plain(column.value(row))
-
-
 def is_formula(text: str) -> bool:
     """Tell whether a spreadsheet might take a text for a formula. It may drop blanks, tabs and line breaks first."""
     return text.startswith(("\t", "\r", "\n")) or text.lstrip().startswith(_FORMULAS)
@@ -76,7 +71,7 @@ def workbook(columns: Sequence[Column], rows: Sequence[AwardRow]) -> bytes:
     for index, column in enumerate(columns, start=1):
         title = sheet.cell(row=1, column=index, value=shown(column.title))
         title.font = Font(bold=True)
-        values = [_in_language(for_people(column, row)) for row in rows]
+        values = [_in_language(plain(column.value(row))) for row in rows]
         for number, value in enumerate(values, start=2):
             _fill(sheet.cell(row=number, column=index), value)
         longest = max((_width(value) for value in values), default=0)

@@ -103,7 +103,7 @@ class NewProject:
             LEDGER: NewFile(text=""),
             **{stack_path(cluster.provider): self._stack(cluster) for cluster in self.clusters},
             **ours,
-            NOTE: NewFile(text=note({path: file.text for path, file in ours.items()})),
+            NOTE: NewFile(text=note({path: file.text for path, file in ours.items()}, {})),
         }
 
     def _stack(self, cluster: ProviderCluster) -> NewFile:

@@ -44,10 +44,10 @@ class Renewal:
     own: tuple[Own, ...]
 
 
-def note(files: Mapping[str, str]) -> str:
-    """Return the text of the note on files that gpuprov writes; ``files`` are their texts, by path."""
-    digests = {path: _digest(text) for path, text in sorted(files.items())}
-    return json.dumps({"gpuprov": version("gpuprov"), "files": digests}, indent=2) + "\n"
+def note(files: Mapping[str, str], kept: Mapping[str, str]) -> str:
+    """Return the text of the note on files that gpuprov writes, by path; ``kept`` are digests of others."""
+    digests = {**kept, **{path: _digest(text) for path, text in files.items()}}
+    return json.dumps({"gpuprov": version("gpuprov"), "files": dict(sorted(digests.items()))}, indent=2) + "\n"
 
 
 def renew(folder: Path, ours: Mapping[str, tuple[NewFile, str]]) -> Renewal:
@@ -77,16 +77,10 @@ def renew(folder: Path, ours: Mapping[str, tuple[NewFile, str]]) -> Renewal:
         if file.executable:
             (folder / path).chmod(0o755)
     kept = {path: digest for path, digest in noted.items() if path not in written}
-    text = _with(note({path: file.text for path, file in written.items()}), kept)
+    text = note({path: file.text for path, file in written.items()}, kept)
     if text != _text(folder / NOTE):
         write_whole(folder / NOTE, text.encode(), force=True, remedy=_AGAIN)
     return Renewal(renewed=tuple(renewed), current=tuple(current), own=tuple(own))
-
-
-def _with(text: str, kept: Mapping[str, str]) -> str:
-    """Add to a note the digests of files that stay as they are."""
-    data = json.loads(text)
-    return json.dumps({**data, "files": dict(sorted({**kept, **data["files"]}.items()))}, indent=2) + "\n"
 
 
 def _may_appear(path: Path) -> bool:
