@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from itertools import chain
 from typing import Any
 
 from gpuprov.core.cluster import ProviderCluster
 from gpuprov.core.manifests import QUOTA, WELCOME, selector
 from gpuprov.core.observed import ObservedCluster, ObservedTenant
 from gpuprov.errors import ClusterUnreachable
+from gpuprov.i18n import tr
 from gpuprov.kube.client import ONE_BY_ONE, KubeApi
 from gpuprov.kube.lease import turns
-from gpuprov.kube.reading import read_chart, read_dra
+from gpuprov.kube.reading import read_chart, read_dra, read_list
 from gpuprov.preflight.dra import served
+from gpuprov.preflight.facts import Live, Seen, Unread
 from gpuprov.preflight.lacking import lacking
 
 _COLLECTIONS = (
@@ -20,9 +23,8 @@ _COLLECTIONS = (
     "/api/v1/limitranges",
     "/apis/networking.k8s.io/v1/networkpolicies",
     "/apis/rbac.authorization.k8s.io/v1/rolebindings",
-    "/api/v1/configmaps",
 )
-_NAMES = {"/api/v1/configmaps": {"fieldSelector": f"metadata.name={WELCOME}"}}
+_PAGES = {"fieldSelector": f"metadata.name={WELCOME}"}
 """Of awardees' ConfigMaps only our own may be read: RBAC allows a LIST by name to whoever may read that name."""
 
 
@@ -30,21 +32,23 @@ def observe(cluster: ProviderCluster, api: KubeApi | None = None) -> ObservedClu
     """Read the cluster's identity and every object of ours. Writes nothing.
 
     Raises ClusterUnreachable or ClusterError. A namespace is ours by its labels alone, so one that an earlier run left
-    behind is seen even if no state knows it; an object without our label counts as missing. Parts of the chart that the
-    identity may not read are no error: they are among what the cluster lacks. Without ``api`` a client is made.
+    behind is seen even if no state knows it; an object without our label counts as missing. What the identity may not
+    read by the rights of an older chart is no error: it is among what the cluster lacks. Without ``api`` a client is
+    made.
     """
     api = api or KubeApi(cluster)
     turn, actor = turns(cluster, api)  # first: whoever acts while we read must not go unnoticed
     ours = selector(cluster.provider)
-    objects: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
+    objects: dict[str, dict[tuple[str, str], Live]] = {}
     for namespace in api.list("/api/v1/namespaces", labelSelector=ours):
         name = namespace["metadata"]["name"]
         objects[name] = {("Namespace", name): namespace}
-    for path in _COLLECTIONS:
-        for item in api.list(path, labelSelector=ours, **_NAMES.get(path, {})):
-            of_namespace = objects.get(item["metadata"]["namespace"])
-            if of_namespace is not None:
-                of_namespace[item["kind"], item["metadata"]["name"]] = item
+    pages = read_list(api, "/api/v1/configmaps", labelSelector=ours, **_PAGES)
+    inside = chain.from_iterable(api.list(path, labelSelector=ours) for path in _COLLECTIONS)
+    for item in chain(() if isinstance(pages, Unread) else pages, inside):
+        of_namespace = objects.get(item["metadata"]["namespace"])
+        if of_namespace is not None:
+            of_namespace[item["kind"], item["metadata"]["name"]] = item
     (classes,) = read_dra(api, "deviceclasses")
     return ObservedCluster(
         provider=cluster.provider,
@@ -52,9 +56,22 @@ def observe(cluster: ProviderCluster, api: KubeApi | None = None) -> ObservedClu
         tenants=tuple(ObservedTenant(namespace=name, objects=theirs) for name, theirs in objects.items()),
         turn=turn,
         actor=actor,
-        missing=lacking(*read_chart(api), classes),
+        missing=(*lacking(*read_chart(api), classes), *_unseen(pages)),
         unfit=served(cluster, classes),
     )
+
+
+def _unseen(pages: Seen) -> tuple[str, ...]:
+    if isinstance(pages, Unread):
+        return (
+            tr(
+                "pages of awards ({kind} {name}) cannot be seen: {reason}",
+                kind="ConfigMap",
+                name=WELCOME,
+                reason=pages.reason,
+            ),
+        )
+    return ()
 
 
 def find(cluster: ProviderCluster, namespaces: Collection[str], api: KubeApi | None = None) -> list[ObservedTenant]:
