@@ -59,6 +59,9 @@ SYSTEM_NAMESPACE = "gpuprov-system"
 LEASE = "gpuprov"
 """The Lease that says who acts on a cluster. It lies in SYSTEM_NAMESPACE on every cluster that has the chart."""
 
+WATCH_LEASE = "gpuprov-watch"
+"""The Lease beside it that says which replica of `gpuprov watch` leads there."""
+
 CHART = "charts/gpu-cluster"
 """The chart that every cluster of awards needs, relative to the project's folder."""
 

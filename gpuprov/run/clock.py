@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, tzinfo
+import os
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from gpuprov.errors import InputError, Problem
 from gpuprov.i18n import tr
@@ -10,6 +11,11 @@ from gpuprov.i18n import tr
 AT_VARIABLE = "GPUPROV_AT"
 """Environment variable with the timestamp to decide for; unset means now. The command line's --at defaults to it,
 except for an event that is written to the ledger."""
+
+_AHEAD_VARIABLE = "GPUPROV_CLOCK_AHEAD"
+"""Environment variable that hands a clock that was set on to child processes: how many microseconds it is ahead."""
+
+_TICK = timedelta(microseconds=1)
 
 
 def instant(text: str | None, zone: tzinfo) -> datetime:
@@ -43,7 +49,12 @@ def in_zone(at: datetime, zone: tzinfo) -> datetime:
 
 def now(zone: tzinfo) -> datetime:
     """Return the current time, in the programme's time zone."""
-    return datetime.now(zone)
+    return datetime.now(zone) + int(os.environ.get(_AHEAD_VARIABLE, "0")) * _TICK
+
+
+def set_to(at: datetime) -> None:
+    """Let the clock go on from an instant, in this process and in those that it starts: to rehearse a night."""
+    os.environ[_AHEAD_VARIABLE] = str((at - datetime.now(UTC)) // _TICK)
 
 
 def not_now(at: datetime, source: str, zone: tzinfo) -> str:

@@ -14,7 +14,8 @@ from pathlib import Path
 from gpuprov.core.manifests import quota_hard
 from gpuprov.i18n import joined, tr, trn
 from gpuprov.kube.client import KubeApi
-from gpuprov.kube.lease import NoLease, Turn, take_turn
+from gpuprov.kube.lease import Turn, take_turn
+from gpuprov.kube.leaseobject import NoLease
 from gpuprov.kube.observe import read_back
 from gpuprov.kube.reclaim import Teardown
 from gpuprov.kube.usage import pods_on

@@ -9,7 +9,7 @@ from typing import Any
 from played_api import Asked, Reply, Server, not_found, played, refusal
 
 from gpuprov.core.manifests import LEASE
-from gpuprov.kube.lease import HOLDER
+from gpuprov.kube.leaseobject import HOLDER
 
 
 class Leases:

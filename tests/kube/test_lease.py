@@ -15,7 +15,8 @@ from strategies import cluster
 
 from gpuprov.errors import ClusterError
 from gpuprov.kube import holders, lease
-from gpuprov.kube.lease import NoLease, take_turn, turns
+from gpuprov.kube.lease import take_turn, turns
+from gpuprov.kube.leaseobject import NoLease
 
 SDS = cluster()
 PATH = "/apis/coordination.k8s.io/v1/namespaces/gpuprov-system/leases"

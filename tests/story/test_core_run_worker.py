@@ -12,7 +12,8 @@ from strategies import MARCH, cluster, live, tenant
 
 from gpuprov.core.manifests import quota_hard
 from gpuprov.core.outputs import Origin
-from gpuprov.kube.lease import NoLease, Turn
+from gpuprov.kube.lease import Turn
+from gpuprov.kube.leaseobject import NoLease
 from gpuprov.kube.reclaim import Release
 from gpuprov.run import stack as stack_process
 from gpuprov.run import worker
