@@ -25,6 +25,7 @@ COMMANDS = {
     "forfeit": "Record that awards are forfeited, and reclaim their GPUs.",
     "reduce": "Record that an award is reduced, and lower its quota.",
     "expire": "Tear down awards that have ended or were forfeited.",
+    "watch": "Run as a service that tears down awards when they end.",
     "kubeconfig": "Write a kubeconfig for an awardee, which ends with the award.",
     "preflight": "Check that providers' clusters are fit for awards.",
     "status": "Show capacity, allocated, in use and free GPUs.",

@@ -67,3 +67,13 @@ def wait(at: datetime, edge: datetime | None, interval: timedelta, failures: int
         doubled = FIRST_RETRY * 2 ** min(failures - 1, _MOST_DOUBLINGS)
         longest = min(interval, doubled) * (1 - jitter / 2)
     return longest if edge is None else max(_AT_ONCE, min(longest, edge - at))
+
+
+def ends(histories: Iterable[History], unlisted: Iterable[Unlisted]) -> dict[str, datetime]:
+    """Return from which instant on each award holds nothing any more, by award id: its forfeiture or its term's end."""
+    ended = {history.award.id: history.term.end for history in histories}
+    for gone in unlisted:
+        instants = (gone.end, None if gone.forfeited is None else gone.forfeited.at)
+        if known := [instant for instant in instants if instant is not None]:
+            ended[gone.award_id] = min(known)
+    return ended

@@ -50,11 +50,14 @@ def end_terms(loaded: Loaded, at: datetime, providers: Collection[str]) -> Inten
     """Return the intent of `expire`: tenants whose teardown the list or the ledger explains are reclaimed, nothing is
     granted. An exceeded pool does not hold this up.
     """
-    desired = desired_state(loaded.histories, loaded.project.clusters, at, loaded.unlisted)
-    full = observe_and_plan(loaded, desired, providers)
+    return ending(loaded, observe_and_plan(loaded, loaded.wanted(at), providers))
+
+
+def ending(loaded: Loaded, full: PlanContext) -> Intent:
+    """Return the same of a plan that was made already."""
     plan = full.plan.where(lambda change: change.op is Op.RECLAIM and change.expected)
     recorded = {award_id for outputs in full.outputs.values() for award_id in outputs.tenants}
-    absent = {absence.award_id for absence in desired.absences} & recorded
+    absent = {absence.award_id for absence in full.desired.absences} & recorded
     ending = {change.award_id for change in plan.changes}
     others = {change.award_id for change in full.plan.changes} - ending
     return Intent(

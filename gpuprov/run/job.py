@@ -82,12 +82,15 @@ class StackDone(Message):
 
 
 class Freed(Message):
-    """A tenant that is gone: its GPUs were proven free after ``pods_seconds``, its namespace gone after ``seconds``."""
+    """A tenant that is gone: its GPUs were proven free after ``pods_seconds``, at ``proven_at``, and its namespace was
+    gone after ``seconds``.
+    """
 
     award_id: str
     namespace: str
     model: str
     gpus: int
+    proven_at: AwareDatetime
     pods_seconds: float
     seconds: float
 

@@ -56,6 +56,10 @@ class Loaded:
         """Return the desired state at a time. Raises PlanRefused if a pool's capacity is exceeded then or later."""
         if exceeded := not_over(self.excesses, at):
             raise PlanRefused(lines(exceeded))
+        return self.wanted(at)
+
+    def wanted(self, at: datetime) -> Desired:
+        """Return the same, whether or not it fits: nothing may be granted from it, but what has ended may end."""
         return desired_state(self.histories, self.project.clusters, at, self.unlisted)
 
 

@@ -67,12 +67,17 @@ def read_status(
     """
     observed, failed = read_clusters(project, providers)
     pools = [
-        _status(cluster, pool, observed[cluster.provider], at)
+        pool
         for cluster in project.clusters
         if cluster.provider in observed
-        for pool in cluster.pools
+        for pool in pools_of(cluster, observed[cluster.provider], at)
     ]
     return pools, failed
+
+
+def pools_of(cluster: ProviderCluster, observed: ObservedCluster, at: datetime) -> list[PoolStatus]:
+    """Return the pools of a cluster that was observed."""
+    return [_status(cluster, pool, observed, at) for pool in cluster.pools]
 
 
 def read_clusters(

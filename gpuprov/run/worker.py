@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from gpuprov.core.manifests import quota_hard
@@ -22,6 +23,7 @@ from gpuprov.kube.usage import pods_on
 from gpuprov.run import stacks
 from gpuprov.run.child import answer, listen, require_live_parent
 from gpuprov.run.child import tell as progress
+from gpuprov.run.clock import now
 from gpuprov.run.files import digests
 from gpuprov.run.job import Freed, Job, Outcome, Reclaim, StackDone
 from gpuprov.run.log import name_awards
@@ -55,9 +57,10 @@ def _carry_out(job: Job, turn: Turn | None, api: KubeApi) -> Outcome:
     begun = time.monotonic()
     teardown = Teardown(cluster=job.cluster, api=api, timeout=job.timeout, progress=progress)
     _lower(job, teardown)
+    asked = now(UTC).astimezone(job.at.tzinfo)  # by the programme's time zone, as people read it
     released, stuck, held = _release(job, teardown)
     require_live_parent()
-    freed = _end(job, teardown, released, stuck, begun)
+    freed = _end(job, teardown, released, stuck, begun=begun, asked=asked)
     stale = _changed_files(job)
     postponed: set[str] = set()
     applied: set[str] = set()
@@ -102,8 +105,8 @@ def _apply(job: Job, turn: Turn | None, stuck: set[str], postponed: set[str]) ->
 
 def _changed_files(job: Job) -> str | None:
     """Say which files are not any more what was decided on: ending pods may have taken minutes."""
-    now = digests([Path(path) for path in job.files])
-    changed = [Path(path).name for path, digest in job.files.items() if now[path] != digest]
+    present = digests([Path(path) for path in job.files])
+    changed = [Path(path).name for path, digest in job.files.items() if present[path] != digest]
     return tr("{files} changed meanwhile", files=", ".join(changed)) if changed else None
 
 
@@ -183,8 +186,11 @@ def _release(job: Job, teardown: Teardown) -> tuple[dict[str, float], dict[str, 
     return free, stuck, held
 
 
-def _end(job: Job, teardown: Teardown, released: dict[str, float], stuck: dict[str, str], begun: float) -> list[Freed]:
-    """Delete the namespaces and read back that they are gone; what remains is added to ``stuck``.
+def _end(
+    job: Job, teardown: Teardown, released: dict[str, float], stuck: dict[str, str], *, begun: float, asked: datetime
+) -> list[Freed]:
+    """Delete the namespaces and read back that they are gone; what remains is added to ``stuck``. ``asked`` is when the
+    pods were asked to end.
 
     Before Pulumi, which would wait for one that hangs, and hold up all other awards with it.
     """
@@ -206,6 +212,7 @@ def _end(job: Job, teardown: Teardown, released: dict[str, float], stuck: dict[s
             namespace=award.namespace,
             model=award.model,
             gpus=award.gpus,
+            proven_at=asked + timedelta(seconds=released[award.award_id]),
             pods_seconds=released[award.award_id],
             seconds=seconds,
         )

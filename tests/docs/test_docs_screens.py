@@ -1,6 +1,7 @@
 """The screens in docs/cli.md, and the reports in docs/screens.md, are what the commands print."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 import pytest
 from documents import CLI, DOCS, blocks, sections
@@ -49,6 +50,7 @@ def reclaimed(failed: Mapping[str, GpuprovError]) -> Report:
         namespace="gpu-hpc-2026-1-003",
         model="H100",
         gpus=8,
+        proven_at=datetime(2026, 3, 2, 14, tzinfo=UTC),
         pods_seconds=1.2,
         seconds=9.5,
     )
