@@ -7,6 +7,8 @@ import pytest
 import yaml
 from chart_files import CHART, VALUES, objects
 
+from gpuprov.core.manifests import LEASE, WATCH_LEASE
+
 EVERYTHING = objects({"devicePlugin": {"enabled": True}})
 VERSION = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["version"]
 POLICIES = {"gpuprov-gpu", "gpuprov-pods", "gpuprov-objects", "gpuprov-namespaces", "gpuprov-operator"}
@@ -81,15 +83,15 @@ def test_tokens_are_made_for_the_awards_account_alone() -> None:
     assert [rule["resourceNames"] for rule in rules if "serviceaccounts/token" in rule["resources"]] == [["awardee"]]
 
 
-def test_gpuprov_writes_one_lease_beside_awards() -> None:
-    """It is the lock of who acts on the cluster."""
+def test_gpuprov_writes_two_leases_beside_awards() -> None:
+    """They say who acts on the cluster, and which replica of the service leads there."""
     (role,), (binding,) = of("Role").values(), of("RoleBinding").values()
     assert role["rules"] == [
         {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
         {
             "apiGroups": ["coordination.k8s.io"],
             "resources": ["leases"],
-            "resourceNames": ["gpuprov"],
+            "resourceNames": [LEASE, WATCH_LEASE],
             "verbs": ["get", "update", "patch"],
         },
     ]

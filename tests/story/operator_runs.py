@@ -6,8 +6,9 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 from played_cluster import PlayedCluster, State
@@ -21,6 +22,8 @@ from gpuprov.load.ledgerfile import read_ledger
 from gpuprov.load.project import Project
 from gpuprov.run import byhand, intents, loading, pipeline, story
 from gpuprov.run.job import Job, Outcome
+from gpuprov.run.watch.metrics import Metrics
+from gpuprov.run.watch.rounds import Round, Settings
 
 CAPACITY = 8
 WHERE = cluster("samsung-sds", H100=CAPACITY).model_copy(update={"require_chart": False})
@@ -47,7 +50,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Command:
-    """What an operator types: up, expire, forfeit, reduce or hand. ``folder`` has the files, ``state`` the stacks.
+    """What an operator types: up, expire, forfeit, reduce or hand; or a round of watch. ``folder`` has the files.
 
     ``asks`` is whether there is a question first. ``masses`` confirms whatever is unexplained.
     """
@@ -186,6 +189,8 @@ class Run:
     def _run(self) -> str:
         if self.command.kind == "hand":
             return self._by_hand()
+        if self.command.kind.startswith("watch"):
+            return self._watch()
         most = 99 if self.command.masses else 0
         confirmed = Confirmed(teardown=most, change=most, ledger=self.command.masses)
         report = story.Story(
@@ -216,6 +221,20 @@ class Run:
         else:
             decision = decisions.reduce(loaded.histories, command.award_id, command.gpus, **about)
         return intents.record_and_apply(loaded, decision, command.at)
+
+    def _watch(self) -> str:
+        """Do one round of the service."""
+        folder = self.world.folders[self.command.folder]
+        at = self.command.at
+        Round(
+            provider=STACK,
+            source=SimpleNamespace(load=lambda: loading.load(folder.project)),
+            settings=Settings(interval=timedelta(seconds=60), timeout=1.0, apply=self.command.kind == "watch --apply"),
+            metrics=Metrics(lambda: at),
+            now=lambda: at,
+            operator=self,
+        ).run()
+        return ""
 
     def _by_hand(self) -> str:
         """Play `pulumi up`: it holds its stack's lock all the time, and saves the state when the program has ended."""

@@ -128,7 +128,9 @@ def commands(rows):
     """Any command on awards of a list."""
     return st.builds(
         Command,
-        st.sampled_from(("up", "up", "up", "up", "up", "forfeit", "forfeit", "reduce", "expire", "hand")),
+        st.sampled_from(
+            ("up", "up", "up", "up", "up", "forfeit", "forfeit", "reduce", "expire", "hand", "watch", "watch --apply")
+        ),
         st.sampled_from((MARCH, MARCH, MARCH, MARCH, BEFORE)),
         award_id=st.sampled_from(sorted({row.award_id for row in rows})),
         gpus=st.integers(1, 3),

@@ -25,9 +25,10 @@ _MARGIN = timedelta(milliseconds=20)
 class Loop:
     """Rounds on one provider, from `start` to `join`, while this replica leads there."""
 
-    def __init__(self, round_: Round, leader: Leader) -> None:
+    def __init__(self, round_: Round, leader: Leader, stopping: Event) -> None:
         self.round = round_
         self.leader = leader
+        self.stopping = stopping
         self.failures = 0
         self.beat = time.monotonic()
         self._woken = Event()
@@ -54,7 +55,7 @@ class Loop:
 
     def stop(self) -> None:
         """End after the step that is under way."""
-        self.round.stopping.set()
+        self.stopping.set()
         self.wake()
 
     def join(self) -> None:
@@ -63,7 +64,7 @@ class Loop:
         self.leader.resign()
 
     def _run(self) -> None:
-        while not self.round.stopping.is_set():
+        while not self.stopping.is_set():
             self.beat = time.monotonic()
             self._woken.clear()
             leads = self.leader.leads

@@ -31,7 +31,7 @@ class View:
     changes: Mapping[str, int]
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Views(Collector):
     """The last good view of each provider, and the list as it is; told at the instant at which Prometheus asks."""
 

@@ -17,7 +17,7 @@ from gpuprov.run.intents import Intent
 from gpuprov.run.job import Job, Outcome
 from gpuprov.run.loading import Loaded
 from gpuprov.run.pipeline import PlanContext, observe_and_plan
-from gpuprov.run.story import Report, Story
+from gpuprov.run.story import Operator, Report, Story
 from gpuprov.run.watch.metrics import Metrics
 from gpuprov.run.watch.source import Source
 
@@ -40,8 +40,8 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Nobody:
-    """The operator of a service: nobody is asked, and everything goes to the log."""
+class Nobody:
+    """The operator of a service: nobody is asked, and everything goes to the log. ``stopping`` ends it."""
 
     provider: str
     stopping: Event
@@ -62,14 +62,14 @@ class _Nobody:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """What one round on a provider needs. ``now`` is the clock."""
+    """What the rounds on a provider need. ``now`` is the clock."""
 
     provider: str
     source: Source
     settings: Settings
     metrics: Metrics
     now: Callable[[], datetime]
-    stopping: Event
+    operator: Operator
 
     def next_edge(self, at: datetime) -> datetime | None:
         """Return when something changes by itself after ``at``; None where nothing will, or nothing valid is known."""
@@ -97,11 +97,10 @@ class Round:
         return decide(self.source.load(), self.now(), [self.provider])
 
     def _carry_out(self, purpose: str, decide: Callable[[], Intent], loaded: Loaded) -> None:
-        nobody = _Nobody(provider=self.provider, stopping=self.stopping)
         report = Story(
             decide=decide,
-            operator=nobody,
-            progress=lambda _, line: nobody.tell(line),
+            operator=self.operator,
+            progress=lambda _, line: self.operator.tell(line),
             confirmed=Confirmed(),
             timeout=self.settings.timeout,
             purpose=f"gpuprov {purpose}",

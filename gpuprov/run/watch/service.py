@@ -17,7 +17,7 @@ from gpuprov.run.loading import Loaded
 from gpuprov.run.watch.branch import Branch, BranchError
 from gpuprov.run.watch.loop import Loop
 from gpuprov.run.watch.metrics import Metrics
-from gpuprov.run.watch.rounds import Round, Settings
+from gpuprov.run.watch.rounds import Nobody, Round, Settings
 from gpuprov.run.watch.source import Source
 
 POLL_SECONDS = 5
@@ -128,8 +128,8 @@ class Watch:
             settings=self.settings,
             metrics=self.metrics,
             now=self.now,
-            stopping=stopping,
+            operator=Nobody(provider=cluster.provider, stopping=stopping),
         )
-        loop = Loop(work, Leader(cluster, "gpuprov watch"))
+        loop = Loop(work, Leader(cluster, "gpuprov watch"), stopping)
         loop.start()
         return loop
