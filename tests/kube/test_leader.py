@@ -45,12 +45,13 @@ def until(condition, server, *leaders, most=60):
 
 def test_the_first_leads_and_the_others_wait(leaders, kept):
     first, second = leaders(), leaders()
-    assert not first.leads
+    assert (first.leads, first.has_stood) == (False, False)
     for _ in range(20):
         kept[0].watch.at += RETRY_SECONDS
         first.step()
         second.step()
         assert (first.leads, second.leads) == (True, False)
+        assert (first.has_stood, second.has_stood) == (True, True)
     assert kept[1].spec["leaseTransitions"] == 1
 
 

@@ -87,11 +87,15 @@ class Watch:
 
     def not_ready(self) -> list[str]:
         """Return why nobody should rely on the service now: invalid files, or a provider that it has not seen."""
+        if self._known is None and self.source.error is None:
+            return ["nothing was read yet"]
         oldest = _OLD_LOOKS * self.settings.interval
         wrong = [str(problem) for problem in self.source.error.problems] if self.source.error else []
         for provider, (_, loop) in list(self._loops.items()):
             age = self.metrics.views.age(provider)
-            if loop.leader.leads and (age is None or age > oldest):
+            if not loop.leader.has_stood:
+                wrong.append(f"{provider}: it is not known yet which replica leads")
+            elif loop.leader.leads and (age is None or age > oldest):
                 wrong.append(f"{provider}: {'not read yet' if age is None else f'last read {age} ago'}")
         return wrong
 
