@@ -13,7 +13,7 @@ class AwardTenant(pulumi.ComponentResource):
 
     def __init__(self, name: str, objects: list[dict[str, Any]], provider: k8s.Provider) -> None:
         super().__init__("plain:index:AwardTenant", name, {}, pulumi.ResourceOptions(provider=provider))
-        space, fixed, quota, limits, policy, page, binding = objects
+        space, page, fixed, quota, limits, policy, binding = objects
         home = k8s.core.v1.Namespace(name, metadata=space["metadata"], opts=pulumi.ResourceOptions(parent=self))
         inside = pulumi.ResourceOptions(parent=self, depends_on=[home])
         first = [

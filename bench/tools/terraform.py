@@ -60,7 +60,7 @@ class Terraform:
 
     def _write(self) -> None:
         tenants = {}
-        for name, (space, fixed, quota, limits, _, page, binding) in self._world.manifests().items():
+        for name, (space, page, fixed, quota, limits, _, binding) in self._world.manifests().items():
             if name != self._gone:
                 tenants[name] = {
                     "labels": space["metadata"]["labels"],

@@ -404,7 +404,7 @@ def test_nothing_is_granted_where_dra_serves_the_gpus_of_awards(project: Project
 
 def why_pending(api: Api, waiting: dict[str, Any], word: str) -> str:
     """Put a pod into an award's namespace; return what the scheduler says with that word, once it does not start it."""
-    name, (namespace, _, quota, limits, *_) = award("HPC-2")
+    name, (namespace, _, _, quota, limits, *_) = award("HPC-2")
     inside = f"/api/v1/namespaces/{name}"
 
     def reasons() -> list[str]:
@@ -427,7 +427,7 @@ def test_the_selector_of_nodes_is_tried_in_a_tenants_namespace(
     project: Project, sandbox: Sandbox, operator: Path, api: Api
 ) -> None:
     """An administrator tries a pod; gpuprov's own identity may not, and looks at the pods that are there."""
-    name, (namespace, _, quota, limits, *_) = award("HPC-1")
+    name, (namespace, _, _, quota, limits, *_) = award("HPC-1")
     with there(api, "/api/v1/namespaces", namespace):
         inside = f"/api/v1/namespaces/{name}"
         pods = f"{inside}/pods"
