@@ -138,7 +138,7 @@ PORTS = {"ports": [{"port": 80}]}
 CDI = {"cdi.k8s.io/a": "nvidia.com/gpu=all"}
 MORE = {"spec": {"hard": {"requests.nvidia.com/gpu": "16"}}}
 BINDING = OBJECTS[-1] | {"metadata": {"name": "another", "labels": {}}}
-LIMITS = OBJECTS[3] | {"metadata": {"name": "another"}}
+LIMITS = next(body for body in OBJECTS if body["kind"] == "LimitRange") | {"metadata": {"name": "another"}}
 BINDINGS = f"/apis/{RBAC}/v1/namespaces/{{}}/rolebindings"
 CLAIMS = "/apis/resource.k8s.io/v1/namespaces/{}/resourceclaims"
 PAGE = f"{CORE}/configmaps/welcome"

@@ -14,6 +14,7 @@ from gpuprov.core.manifests import WATCH_LEASE
 pytestmark = pytest.mark.sandbox
 
 BEFORE_MIDNIGHT = "2026-06-30T23:59:48+09:00"
+MIDNIGHT = "2026-07-01T00:00:00+09:00"
 NOON = "2026-03-01T12:00:00+09:00"
 AWARDS = 12
 NEW = "HPC-2026-1-999,뒤늦은연구소,대학,책임자,late@example.org,2,8,삼성SDS,H100,8,2026-03-01,2026-06-30,선정,"
@@ -56,7 +57,7 @@ def test_terms_end_at_midnight_by_themselves(provisioned: Story) -> None:
         assert service.page("/healthz") == (200, "ok\n")
         assert service.end() == 0
         assert not service.says("Traceback")
-    after = story.run("plan", "--exit-code", at="2026-07-01T00:00:00+09:00")
+    after = story.run("plan", "--exit-code", at=MIDNIGHT)
     assert after.code == 0, after
 
 
@@ -101,18 +102,20 @@ def test_the_last_valid_list_holds_and_a_cluster_that_is_away_delays_no_other(pr
 
 
 def test_of_two_replicas_one_leads_and_the_other_acts_when_it_is_killed(provisioned: Story, tmp_path: Path) -> None:
-    """They are as on two machines: neither knows of the other's processes."""
+    """As on two machines: neither knows of the other's processes. By the second one's clock the terms are over."""
     story = provisioned
     other = {"XDG_STATE_HOME": str(tmp_path)}
-    with watching(story, "--at", "2026-06-30T23:59:00+09:00") as first:
+    with watching(story, "--at", NOON) as first:
         eventually(lambda: first.metric("gpuprov_leads") == len(PROVIDERS))
-        with watching(story, "--at", "2026-06-30T23:59:00+09:00", **other) as second:
+        with watching(story, "--at", MIDNIGHT, **other) as second:
             eventually(lambda: second.page("/readyz")[0] == 200)
-            assert second.metric("gpuprov_leads") == 0
+            assert second.metric("gpuprov_awards", state="expired") == AWARDS
+            assert (second.metric("gpuprov_leads"), second.metric("gpuprov_rounds_total")) == (0, 0)
+            assert sum(is_there(story).values()) == AWARDS
             assert first.end(signal.SIGKILL) == -signal.SIGKILL
             eventually(lambda: second.metric("gpuprov_leads") == len(PROVIDERS))
-            eventually(lambda: nothing_is_there(story))
             eventually(lambda: seconds_to_free(second)["awards"] == AWARDS)
+            assert nothing_is_there(story)
             assert second.end() == 0
     leases = story.world.connection("kt-cloud").call_api(
         f"/apis/coordination.k8s.io/v1/namespaces/gpuprov-system/leases/{WATCH_LEASE}",
