@@ -1,8 +1,10 @@
 """What the tests of the chart share: where it is, its values and their schema, and Helm."""
 
 import json
+import os
+import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -64,9 +66,9 @@ def options(schema: dict[str, Any] = SCHEMA, path: str = "") -> Iterator[tuple[s
             yield f"{path}{name}", option
 
 
-def default(path: str) -> Any:
+def default(path: str, values: dict[str, Any] = VALUES) -> Any:
     """Return the default of a value."""
-    found = VALUES
+    found = values
     for name in path.split("."):
         found = found[name]
     return found
@@ -77,3 +79,49 @@ def setting(path: str, value: Any) -> dict[str, Any]:
     for name in reversed(path.split(".")):
         value = {name: value}
     return value
+
+
+# ---- the table of values in a document
+
+_HEAD = "| value | type | default | meaning |\n| --- | --- | --- | --- |\n"
+
+
+def type_of(option: dict[str, Any], schema: dict[str, Any]) -> str:
+    """Say in words what a value is."""
+    if "$ref" in option:
+        return type_of(schema["definitions"][option["$ref"].rpartition("/")[2]], schema)
+    if "enum" in option:
+        return " or ".join(f"`{each}`" for each in option["enum"])
+    if option["type"] == "array":
+        items = option["items"]
+        if "enum" in items:
+            return "list of " + ", ".join(f"`{each}`" for each in items["enum"])
+        return "list of objects" if type_of(items, schema) == "object" else "list of text"
+    if option["type"] == "integer":
+        return f"whole number, {option['minimum']} to {option['maximum']}"
+    return {"boolean": "`true` or `false`", "string": "text", "object": "object"}[option["type"]]
+
+
+def shown(value: Any) -> str:
+    """Write a default as YAML would have it in one line."""
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if value in ("", [], {}):
+        return "none" if value == "" else f"`{value}`"
+    if isinstance(value, list):
+        return ", ".join(shown(element) for element in value)
+    if isinstance(value, dict):
+        return ", ".join(f"`{name}`: {shown(setting)}" for name, setting in value.items())
+    return f"`{value}`"
+
+
+def with_table(document: Path, rows: Sequence[tuple[str, str, str, str]]) -> str:
+    """Return the document with this table of values: name, type, default and meaning. Writes it where that is meant."""
+    before, head, rest = document.read_text(encoding="utf-8").partition(_HEAD)
+    assert head, f"{document.name} has no table of values"
+    after = re.sub(r"^(\|.*\n)+", "", rest)
+    lines = [f"| `{name}` | {kind} | {value} | {meaning} |\n" for name, kind, value, meaning in rows]
+    text = "".join([before, head, *lines, after])
+    if os.environ.get("GPUPROV_UPDATE_GOLDEN") == "1":
+        document.write_text(text, encoding="utf-8")
+    return text

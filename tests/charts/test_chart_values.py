@@ -1,16 +1,14 @@
 """The schema is the reference of the values: it has them all, tells of each, and refuses what is wrong."""
 
-import os
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import jsonschema
 import pytest
-from chart_files import CHART, REPOSITORY, SCHEMA, VALUES, default, helm, options, setting
+from chart_files import CHART, REPOSITORY, SCHEMA, VALUES, default, helm, options, setting, shown, type_of, with_table
 
 DOCUMENT = REPOSITORY / "docs" / "cluster-chart.md"
-HEAD = "| value | type | default | meaning |\n| --- | --- | --- | --- |\n"
 CHECK = jsonschema.Draft7Validator(SCHEMA)
 
 
@@ -122,49 +120,9 @@ def test_helm_refuses_by_the_schema(path: str) -> None:
 # ---- the document
 
 
-def type_of(option: dict[str, Any]) -> str:
-    """Say in words what a value is."""
-    if "$ref" in option:
-        return type_of(SCHEMA["definitions"][option["$ref"].rpartition("/")[2]])
-    if "enum" in option:
-        return " or ".join(f"`{each}`" for each in option["enum"])
-    if option["type"] == "array":
-        items = option["items"]
-        if "enum" in items:
-            return "list of " + ", ".join(f"`{each}`" for each in items["enum"])
-        return "list of objects" if type_of(items) == "object" else "list of text"
-    if option["type"] == "integer":
-        return f"whole number, {option['minimum']} to {option['maximum']}"
-    return {"boolean": "`true` or `false`", "string": "text", "object": "object"}[option["type"]]
-
-
-def shown(value: Any) -> str:
-    """Write a default as YAML would have it in one line."""
-    if isinstance(value, bool):
-        return f"`{str(value).lower()}`"
-    if value in ("", [], {}):
-        return "none" if value == "" else f"`{value}`"
-    if isinstance(value, list):
-        return ", ".join(shown(element) for element in value)
-    if isinstance(value, dict):
-        return ", ".join(f"`{name}`: {shown(setting)}" for name, setting in value.items())
-    return f"`{value}`"
-
-
-def table() -> str:
-    """Return the table of all values."""
+def test_the_document_has_the_table_of_the_schema() -> None:
     rows = []
     for path, option in options():
         value = ", ".join(f"`{each['name']}`" for each in VALUES[path]) if path == "priorityClasses" else None
-        rows.append(f"| `{path}` | {type_of(option)} | {value or shown(default(path))} | {option['description']} |\n")
-    return HEAD + "".join(rows)
-
-
-def test_the_document_has_the_table_of_the_schema() -> None:
-    text = DOCUMENT.read_text(encoding="utf-8")
-    before, head, rest = text.partition(HEAD)
-    assert head, f"{DOCUMENT.name} has no table of values"
-    after = re.sub(r"^(\|.*\n)+", "", rest)
-    if os.environ.get("GPUPROV_UPDATE_GOLDEN") == "1":
-        DOCUMENT.write_text(before + table() + after, encoding="utf-8")
-    assert before + table() + after == DOCUMENT.read_text(encoding="utf-8"), "set GPUPROV_UPDATE_GOLDEN=1 if meant"
+        rows.append((path, type_of(option, SCHEMA), value or shown(default(path)), option["description"]))
+    assert with_table(DOCUMENT, rows) == DOCUMENT.read_text(encoding="utf-8"), "set GPUPROV_UPDATE_GOLDEN=1 if meant"
