@@ -31,6 +31,7 @@ COMMANDS = {
     "status": "Show capacity, allocated, in use and free GPUs.",
     "awards": "Show all awards: what they have and use, their state, when they end.",
     "show": "Show everything about one award, and what changes next.",
+    "unlock": "Break the locks that a run which is gone has left.",
     "sandbox": "Run three real clusters on this machine.",
     "toolchain": "Provide the pinned tools.",
 }

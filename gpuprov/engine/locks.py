@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
@@ -31,7 +32,40 @@ from gpuprov.errors import EngineError
 from gpuprov.i18n import tr
 
 _AGAIN_SECONDS = 0.5
-_LOCK = re.compile(r"(?P<url>\S+): created by \S+@(?P<host>\S+) \(pid (?P<pid>\d+)\)")
+_LOCK = re.compile(
+    r"(?P<url>\S+): created by (?P<user>\S+)@(?P<host>\S+) \(pid (?P<pid>\d+)\)(?: at (?P<since>\d{4}-\S+))?"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """A lock on a stack, as Pulumi tells of it: who took it, in which process of which machine, and since when."""
+
+    url: str
+    user: str
+    host: str
+    pid: int
+    since: datetime | None
+
+    @property
+    def words(self) -> str:
+        """The lock for people."""
+        since = "" if self.since is None else f", since {self.since.isoformat(timespec='seconds')}"
+        return f"{self.user}@{self.host} (process {self.pid}{since})"
+
+
+def locks_of(message: str) -> list[Lock]:
+    """Return the stack's locks from Pulumi's error message."""
+    return [
+        Lock(
+            url=found["url"],
+            user=found["user"],
+            host=found["host"],
+            pid=int(found["pid"]),
+            since=datetime.fromisoformat(found["since"]) if found["since"] else None,
+        )
+        for found in _LOCK.finditer(message)
+    ]
 
 
 class Holder(StrEnum):
@@ -58,19 +92,14 @@ def remembered(root: Path, stack: str, pid: int) -> Iterator[None]:
 
 def holder(root: Path, stack: str, message: str) -> Holder:
     """Return who holds the stack's locks, according to Pulumi's error message."""
-    locks = [(lock["host"], int(lock["pid"])) for lock in _LOCK.finditer(message)]
-    if not locks or any(host != socket.gethostname() for host, _ in locks):
+    locks = locks_of(message)
+    if not locks or any(lock.host != socket.gethostname() for lock in locks):
         return Holder.OTHER
-    notes = [_created(root, stack, pid) for _, pid in locks]
+    notes = [_created(root, stack, lock.pid) for lock in locks]
     if None in notes:
         return Holder.OTHER
-    running = [_runs(pid, created) for (_, pid), created in zip(locks, notes, strict=True)]
+    running = [_runs(lock.pid, created) for lock, created in zip(locks, notes, strict=True)]
     return Holder.RUNNING if any(running) else Holder.KILLED
-
-
-def lock_urls(message: str) -> list[str]:
-    """Return the URLs of the stack's locks from Pulumi's error message."""
-    return [lock["url"] for lock in _LOCK.finditer(message)]
 
 
 def alone(root: Path, stack: str, *, timeout: float) -> AbstractContextManager[object]:
@@ -120,7 +149,7 @@ class Locks:
             elif holder is Holder.OTHER and before is not holder:
                 time.sleep(_AGAIN_SECONDS)
             else:
-                raise self._locked()
+                raise self._locked(locked)
             before = holder
 
     def _holder(self, locked: StackLocked) -> Holder:
@@ -135,7 +164,7 @@ class Locks:
         try:
             only_we = alone(self.root, self.stack, timeout=max(0.0, deadline - time.monotonic()))
         except TimeoutError as error:
-            raise self._locked() from error
+            raise self._locked(None) from error
         with only_we:
             locked = _attempt(run)
             if locked is None:
@@ -143,29 +172,33 @@ class Locks:
             holder = self._holder(locked)
             if holder is Holder.KILLED:
                 self.progress(tr("removing the lock that a killed run left on {stack}", stack=self.stack))
-                self._cancel(locked)
+                remove_locks(self.root, self.stack, locked)
                 forget_killed(self.root, self.stack)
             return holder
 
-    def _cancel(self, locked: StackLocked) -> None:
-        """Remove the locks. `pulumi cancel` finds none on a stack that does not exist (yet, or any more)."""
-        try:
-            stacks.cancel(self.root, self.stack)
-        except NoSuchStack as error:
-            for url in lock_urls(str(locked)):
-                if not url.startswith("file://"):
-                    raise EngineError(
-                        f"{self.stack}: a killed run left a lock on a stack that does not exist, and `pulumi cancel` "
-                        f"cannot remove it: delete {url}, and rerun the command"
-                    ) from error
-                Path(unquote(urlsplit(url).path)).unlink(missing_ok=True)
-
-    def _locked(self) -> EngineError:
+    def _locked(self, locked: StackLocked | None) -> EngineError:
+        owners = " and ".join(lock.words for lock in locks_of(str(locked))) or "another run"
         return EngineError(
-            f"{self.stack}: another run holds the stack's lock; wait for it, or if it was killed, run "
-            f"`pulumi cancel --stack {self.stack}` in the project's folder and rerun the command (where no pulumi is "
-            "on PATH, `gpuprov toolchain path --hand` prints its folder)"
+            f"{self.stack}: {owners} holds the stack's lock; wait for it, or if it was killed, run `gpuprov unlock` "
+            "and rerun the command"
         )
+
+
+def remove_locks(root: Path, stack: str, locked: StackLocked) -> None:
+    """Remove a stack's locks. `pulumi cancel` finds none on a stack that does not exist (yet, or any more).
+
+    Raises EngineError.
+    """
+    try:
+        stacks.cancel(root, stack)
+    except NoSuchStack as error:
+        for lock in locks_of(str(locked)):
+            if not lock.url.startswith("file://"):
+                raise EngineError(
+                    f"{stack}: a killed run left a lock on a stack that does not exist, and `pulumi cancel` cannot "
+                    f"remove it: delete {lock.url}, and rerun the command"
+                ) from error
+            Path(unquote(urlsplit(lock.url).path)).unlink(missing_ok=True)
 
 
 def _attempt(run: Callable[[], None]) -> StackLocked | None:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from gpuprov.engine.locks import Locks, remembered
-from gpuprov.engine.stacks import answer, start
+from gpuprov.engine.stacks import StackLocked, answer, read_deployment, start
 from gpuprov.errors import EngineError
 
 
@@ -31,6 +32,24 @@ def remove(locks: Locks) -> None:
 def write_deployment(locks: Locks, deployment: Mapping[str, Any]) -> None:
     """Replace the stack's whole state by ``deployment``, as `stacks.read_deployment` returns it. Raises EngineError."""
     _write(locks, "stack", "import", given=json.dumps(deployment, ensure_ascii=False))
+
+
+def locked(root: Path, stack: str) -> StackLocked | None:
+    """Return what Pulumi says of the locks on a stack; None where there is none, or no such stack.
+
+    The only way to ask every backend is to write: the state that is there is written once more. So nobody else may act
+    on the stack's cluster meanwhile. Raises EngineError.
+    """
+    deployment = read_deployment(root, stack)
+    if deployment is None:
+        return None
+    command, given = ("stack", "import"), json.dumps(deployment, ensure_ascii=False)
+    try:
+        with start(root, stack, command, given) as process, remembered(root, stack, process.pid):
+            answer(process, stack, command, given)
+    except StackLocked as error:
+        return error
+    return None
 
 
 def _write(locks: Locks, *command: str, given: str | None = None) -> None:

@@ -33,13 +33,16 @@ class Turn:
     """A turn while it lasts. ``number`` counts the turns on this cluster; ``previous`` is who had the one before.
 
     Whoever did nothing in its turn sets ``idle``, and the turn does not count: else two runs that find themselves
-    overtaken would overtake each other again and again.
+    overtaken would overtake each other again and again. Whoever left nothing undone sets ``good``: the Lease keeps when
+    that was. ``last_good_run`` is when it was before, and whose run; empty where the Lease knows none.
     """
 
     provider: str
     number: int
     previous: str
+    last_good_run: str = ""
     idle: bool = False
+    good: bool = False
     _lost: Event = field(default_factory=Event)
 
     def require_held(self) -> None:
@@ -90,7 +93,7 @@ def take_turn(
             stopped.set()
             renewing.join()
             with suppress(ClusterError):  # it ends by itself then
-                lease.give_back((turn.number - 1, turn.previous) if turn.idle else None)
+                lease.give_back((turn.number - 1, turn.previous) if turn.idle else None, good=turn.good)
 
 
 def _acquire(lease: LeaseObject, patience: float, progress: Callable[[str], None]) -> Turn:
@@ -99,15 +102,22 @@ def _acquire(lease: LeaseObject, patience: float, progress: Callable[[str], None
     announced = ""
     while not lease.attempt():
         if clock.now() >= deadline:
+            since = f" since {lease.since}" if lease.since else ""
             raise ClusterError(
                 lease.cluster.provider,
-                f"{lease.previous or 'somebody'} is at work on this cluster; rerun the command when that has ended",
+                f"{lease.previous or 'somebody'} is at work on this cluster{since}; rerun the command when that has "
+                "ended",
             )
         if lease.previous and announced != lease.previous:
             announced = lease.previous
             progress(tr("waiting for {actor} to end", actor=announced))
         clock.sleep(_POLL_SECONDS)
-    return Turn(provider=lease.cluster.provider, number=lease.number, previous=lease.previous)
+    return Turn(
+        provider=lease.cluster.provider,
+        number=lease.number,
+        previous=lease.previous,
+        last_good_run=lease.last_good_run,
+    )
 
 
 def _renew(lease: LeaseObject, turn: Turn, stopped: Event) -> None:

@@ -20,6 +20,9 @@ from gpuprov.kube.client import KubeApi
 HOLDER = "gpuprov.dev/holder"
 """Annotation: who holds or held the Lease, and what for, in words."""
 
+LAST_GOOD_RUN = "gpuprov.dev/last-good-run"
+"""Annotation: when the last run that left nothing undone ended, and whose it was."""
+
 _OK, _CREATED, _FORBIDDEN, _NOT_FOUND, _CONFLICT = 200, 201, 403, 404, 409
 
 
@@ -53,6 +56,7 @@ class LeaseObject:
         self._name = name
         self._api = api
         self._words = words
+        self._annotations: dict[str, str] = {}
         self._path = path(cluster)
         self.data: dict[str, Any] = {}
         self.previous = ""
@@ -103,8 +107,13 @@ class LeaseObject:
         """Renew it; False where it is not ours any more."""
         return self._write(self.data["spec"] | {"renewTime": _now()})
 
-    def give_back(self, before: tuple[int, str] | None = None) -> None:
-        """Let the next one have it at once. ``before`` are number and words that it is to say again, and not ours."""
+    def give_back(self, before: tuple[int, str] | None = None, *, good: bool = False) -> None:
+        """Let the next one have it at once. ``before`` are number and words that it is to say again, and not ours.
+
+        A run that left nothing undone was ``good``.
+        """
+        if good:
+            self._annotations[LAST_GOOD_RUN] = f"{_now()} {self._words}"
         spec = self.data["spec"] | {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": _now()}
         if before is not None:
             spec |= {"leaseTransitions": before[0]}
@@ -120,6 +129,16 @@ class LeaseObject:
     def words(self) -> str:
         """Who holds or held it, for people."""
         return words_of(self.data)
+
+    @property
+    def since(self) -> str:
+        """Since when who holds it does, as the holder's clock says; empty where the Lease does not tell."""
+        return str(self.data.get("spec", {}).get("acquireTime") or "")
+
+    @property
+    def last_good_run(self) -> str:
+        """When the last run that left nothing undone ended, and whose it was; empty where there was none."""
+        return str((self.data.get("metadata", {}).get("annotations") or {}).get(LAST_GOOD_RUN) or "")
 
     @property
     def number(self) -> int:
@@ -142,7 +161,9 @@ class LeaseObject:
     def _write(self, spec: dict[str, Any]) -> bool:
         """Write it unless somebody has changed it since we read it: its resourceVersion is sent along."""
         metadata = self.data["metadata"]
-        metadata = metadata | {"annotations": {**(metadata.get("annotations") or {}), HOLDER: self._words}}
+        metadata = metadata | {
+            "annotations": (metadata.get("annotations") or {}) | self._annotations | {HOLDER: self._words}
+        }
         body = {**self.data, "metadata": metadata, "spec": spec}
         return self._written(self._api.ask("PUT", f"{self._path}/{self._name}", body=body))
 

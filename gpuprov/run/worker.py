@@ -39,7 +39,9 @@ def run(job: Job) -> Outcome:
             if job.turn != turn.number - 1:
                 turn.idle = True
                 return Outcome(provider=job.cluster.provider, stale=_who(turn))
-            return _carry_out(job, turn, api)
+            outcome = _carry_out(job, turn, api)
+            turn.good = not (outcome.error or outcome.stale)
+            return outcome
     except NoLease:
         if job.growing:
             raise

@@ -1,5 +1,6 @@
 """New stacks with the real Pulumi and a backend of files: nothing that the user has chosen changes, errors say why."""
 
+import json
 import os
 import subprocess
 from collections.abc import Callable
@@ -11,8 +12,8 @@ import yaml
 
 from gpuprov import toolchain
 from gpuprov.engine import automation, stacks
-from gpuprov.engine.locks import Locks
-from gpuprov.engine.writes import create, remove, write_deployment
+from gpuprov.engine.locks import Locks, locks_of, remove_locks
+from gpuprov.engine.writes import create, locked, remove, write_deployment
 from gpuprov.errors import EngineError
 
 pytestmark = pytest.mark.sandbox
@@ -154,3 +155,36 @@ def test_the_lock_of_a_pulumi_that_was_killed_at_work_is_removed_by_the_next(
     change(locks)
     assert told == ["removing the lock that a killed run left on kt-cloud"]
     assert not list(folder.rglob("*.json"))
+
+
+def elsewhere(folder: Path) -> Path:
+    """Write a lock as Pulumi on another machine does, by a process that this machine knows nothing of."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = folder / "0f0a0000-0000-0000-0000-000000000000.json"
+    taken = {"pid": 4711, "username": "lee", "hostname": "night-shift", "timestamp": "2026-03-01T09:00:00+09:00"}
+    lock.write_text(json.dumps(taken), encoding="utf-8")
+    return lock
+
+
+def test_a_lock_of_another_machine_is_named_with_its_age_and_only_removed_when_asked(root: Path) -> None:
+    locks = Locks(root=root, stack="kt-cloud", patience=1.0, progress=print)
+    assert locked(root, "kt-cloud") is None  # no such stack yet
+    create(locks)
+    write(locks)
+    before = stacks.read_deployment(root, "kt-cloud")
+    assert locked(root, "kt-cloud") is None
+    assert stacks.read_deployment(root, "kt-cloud") == before  # it was written once more
+    lock = elsewhere(root.parent / "state" / ".pulumi" / "locks" / "organization" / "gpuprov" / "kt-cloud")
+    named = (
+        r"lee@night-shift \(process 4711, since 2026-03-01T09:00:00\+09:00\) holds the stack's lock; .*gpuprov unlock"
+    )
+    with pytest.raises(EngineError, match=named):
+        write(locks)
+    complaint = locked(root, "kt-cloud")
+    assert complaint is not None
+    (found,) = locks_of(str(complaint))
+    assert (found.user, found.host, found.pid) == ("lee", "night-shift", 4711)
+    assert lock.is_file()
+    remove_locks(root, "kt-cloud", complaint)
+    assert not lock.exists()
+    write(locks)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from threading import Event
 
 import pytest
@@ -50,6 +51,26 @@ def test_the_one_before_is_named(server):
         pass
     with take(server) as turn:
         assert turn.previous == f"{holders.words()} (gpuprov up)"
+
+
+def test_the_last_run_that_left_nothing_undone_is_kept(server):
+    for good in (True, False, True):
+        with take(server) as turn:
+            turn.good = good
+    with take(server) as turn:
+        at, who = turn.last_good_run.split(" ", 1)
+        assert datetime.fromisoformat(at) <= datetime.now(UTC)
+        assert who == f"{holders.words()} (gpuprov up)"
+        before = turn.last_good_run
+    with take(server) as turn:
+        assert turn.last_good_run == before
+
+
+def test_since_when_somebody_is_at_work_is_told(server):
+    with take(server):
+        since = server.leases.spec["acquireTime"]
+        with pytest.raises(ClusterError, match=rf"is at work on this cluster since {since}; rerun"), take(server, 0.0):
+            pass
 
 
 def test_a_turn_is_given_back_also_where_the_work_fails(server):
