@@ -43,7 +43,8 @@ def done(outcome: Outcome) -> None:
         _LOG.info("quota lowered", extra={"provider": provider, "award": award_id})
     for freed in outcome.freed:
         context = {"provider": provider, "award": freed.award_id, "namespace": freed.namespace}
-        _LOG.info("%d %s proven free after %.1f s", freed.gpus, freed.model, freed.pods_seconds, extra=context)
+        at, seconds = freed.proven_at.isoformat(timespec="milliseconds"), freed.pods_seconds
+        _LOG.info("%d %s proven free at %s, after %.1f s", freed.gpus, freed.model, at, seconds, extra=context)
     for award_id in outcome.applied:
         _LOG.info("applied, and read back as it should be", extra={"provider": provider, "award": award_id})
     for award_id, reason in outcome.stuck.items():

@@ -40,7 +40,7 @@ def test_each_award_is_followed_from_the_decision_to_the_proof(logged: list[dict
         "reclaim, 2 to 0 H200: term ended at 2026-07-01T00:00+09:00",
         f"PATCH /api/v1/namespaces/{namespace}/resourcequotas/gpu: 200",
         f"DELETE /api/v1/namespaces/{namespace}: 200",
-        "2 H200 proven free after ",
+        "2 H200 proven free at ",
     ]
     places = [next(i for i, message in enumerate(messages) if message.startswith(start)) for start in wanted]
     assert places[:3] == sorted(places[:3]), messages
