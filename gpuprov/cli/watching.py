@@ -34,8 +34,8 @@ def watch(
     listen: str,
 ) -> None:
     """Work until SIGTERM or Ctrl-C; a second one ends it at once. Raises InputError and ToolchainError."""
-    use_toolchain()
     address = _address(listen)
+    use_toolchain()
     chosen = select(project.clusters, providers) if providers else ()
     if at is not None:
         clock.set_to(at)
