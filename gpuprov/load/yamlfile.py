@@ -38,6 +38,25 @@ def read_mapping(path: Path, shape: str) -> Mapping[str, Any]:
     except ValueError as error:
         message = tr("is not valid YAML: it has a date that the calendar does not have")
         raise wrong(message, tr("correct the date")) from error
+    except RecursionError as error:
+        raise wrong(tr("is nested far too deep for settings"), shape) from error
     if not isinstance(data, dict):
         raise wrong(tr("is not a mapping"), shape)
+    if _values(data, {}) > MOST_VALUES:
+        raise wrong(tr("has aliases that stand for far too much"), tr("write out what they stand for"))
     return data
+
+
+MOST_VALUES = 100_000
+"""How many values a file of settings may have once its aliases are written out: nine lines can have a billion."""
+
+
+def _values(value: object, known: dict[int, int]) -> int:
+    """Return how many values one has in it, with those that aliases stand for; an alias within itself has too many."""
+    if not isinstance(value, dict | list):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = MOST_VALUES + 1  # where it is met again before it is counted
+        inside = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_values(each, known) for each in inside)
+    return known[id(value)]
