@@ -32,7 +32,7 @@ _LOG = logging.getLogger(__name__)
 class Leader:
     """A candidate for one cluster, from `start` to `resign`. ``purpose`` tells others what it is for.
 
-    ``has_stood`` is true once it knows whether it or another leads.
+    ``has_stood`` is true once it knows whether it or another leads; ``error`` is why it could not ask last, if so.
 
     Where the Lease cannot be used, because the cluster's chart is too old for it, every candidate leads: the turns on
     the cluster still keep them apart, and GPUs come back all the same.
@@ -41,6 +41,7 @@ class Leader:
     def __init__(self, cluster: ProviderCluster, purpose: str, api: KubeApi | None = None) -> None:
         self.cluster = cluster
         self.has_stood = False
+        self.error = ""
         self._words = f"{holders.words()} ({purpose})"
         self._api = api
         self._resources = ExitStack()
@@ -78,13 +79,15 @@ class Leader:
             asked = lease.clock.now()
             held = lease.renew() if self._holds(lease) else lease.attempt()
             self._until, self._without_lease = asked + RENEW_SECONDS if held else 0.0, False
-            self.has_stood = True
+            self.has_stood, self.error = True, ""
         except NoLease as error:
             if not self._without_lease:
                 _LOG.warning("%s; this replica leads without it", error.message, extra={"provider": error.provider})
-            self._until, self._without_lease, self.has_stood = 0.0, True, True
+            self._until, self._without_lease, self.has_stood, self.error = 0.0, True, True, ""
         except ClusterError as error:
-            _LOG.debug("no renewal: %s", error.message, extra={"provider": error.provider})
+            if error.message != self.error:
+                _LOG.warning("the Lease was not read: %s", error.message, extra={"provider": error.provider})
+            self.error = error.message
 
     def _holds(self, lease: LeaseObject) -> bool:
         return lease.clock.now() < self._until

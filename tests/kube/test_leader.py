@@ -79,8 +79,10 @@ def test_a_leader_that_is_cut_off_stops_before_others_may_lead(leaders, kept):
     server.does(lambda asked: RESET)
     seconds = until(lambda: not first.leads, server, first)
     assert RENEW_SECONDS <= seconds < LEASE_SECONDS
+    assert first.error
     server.does(leases)
     assert until(lambda: first.leads, server, first) <= RETRY_SECONDS  # nobody else has taken it
+    assert first.error == ""
 
 
 def test_a_leader_whose_lease_another_took_stops_at_once(leaders, kept):

@@ -22,6 +22,7 @@ class Leader:
 
     def __init__(self, leads):
         self.leads = leads
+        self.error = ""
 
     def start(self):
         pass
@@ -128,6 +129,9 @@ def test_where_another_replica_leads_nothing_is_done(begun):
     loop = begun(round_, leads=False)
     time.sleep(0.2)
     assert round_.count == 0
+    assert round_.counted("lease") is None
+    loop.leader.error = "no answer"
+    until(lambda: round_.counted("lease"))
     loop.leader.leads = True
     until(lambda: round_.count == 1)
     value = round_.metrics.registry.get_sample_value

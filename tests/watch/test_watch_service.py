@@ -28,6 +28,7 @@ class Loop:
         self.leader = self
         self.leads = True
         self.has_stood = True
+        self.error = ""
 
     def wake(self):
         self.did.append("wake")
@@ -111,7 +112,9 @@ def test_it_is_ready_once_every_provider_that_it_leads_was_read(watch):
     watch.refresh()
     (loop,) = watch.begun
     loop.has_stood = False
-    assert watch.not_ready() == ["samsung-sds: it is not known yet which replica leads"]
+    assert watch.not_ready() == ["samsung-sds: it is not known yet which replica leads (asking)"]
+    loop.error = "the API server does not answer"
+    assert watch.not_ready() == [f"samsung-sds: it is not known yet which replica leads ({loop.error})"]
     loop.has_stood = True
     assert watch.not_ready() == ["samsung-sds: not read yet"]
     for age, complaints in ((3 * MINUTE, []), (4 * MINUTE, ["samsung-sds: last read 0:04:00 ago"])):

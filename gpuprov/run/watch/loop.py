@@ -69,6 +69,8 @@ class Loop:
             self._woken.clear()
             leads = self.leader.leads
             self.round.metrics.leads.labels(self.provider).set(leads)
+            if not leads and self.leader.error:
+                self.round.metrics.errors.labels(self.provider, "lease").inc()
             self._woken.wait(self._round().total_seconds() if leads else _STANDBY_SECONDS)
 
     def _round(self) -> timedelta:

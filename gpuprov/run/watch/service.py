@@ -94,7 +94,7 @@ class Watch:
         for provider, (_, loop) in list(self._loops.items()):
             age = self.metrics.views.age(provider)
             if not loop.leader.has_stood:
-                wrong.append(f"{provider}: it is not known yet which replica leads")
+                wrong.append(f"{provider}: it is not known yet which replica leads ({loop.leader.error or 'asking'})")
             elif loop.leader.leads and (age is None or age > oldest):
                 wrong.append(f"{provider}: {'not read yet' if age is None else f'last read {age} ago'}")
         return wrong
