@@ -45,8 +45,8 @@ class Branch:
             return None  # the same, or the folder has commits that are not pushed yet
         if common != here:
             raise BranchError(
-                f"{there[:12]} does not follow {here[:12]}: the branch was rewritten, or both have commits; look at "
-                f"what was lost, then run `git -C {self.root} reset --hard @{{upstream}}`"
+                f"{there[:12]} does not follow {here[:12]}: the branch was rewritten, or both have commits; see "
+                f"`git -C {self.root} log --left-right HEAD...@{{upstream}}`, and bring them together by hand"
             )
         self._try(there)
         self._git("merge", "--ff-only", "--quiet", there)
@@ -59,10 +59,12 @@ class Branch:
         with TemporaryDirectory(prefix="gpuprov-") as scratch:
             packed = Path(scratch) / "commit.tar"
             self._git("archive", "--output", str(packed), commit, folder=top)  # of a folder below it would be a part
-            with tarfile.open(packed) as files:
-                files.extractall(scratch, filter="data")
             try:
+                with tarfile.open(packed) as files:
+                    files.extractall(scratch, filter="data")
                 load(open_project(Path(scratch) / prefix))
+            except tarfile.TarError as error:
+                raise BranchError(f"commit {commit[:12]} cannot be unpacked: {error}") from error
             except InputError as error:
                 problems = str(error).replace(f"{Path(scratch) / prefix}{os.sep}", "")
                 raise BranchError(f"commit {commit[:12]} is invalid and was not taken over: {problems}") from error

@@ -24,7 +24,7 @@ POLL_SECONDS = 5
 """How often files are compared with what was read of them."""
 
 _STUCK_SECONDS = 1800
-"""A round that takes longer than this counts as stuck: every wait in it has a bound that is shorter."""
+"""A round that takes longer than this counts as stuck: all waits in it together have a bound that is shorter."""
 
 _OLD_LOOKS = 3
 """After so many intervals without a good look the service is not ready."""
@@ -79,10 +79,11 @@ class Watch:
     def complaints(self) -> list[str]:
         """Return why the service must be started again; nothing where it need not."""
         now = time.monotonic()
+        longest = _STUCK_SECONDS + self.settings.interval.total_seconds()
         return [
             f"{provider}: no round has ended for {int(now - loop.beat)} s"
             for provider, (_, loop) in list(self._loops.items())
-            if not loop.alive or now - loop.beat > _STUCK_SECONDS
+            if not loop.alive or now - loop.beat > longest
         ]
 
     def not_ready(self) -> list[str]:
@@ -105,7 +106,7 @@ class Watch:
         self._fetched = time.monotonic()
         try:
             self.branch.follow()
-        except BranchError as error:
+        except (BranchError, OSError) as error:  # OSError: no room for the new commit
             self.metrics.errors.labels("", "branch").inc()
             _LOG.error("%s", error)
 
