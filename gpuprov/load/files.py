@@ -25,9 +25,12 @@ _REASONS = {
 }
 
 
-def system_reason(error: OSError) -> str:
-    """Return why the system refused something, in a language that can be chosen where the reason is a usual one."""
-    return _REASONS.get(error.errno or 0, error.strerror or str(error))
+def system_reason(error: OSError | ValueError) -> str:
+    """Return why the system refused something, in a language that can be chosen where the reason is a usual one.
+
+    A ValueError is Python's own refusal of a name that no file can have.
+    """
+    return str(error) if isinstance(error, ValueError) else _REASONS.get(error.errno or 0, error.strerror or str(error))
 
 
 def read_bytes(path: Path, name: str | None = None) -> bytes:
@@ -45,8 +48,7 @@ def read_bytes(path: Path, name: str | None = None) -> bytes:
         problem = Problem(file=file, message=tr("does not exist"), remedy=tr("check the path and the spelling"))
         raise InputError([problem]) from error
     except (OSError, ValueError) as error:
-        reason = system_reason(error) if isinstance(error, OSError) else str(error)
-        message = tr("cannot be read: {reason}", reason=reason)
+        message = tr("cannot be read: {reason}", reason=system_reason(error))
         remedy = tr("check the path and its permissions")
         raise InputError([Problem(file=file, message=message, remedy=remedy)]) from error
     if not data:

@@ -48,7 +48,7 @@ def _content(path: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError:
         return b""
-    except OSError as error:
+    except (OSError, ValueError) as error:
         message = tr("cannot be read ({reason})", reason=system_reason(error))
         remedy = tr("check the path and its permissions")
         raise InputError([Problem(file=str(path), message=message, remedy=remedy)]) from error

@@ -6,7 +6,7 @@ must know the other providers to tell an unknown supplier from one of another st
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -20,6 +20,7 @@ from gpuprov.core.steps import Terms
 from gpuprov.errors import InputError, Problem
 from gpuprov.i18n import tr
 from gpuprov.load.details import details
+from gpuprov.load.files import system_reason
 from gpuprov.load.programme import default_programme
 from gpuprov.load.settings import Settings
 from gpuprov.load.source import source_of
@@ -105,7 +106,8 @@ def open_project(root: Path) -> Project:
     programme, programme_file = settings.programme()
     known = programme or default_programme()
     terms = Terms(zone=known.zone, resources=None if programme is None else programme.resources)
-    clusters = _read_clusters(stacks, name, terms, problems) if isinstance(name, str) else ()
+    files = _stack_files(file, stacks, problems)
+    clusters = _read_clusters(stacks, files, name, terms, problems) if isinstance(name, str) else ()
     read = Project(
         root=root,
         name=str(name),
@@ -115,7 +117,7 @@ def open_project(root: Path) -> Project:
         columns=None if (columns := settings.value("columns", None)) is None else root / str(columns),
         programme=settings.with_end(known),
         retired=settings.retired(stacks, {cluster.provider for cluster in clusters}),
-        settings=(file, *programme_file, *sorted(stacks.glob("Pulumi.*.yaml"))),
+        settings=(file, *programme_file, *files),
     )
     if problems:
         raise InputError(problems)
@@ -134,13 +136,24 @@ def _read_yaml(path: Path, problems: list[Problem]) -> Mapping[str, Any]:
         return {}
 
 
-def _read_clusters(stacks: Path, project: str, terms: Terms, problems: list[Problem]) -> tuple[ProviderCluster, ...]:
-    """Read the clusters of all stack files, in order of the files' names."""
+def _stack_files(file: Path, stacks: Path, problems: list[Problem]) -> tuple[Path, ...]:
+    """Return the stacks' files in order of their names."""
+    try:
+        return tuple(sorted(stacks.glob("Pulumi.*.yaml")))
+    except (OSError, ValueError) as error:
+        message = tr("cannot be read ({reason})", reason=system_reason(error))
+        remedy = tr("name the folder that has the stacks' files, or remove the line")
+        problems.append(Problem(file=str(file), column="stackConfigDir", message=message, remedy=remedy))
+        return ()
+
+
+def _read_clusters(
+    stacks: Path, files: Sequence[Path], project: str, terms: Terms, problems: list[Problem]
+) -> tuple[ProviderCluster, ...]:
+    """Read the clusters of all stack files."""
     before = len(problems)
     clusters = [
-        (path, cluster)
-        for path in sorted(stacks.glob("Pulumi.*.yaml"))
-        if (cluster := _read_cluster(path, project, terms, problems)) is not None
+        (path, cluster) for path in files if (cluster := _read_cluster(path, project, terms, problems)) is not None
     ]
     if not clusters and len(problems) == before:
         message = tr("no stack has a {project}:cluster", project=project)

@@ -22,7 +22,7 @@ def digests(files: Collection[Path]) -> dict[str, str]:
     for path in files:
         try:
             hashes[str(path)] = sha256(path.read_bytes()).hexdigest()
-        except OSError:
+        except (OSError, ValueError):  # ValueError: a name that no file can have
             hashes[str(path)] = ""
     return hashes
 

@@ -72,3 +72,18 @@ def test_a_line_of_the_ledger(root, line):
     path.write_text(path.read_text(encoding="utf-8") + line + "\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"ledger.jsonl:5 is not valid JSON"):
         load(open_project(root))
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "\\0", "a/" * 3000], ids=["long", "NUL", "deep"])
+@pytest.mark.parametrize("setting", ["stackConfigDir", "awards", "ledger", "columns", "programme"])
+def test_a_name_that_no_file_can_have(root, setting, name):
+    path = root / "Pulumi.yaml"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    kept = [line for line in lines if not line.strip().startswith(f"{setting}:")]
+    value = f'["{name}"]' if setting == "awards" else f'"{name}"'
+    new = f"{setting}: {value}" if setting == "stackConfigDir" else f"  {setting}: {value}"
+    path.write_text("\n".join([*kept[:1], *([new] if setting == "stackConfigDir" else []), *kept[1:]]) + "\n")
+    if setting != "stackConfigDir":
+        path.write_text(path.read_text(encoding="utf-8").replace("config:\n", f"config:\n{new}\n"), encoding="utf-8")
+    with pytest.raises(InputError):
+        load(open_project(root))
