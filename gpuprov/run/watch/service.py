@@ -73,8 +73,9 @@ class Watch:
         self.metrics.valid.set(self.source.error is None)
         if loaded is None or loaded is self._known or self.source.error is not None:
             return
-        self._known = self.metrics.views.loaded = loaded
+        self.metrics.views.loaded = loaded
         self._keep_loops(loaded)
+        self._known = loaded  # last: until every provider has its loop, the service is not ready
 
     def complaints(self) -> list[str]:
         """Return why the service must be started again; nothing where it need not."""
