@@ -174,7 +174,7 @@ def test_the_lock_of_a_killed_run_is_removed_and_that_of_another_is_not(story: S
     story.edit_list(lambda rows: [ROW.format(number=1, gpus=2)])
     ran = story.run("up", "--yes", "--json", "--timeout", "2")
     assert ran.code == 5, ran
-    assert "pulumi cancel --stack" in ran.data["failed"][KT]
+    assert "x@y (process 4194305, since 2026-03-01T00:00:00+00:00) holds the stack's lock" in ran.data["failed"][KT]
     assert foreign.exists()
     foreign.unlink()
     foreign1.unlink()
