@@ -18,10 +18,10 @@ from typing import Any
 
 SOURCE = "en"
 LANGUAGES = (SOURCE, "ko")
+"""The languages that messages can be shown in; the first is the one that the code is written in."""
 
 LANGUAGE_VARIABLE = "GPUPROV_LANG"
 """The environment variable that chooses the language, as ``--lang`` does."""
-"""The languages that messages can be shown in; the first is the one that the code is written in."""
 
 Translate = Callable[[str], str]
 """Returns the template to use for a template in English: itself, where there is no translation."""

@@ -66,6 +66,20 @@ def timed(command: Sequence[str], at: str) -> list[str]:
     return [*command] if named or command[0] not in ("forfeit", "reduce") else [*command, "--at", at]
 
 
+OTHERS_LOCK = "lee@night-shift (process 4711, since 2026-03-01T09:00:00+09:00)"
+"""The lock of `lock_elsewhere`, in words."""
+
+
+def lock_elsewhere(state: Path, stack: str) -> Path:
+    """Lock a stack in a folder of state, as Pulumi on another machine does, whose processes nobody here knows."""
+    folder = state / ".pulumi" / "locks" / "organization" / "gpuprov" / stack
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = folder / "0f0a0000-0000-0000-0000-000000000000.json"
+    taken = {"pid": 4711, "username": "lee", "hostname": "night-shift", "timestamp": "2026-03-01T09:00:00+09:00"}
+    lock.write_text(json.dumps(taken), encoding="utf-8")
+    return lock
+
+
 def copy_project(root: Path) -> Path:
     """Copy what makes a project out of the repository."""
     root.mkdir(exist_ok=True)

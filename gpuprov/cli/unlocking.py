@@ -41,13 +41,10 @@ def unlock_stacks(project: Project, providers: Sequence[str], *, as_json: bool, 
         print_json({"removed": removed, "failed": {name: error.message_text for name, error in failed.items()}})
     else:
         for name in found:
-            if name not in failed:
-                what = (
-                    tr("{provider}: locks removed", provider=name)
-                    if name in done
-                    else tr("{provider}: no lock", provider=name)
-                )
-                say(what)
+            if name in done:
+                say(tr("{provider}: locks removed", provider=name))
+            elif name not in locked:
+                say(tr("{provider}: no lock", provider=name))
     end_unread(failed)
 
 

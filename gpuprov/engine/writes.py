@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,21 +44,19 @@ def locked(root: Path, stack: str) -> StackLocked | None:
     deployment = read_deployment(root, stack)
     if deployment is None:
         return None
-    command, given = ("stack", "import"), json.dumps(deployment, ensure_ascii=False)
     try:
-        with start(root, stack, command, given) as process, remembered(root, stack, process.pid):
-            answer(process, stack, command, given)
+        _run(root, stack, "stack", "import", given=json.dumps(deployment, ensure_ascii=False))
     except StackLocked as error:
         return error
     return None
 
 
 def _write(locks: Locks, *command: str, given: str | None = None) -> None:
+    """Run a command that takes the stack's lock, as soon as nobody has it."""
+    locks.run(partial(_run, locks.root, locks.stack, *command, given=given))
+
+
+def _run(root: Path, stack: str, *command: str, given: str | None = None) -> None:
     """Run a command that takes the stack's lock. If it is killed, the lock stays, and the note that identifies it."""
-
-    def write() -> None:
-        process = start(locks.root, locks.stack, command, given)
-        with process, remembered(locks.root, locks.stack, process.pid):
-            answer(process, locks.stack, command, given)
-
-    locks.run(write)
+    with start(root, stack, command, given) as process, remembered(root, stack, process.pid):
+        answer(process, stack, command, given)

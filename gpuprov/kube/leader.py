@@ -42,7 +42,7 @@ class Leader:
         self.cluster = cluster
         self.has_stood = False
         self.error = ""
-        self._words = f"{holders.words()} ({purpose})"
+        self._purpose = purpose
         self._api = api
         self._resources = ExitStack()
         self._identity = self._resources.enter_context(holders.present())
@@ -94,8 +94,9 @@ class Leader:
 
     def _new(self) -> LeaseObject:
         api = self._api or KubeApi(self.cluster)
-        identity, words = self._identity, self._words
-        return LeaseObject(api, self.cluster, WATCH_LEASE, identity=identity, words=words, seconds=LEASE_SECONDS)
+        return LeaseObject(
+            api, self.cluster, WATCH_LEASE, identity=self._identity, purpose=self._purpose, seconds=LEASE_SECONDS
+        )
 
     def _run(self) -> None:
         while not self._stopped.is_set():

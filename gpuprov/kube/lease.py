@@ -81,8 +81,8 @@ def take_turn(
     """
     with ExitStack() as stack:
         identity = stack.enter_context(holders.present())
-        words = f"{holders.words()} ({purpose})"
-        lease = LeaseObject(api or KubeApi(cluster), cluster, LEASE, identity=identity, words=words, seconds=SECONDS)
+        client = api or KubeApi(cluster)
+        lease = LeaseObject(client, cluster, LEASE, identity=identity, purpose=purpose, seconds=SECONDS)
         turn = _acquire(lease, patience, progress or _silence)
         stopped = Event()
         renewing = Thread(target=_renew, args=(lease, turn, stopped), daemon=True)

@@ -42,12 +42,12 @@ def path(cluster: ProviderCluster) -> str:
 class LeaseObject:
     """The Lease ``name`` as this process reads and writes it; ``data`` is the version that it has seen last.
 
-    ``identity`` is who holds it for the machines, ``words`` the same for people. It promises to be renewed within
-    ``seconds``.
+    ``identity`` is who holds it, for machines; ``purpose`` tells people what it is for. It promises to be renewed
+    within ``seconds``.
     """
 
     def __init__(
-        self, api: KubeApi, cluster: ProviderCluster, name: str, *, identity: str, words: str, seconds: int
+        self, api: KubeApi, cluster: ProviderCluster, name: str, *, identity: str, purpose: str, seconds: int
     ) -> None:
         self.cluster = cluster
         self.identity = identity
@@ -55,7 +55,7 @@ class LeaseObject:
         self.clock = api.clock
         self._name = name
         self._api = api
-        self._words = words
+        self._words = f"{holders.words()} ({purpose})"
         self._annotations: dict[str, str] = {}
         self._path = path(cluster)
         self.data: dict[str, Any] = {}

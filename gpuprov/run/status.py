@@ -70,12 +70,12 @@ def read_status(
         pool
         for cluster in project.clusters
         if cluster.provider in observed
-        for pool in pools_of(cluster, observed[cluster.provider], at)
+        for pool in status_of(cluster, observed[cluster.provider], at)
     ]
     return pools, failed
 
 
-def pools_of(cluster: ProviderCluster, observed: ObservedCluster, at: datetime) -> list[PoolStatus]:
+def status_of(cluster: ProviderCluster, observed: ObservedCluster, at: datetime) -> list[PoolStatus]:
     """Return the pools of a cluster that was observed."""
     return [_status(cluster, pool, observed, at) for pool in cluster.pools]
 

@@ -38,14 +38,14 @@ def helm(*arguments: str, values: dict[str, Any] | None = None) -> subprocess.Co
 
 def render(values: dict[str, Any] | None = None) -> str:
     """Return the chart's objects as text, as `helm template` prints them."""
-    return _rendered(json.dumps(values or {}))
+    return rendered(CHART, "gpuprov", "gpuprov-system", json.dumps(values or {}))
 
 
 @cache
-def _rendered(values: str) -> str:
-    """Run `helm template` once for the same values in JSON."""
+def rendered(chart: Path, release: str, namespace: str, values: str) -> str:
+    """Run `helm template` for a chart, once for the same values in JSON."""
     ran = helm(
-        *("template", "gpuprov", str(CHART), "--namespace", "gpuprov-system", "--kube-version", KUBERNETES_VERSION),
+        *("template", release, str(chart), "--namespace", namespace, "--kube-version", KUBERNETES_VERSION),
         values=json.loads(values),
     )
     assert ran.returncode == 0, ran.stderr

@@ -3,14 +3,13 @@
 import json
 import re
 import shlex
-from functools import cache
 from typing import Any
 
 import click
 import jsonschema
 import pytest
 import yaml
-from chart_files import REPOSITORY, default, helm, options, shown, type_of, with_table
+from chart_files import REPOSITORY, default, helm, options, rendered, shown, type_of, with_table
 from golden_chart import read_all
 
 from gpuprov.cli import main
@@ -24,19 +23,10 @@ PROJECT = {"project": {"repository": "https://git.example.org/gpus.git"}}
 DOCUMENT = REPOSITORY / "docs" / "watch.md"
 
 
-@cache
-def _rendered(values: str) -> str:
-    ran = helm(
-        *("template", "watch", str(CHART), "--namespace", "gpuprov", "--kube-version", KUBERNETES_VERSION),
-        values=json.loads(values),
-    )
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout
-
-
 def objects(**values: Any) -> dict[str, dict[str, Any]]:
     """Return the chart's objects by kind: it has one of each."""
-    return {body["kind"]: body for body in read_all(_rendered(json.dumps(PROJECT | values)))}
+    text = rendered(CHART, "watch", "gpuprov", json.dumps(PROJECT | values))
+    return {body["kind"]: body for body in read_all(text)}
 
 
 def pod(**values: Any) -> dict[str, Any]:

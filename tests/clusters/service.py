@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Thread
-from typing import Any
 
 import urllib3
 from prometheus_client.parser import text_string_to_metric_families
@@ -79,9 +78,6 @@ def watching(story: Story, *options: str, **environment: str) -> Iterator[Servic
         reader.join(timeout=WAIT_SECONDS)
 
 
-def seconds_to_free(service: Service) -> dict[str, Any]:
-    """Return how many awards came back after their end, and in how many seconds the sum of them."""
-    return {
-        "awards": service.metric("gpuprov_edge_to_free_seconds_count"),
-        "seconds": service.metric("gpuprov_edge_to_free_seconds_sum"),
-    }
+def came_back(service: Service) -> int:
+    """Return how many awards were proven free after their end."""
+    return int(service.metric("gpuprov_edge_to_free_seconds_count"))

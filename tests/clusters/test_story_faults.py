@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from projects import OTHERS_LOCK, lock_elsewhere
 from sandbox_fixtures import eventually
 from story import MARCH, PROVIDERS, Story, World, make_project, running
 
@@ -301,19 +302,15 @@ def test_by_hand_first_then_the_command_line(story: Story) -> None:
 
 
 def test_a_lock_of_another_machine_holds_no_gpus_and_is_broken_by_an_explicit_command(story: Story) -> None:
-    folder = story.root / "state" / ".pulumi" / "locks" / "organization" / "gpuprov" / "kt-cloud"
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = folder / "0f0a0000-0000-0000-0000-000000000000.json"
-    taken = {"pid": 4711, "username": "lee", "hostname": "night-shift", "timestamp": "2026-03-01T09:00:00+09:00"}
-    lock.write_text(json.dumps(taken), encoding="utf-8")
+    lock = lock_elsewhere(story.root / "state", "kt-cloud")
     ran = story.run("forfeit", "HPC-2026-1-002", "--reason", "no answer", "--yes")
-    assert (ran.code, "lee@night-shift (process 4711, since 2026-03-01T09:00:00+09:00)" in ran.err) == (5, True), ran
+    assert (ran.code, OTHERS_LOCK in ran.err) == (5, True), ran
     assert namespace("HPC-2026-1-002") not in live(story)["kt-cloud"]  # free all the same
     asked = story.run("unlock", "--provider", "kt-cloud")
     assert (asked.code, "pass --yes" in asked.err, lock.exists()) == (2, True, True), asked
     removed = story.ok("unlock", "--yes", "--json")
     assert removed.data == {
-        "removed": {"kt-cloud": {"kt-cloud": ["lee@night-shift (process 4711, since 2026-03-01T09:00:00+09:00)"]}},
+        "removed": {"kt-cloud": {"kt-cloud": [OTHERS_LOCK]}},
         "failed": {},
     }
     assert "kt-cloud: the last good run: " in removed.err

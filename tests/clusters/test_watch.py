@@ -7,7 +7,7 @@ import pytest
 from kubernetes.client import CoordinationV1Api
 from projects import REPOSITORY
 from sandbox_fixtures import eventually
-from service import seconds_to_free, watching
+from service import came_back, watching
 from story import PROVIDERS, Story, running
 
 from gpuprov.core.manifests import SYSTEM_NAMESPACE, WATCH_LEASE
@@ -51,7 +51,7 @@ def test_terms_end_at_midnight_by_themselves(provisioned: Story) -> None:
         eventually(lambda: service.page("/readyz")[0] == 200)
         assert service.metric("gpuprov_pool_gpus", kind="capacity") > 0
         eventually(lambda: nothing_is_there(story))
-        eventually(lambda: seconds_to_free(service)["awards"] == AWARDS)  # and none of them before its end
+        eventually(lambda: came_back(service) == AWARDS)  # and none of them before its end
         eventually(lambda: service.metric("gpuprov_drift_changes") == 0)
         assert service.metric("gpuprov_awards", state="expired") == AWARDS
         assert service.metric("gpuprov_errors_total") == 0
@@ -73,7 +73,7 @@ def test_what_list_and_ledger_change_is_done_by_itself(provisioned: Story) -> No
             "forfeit", "HPC-2026-1-999", "--at", SOON_AFTER, "--reason", "no answer", "--yes", at=NOON
         )  # records it
         eventually(lambda: "gpu-hpc-2026-1-999" not in story.world.namespaces("samsung-sds"))
-        eventually(lambda: seconds_to_free(service)["awards"] == 1)
+        eventually(lambda: came_back(service) == 1)
         listed(story).write_text(f"{before}{NEW.replace('HPC', '')}\n{NEW},more\n", encoding="utf-8")
         eventually(lambda: service.metric("gpuprov_list_valid") == 0)
         status, text = service.page("/readyz")
@@ -118,7 +118,7 @@ def test_of_two_replicas_one_leads_and_the_other_acts_when_it_is_killed(provisio
             assert sum(is_there(story).values()) == AWARDS
             assert first.end(signal.SIGKILL) == -signal.SIGKILL
             eventually(lambda: second.metric("gpuprov_leads") == len(PROVIDERS))
-            eventually(lambda: seconds_to_free(second)["awards"] == AWARDS)
+            eventually(lambda: came_back(second) == AWARDS)
             assert nothing_is_there(story)
             assert second.end() == 0
     leases = CoordinationV1Api(story.world.connection("kt-cloud"))

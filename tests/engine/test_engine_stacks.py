@@ -1,7 +1,7 @@
 """New stacks with the real Pulumi and a backend of files: nothing that the user has chosen changes, errors say why."""
 
-import json
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +9,7 @@ from socket import gethostname
 
 import pytest
 import yaml
+from projects import OTHERS_LOCK, lock_elsewhere
 
 from gpuprov import toolchain
 from gpuprov.engine import automation, stacks
@@ -157,15 +158,6 @@ def test_the_lock_of_a_pulumi_that_was_killed_at_work_is_removed_by_the_next(
     assert not list(folder.rglob("*.json"))
 
 
-def elsewhere(folder: Path) -> Path:
-    """Write a lock as Pulumi on another machine does, by a process that this machine knows nothing of."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = folder / "0f0a0000-0000-0000-0000-000000000000.json"
-    taken = {"pid": 4711, "username": "lee", "hostname": "night-shift", "timestamp": "2026-03-01T09:00:00+09:00"}
-    lock.write_text(json.dumps(taken), encoding="utf-8")
-    return lock
-
-
 def test_a_lock_of_another_machine_is_named_with_its_age_and_only_removed_when_asked(root: Path) -> None:
     locks = Locks(root=root, stack="kt-cloud", patience=1.0, progress=print)
     assert locked(root, "kt-cloud") is None  # no such stack yet
@@ -174,11 +166,8 @@ def test_a_lock_of_another_machine_is_named_with_its_age_and_only_removed_when_a
     before = stacks.read_deployment(root, "kt-cloud")
     assert locked(root, "kt-cloud") is None
     assert stacks.read_deployment(root, "kt-cloud") == before  # it was written once more
-    lock = elsewhere(root.parent / "state" / ".pulumi" / "locks" / "organization" / "gpuprov" / "kt-cloud")
-    named = (
-        r"lee@night-shift \(process 4711, since 2026-03-01T09:00:00\+09:00\) holds the stack's lock; .*gpuprov unlock"
-    )
-    with pytest.raises(EngineError, match=named):
+    lock = lock_elsewhere(root.parent / "state", "kt-cloud")
+    with pytest.raises(EngineError, match=rf"{re.escape(OTHERS_LOCK)} holds the stack's lock; .*gpuprov unlock"):
         write(locks)
     complaint = locked(root, "kt-cloud")
     assert complaint is not None

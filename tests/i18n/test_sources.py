@@ -59,7 +59,7 @@ _SENTENCE = re.compile(r"[A-Za-z]{2,} [A-Za-z]{2,}")
 def _is_text(node: ast.expr) -> bool:
     """Tell whether an expression is, or may be, a plain text that somebody wrote into the source."""
     if isinstance(node, ast.Constant):
-        return isinstance(node.value, str) and bool(node.value)
+        return isinstance(node.value, str)
     if isinstance(node, ast.JoinedStr | ast.BinOp):
         return True
     if isinstance(node, ast.IfExp):
@@ -137,6 +137,7 @@ def _sources(folder: str) -> list[Path]:
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_what_people_are_told_is_made_of_messages(folder: str) -> None:
     found = {}
+    assert _sources(folder)
     for path in _sources(folder):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         told = (*plain_messages(tree), *(sentences(tree) if folder in WITHOUT_SENTENCES else ()))

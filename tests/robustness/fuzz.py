@@ -16,8 +16,6 @@ import signal
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,8 +64,7 @@ class Fuzz:
         return Played(number, str(path.relative_to(self.root)), result, seconds)
 
 
-@contextmanager
-def bounded(seconds: int, mebibytes: int) -> Iterator[None]:
+def bound(seconds: int, mebibytes: int) -> None:
     """Bound the address space of this process, and let a round that takes too long end with an error."""
     resource.setrlimit(resource.RLIMIT_AS, (mebibytes * 2**20, mebibytes * 2**20))
 
@@ -75,7 +72,6 @@ def bounded(seconds: int, mebibytes: int) -> Iterator[None]:
         raise TimeoutError(f"longer than {seconds} s")
 
     signal.signal(signal.SIGALRM, too_long)
-    yield
 
 
 def main() -> None:
@@ -92,22 +88,22 @@ def main() -> None:
     ended: Counter[str] = Counter()
     slowest = Played(0, "", "", 0.0)
     try:
-        with bounded(chosen.seconds, chosen.mebibytes):
-            fuzz = Fuzz(folder / "project", chosen.seed)
-            for number in range(chosen.rounds) if chosen.only is None else [chosen.only]:
-                signal.alarm(chosen.seconds)
-                try:
-                    played = fuzz.play(number)
-                except Exception as error:
-                    ended["failed"] += 1
-                    print(f"round {number}: {type(error).__name__}: {str(error)[:200]}")
-                    if chosen.only is not None:
-                        raise
-                else:
-                    ended[played.result] += 1
-                    slowest = max(slowest, played, key=lambda each: each.seconds)
-                finally:
-                    signal.alarm(0)
+        bound(chosen.seconds, chosen.mebibytes)
+        fuzz = Fuzz(folder / "project", chosen.seed)
+        for number in range(chosen.rounds) if chosen.only is None else [chosen.only]:
+            signal.alarm(chosen.seconds)
+            try:
+                played = fuzz.play(number)
+            except Exception as error:
+                ended["failed"] += 1
+                print(f"round {number}: {type(error).__name__}: {str(error)[:200]}")
+                if chosen.only is not None:
+                    raise
+            else:
+                ended[played.result] += 1
+                slowest = max(slowest, played, key=lambda each: each.seconds)
+            finally:
+                signal.alarm(0)
     finally:
         shutil.rmtree(folder)
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

@@ -12,11 +12,12 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from gpuprov.core.lifecycle import AwardState, acceptances, lifecycle, lifecycle_of_unlisted
+from gpuprov.core.lifecycle import AwardState
 from gpuprov.core.upcoming import next_edge
+from gpuprov.run.awards import rows_of
 from gpuprov.run.loading import Loaded
 from gpuprov.run.pipeline import PlanContext
-from gpuprov.run.status import PoolStatus, pools_of
+from gpuprov.run.status import PoolStatus, status_of
 
 _BUCKETS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 86400)
 """Seconds from an edge to a GPU that is proven free: minutes are the promise, a day is a failure."""
@@ -44,7 +45,7 @@ class Views(Collector):
         """Keep what a look has found on a provider's cluster."""
         at = full.desired.at
         (observed,) = full.observed
-        pools = tuple(pools_of(loaded.project.by_provider[provider], observed, at))
+        pools = tuple(status_of(loaded.project.by_provider[provider], observed, at))
         changes = Count(change.op.name.lower() for change in full.plan.changes)
         with self._lock:
             self.views[provider] = View(at=at, pools=pools, changes=changes)
@@ -68,10 +69,11 @@ class Views(Collector):
 
     def _awards(self) -> GaugeMetricFamily:
         awards = GaugeMetricFamily("gpuprov_awards", "Awards of list and ledger, by state", labels=["state"])
-        states = {} if self.loaded is None else _states(self.loaded, self.now())
+        rows = () if (loaded := self.loaded) is None else rows_of(loaded, {}, self.now())
+        states = Count(row.state for row in rows)
         for state in AwardState:
             if state is not AwardState.ORPHAN:  # only clusters know those
-                awards.add_metric([state], states.get(state, 0))
+                awards.add_metric([state], states[state])
         return awards
 
     def _edge(self) -> GaugeMetricFamily:
@@ -82,13 +84,6 @@ class Views(Collector):
             if at is not None:
                 edge.add_metric([], at.timestamp())
         return edge
-
-
-def _states(loaded: Loaded, at: datetime) -> Mapping[AwardState, int]:
-    accepted = acceptances(loaded.events)
-    listed = (lifecycle(history, accepted.get(history.award.id), at) for history in loaded.histories)
-    gone = (lifecycle_of_unlisted(award, accepted.get(award.award_id), at) for award in loaded.unlisted)
-    return Count(life.state for life in (*listed, *gone))
 
 
 def _of_views(views: Mapping[str, View], now: datetime) -> Iterator[GaugeMetricFamily]:
