@@ -32,10 +32,12 @@ COMMANDS = {
     "awards": "Show all awards: what they have and use, their state, when they end.",
     "show": "Show everything about one award, and what changes next.",
     "unlock": "Break the locks that a run which is gone has left.",
+    "term-guard": "Run on a provider's cluster, and end awards where nothing else does.",
     "sandbox": "Run three real clusters on this machine.",
     "toolchain": "Provide the pinned tools.",
 }
-"""Each command with its line in the help; its module is ``gpuprov.cli.<name>``, with the attribute ``command``."""
+"""Each command with its line in the help; its module is ``gpuprov.cli.<name>``, without hyphens, with the attribute
+``command``."""
 
 _INTERRUPTED = 130
 
@@ -54,7 +56,7 @@ class LazyGroup(click.Group):
         """Import the command's module."""
         if cmd_name not in COMMANDS:
             return None
-        command = importlib.import_module(f"gpuprov.cli.{cmd_name}").command
+        command = importlib.import_module(f"gpuprov.cli.{cmd_name.replace('-', '')}").command
         assert isinstance(command, click.Command)  # noqa: S101 (a programming error, not input)
         return command
 

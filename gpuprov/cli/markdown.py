@@ -16,10 +16,12 @@ from gpuprov.errors import GpuprovError, InputError, PlanRefused
 from gpuprov.i18n import joined, shown, tr, trn
 
 
-def plan_markdown(plan: Plan, failed: Mapping[str, str], refused: Sequence[str]) -> str:
-    """Return the plan as a Markdown table, with the errors by provider and the guard's reasons to refuse it."""
+def plan_markdown(plan: Plan, failed: Mapping[str, str], refused: Sequence[str], warnings: Sequence[str] = ()) -> str:
+    """Return the plan as a Markdown table, with the errors by provider, warnings, and the guard's reasons to refuse
+    it.
+    """
     errors = {provider: unprefixed(provider, message) for provider, message in failed.items()}
-    return _render("plan.md.j2", **plan.to_json(), failed=errors, refused=refused)
+    return _render("plan.md.j2", **plan.to_json(), failed=errors, refused=refused, warnings=warnings)
 
 
 def error_markdown(error: GpuprovError) -> str:

@@ -9,6 +9,7 @@ import click
 
 from gpuprov.cli.common import at_option, project_option, provider_option, timeout_option
 from gpuprov.cli.errors import reports_errors
+from gpuprov.cli.serving import interval_option, listen_option
 
 if TYPE_CHECKING:
     from gpuprov.load.project import Project
@@ -22,20 +23,8 @@ if TYPE_CHECKING:
 @timeout_option
 @click.option("--apply", is_flag=True, help="Grant too: do what `up` does, and not only what `expire` does.")
 @click.option("--git", is_flag=True, help="Follow the upstream of the branch that is checked out, forward only.")
-@click.option(
-    "--interval",
-    type=click.FloatRange(min=1, max=3600),
-    default=60.0,
-    show_default=True,
-    help="Seconds between two looks at most.",
-)
-@click.option(
-    "--listen",
-    metavar="HOST:PORT",
-    default="127.0.0.1:9464",
-    show_default=True,
-    help="Where /healthz, /readyz and /metrics are served.",
-)
+@interval_option
+@listen_option
 def command(
     project: Project,
     at: datetime | None,

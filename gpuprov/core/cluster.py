@@ -190,6 +190,11 @@ class ProviderCluster(_Config):
         return next((pool for pool in self.pools if pool.model == model), None)
 
     @property
+    def resources(self) -> frozenset[str]:
+        """The names under which the cluster's awards have GPUs."""
+        return frozenset(pool.resource for pool in self.pools)
+
+    @property
     def setup_stack(self) -> str:
         """The name of the stack that has charts/gpu-cluster. No provider's name has a dot."""
         return f"{self.provider}.setup"

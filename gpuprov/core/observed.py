@@ -18,6 +18,7 @@ from gpuprov.core.manifests import (
     ORGANIZATION,
     QUOTA,
     TERM_END,
+    TERM_START,
     node_selector,
 )
 from gpuprov.core.quantity import whole
@@ -48,14 +49,14 @@ class ObservedTenant:
         return bool(self._namespace.get("metadata", {}).get("deletionTimestamp"))
 
     @property
+    def term_start(self) -> datetime | None:
+        """The start of the term, as it was last written."""
+        return self._instant(TERM_START)
+
+    @property
     def term_end(self) -> datetime | None:
         """The end of the term that was promised when the tenant was last written."""
-        text = self._annotations.get(TERM_END, "")
-        try:
-            end = datetime.fromisoformat(text)
-        except ValueError:
-            return None
-        return end if end.tzinfo else None
+        return self._instant(TERM_END)
 
     @property
     def organization(self) -> str:
@@ -114,6 +115,14 @@ class ObservedTenant:
         hard = self.hard(resource)
         granted = (self.granted or 0) if hard == 0 else hard
         return max(granted, self.occupied(resource))
+
+    def _instant(self, annotation: str) -> datetime | None:
+        """Return an aware instant; None where the annotation is missing or has no such."""
+        try:
+            at = datetime.fromisoformat(str(self._annotations.get(annotation, "")))
+        except ValueError:
+            return None
+        return at if at.tzinfo else None
 
     @property
     def _annotations(self) -> Mapping[str, str]:

@@ -19,13 +19,13 @@ import urllib3
 from kubernetes import client
 from kubernetes.config.config_exception import ConfigException
 
-from gpuprov.core.cluster import ProviderCluster
 from gpuprov.errors import ClusterError, ClusterUnreachable
 from gpuprov.kube.answer import Answer, read
 from gpuprov.kube.failures import innermost, is_broken_off, is_refused, unanswered
 from gpuprov.kube.kubeconfig import read_context
 from gpuprov.kube.request import JSON, MERGE_PATCH, Request
 from gpuprov.kube.retries import passing, pause
+from gpuprov.kube.target import Target
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 60
@@ -53,7 +53,8 @@ class Clock:
 
 
 class KubeApi:
-    """Requests to one provider's cluster, through the context of its stack configuration.
+    """Requests to one provider's cluster, through the context of its stack configuration, or with ``settings`` of the
+    official client.
 
     Every method raises ClusterUnreachable where the server does not answer or refuses the identity, and ClusterError
     for any other refusal. What passes is waited for, as `retries` has it: a server that is busy or fails, a connection
@@ -62,11 +63,13 @@ class KubeApi:
     Making one reads the kubeconfig and its certificates, which takes about 17 ms; threads may share one.
     """
 
-    def __init__(self, cluster: ProviderCluster, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self, cluster: Target, *, clock: Clock | None = None, settings: client.Configuration | None = None
+    ) -> None:
         self.provider = cluster.provider
         self.clock = clock or Clock()
         self._context = cluster.context
-        settings = read_context(cluster)
+        settings = settings or read_context(cluster)
         settings.retries = False  # urllib3's own would hide how often and why
         settings.connection_pool_maxsize = AT_ONCE + 1  # and the Lease is renewed meanwhile
         self._client = client.ApiClient(settings)

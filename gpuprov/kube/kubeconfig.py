@@ -18,8 +18,8 @@ import yaml
 from kubernetes import client, config
 from kubernetes.config.config_exception import ConfigException
 
-from gpuprov.core.cluster import ProviderCluster
 from gpuprov.errors import ClusterUnreachable
+from gpuprov.kube.target import Target
 
 _DEFAULT = "~/.kube/config"
 _PARTS = {"contexts": "context", "clusters": "cluster", "users": "user"}
@@ -39,7 +39,7 @@ class _Unusable(Exception):
     """Something is wrong with the kubeconfig; the message is the end of the sentence that says what."""
 
 
-def read_context(cluster: ProviderCluster) -> client.Configuration:
+def read_context(cluster: Target) -> client.Configuration:
     """Return the official client's settings for the context of a cluster. Raises ClusterUnreachable.
 
     ``KUBECONFIG`` may list several files, as for kubectl: the first that has an entry of a name counts, and files that

@@ -13,13 +13,13 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from threading import Event, Thread
 
-from gpuprov.core.cluster import ProviderCluster
 from gpuprov.core.manifests import LEASE
 from gpuprov.errors import ClusterError
 from gpuprov.i18n import tr
 from gpuprov.kube import holders
 from gpuprov.kube.client import KubeApi
 from gpuprov.kube.leaseobject import LeaseObject, number_of, path, words_of
+from gpuprov.kube.target import Target
 
 SECONDS = 30
 """How long a turn lasts without being renewed."""
@@ -51,7 +51,7 @@ class Turn:
             raise ClusterError(self.provider, "another run has taken over this cluster; rerun the command")
 
 
-def turns(cluster: ProviderCluster, api: KubeApi) -> tuple[int | None, str]:
+def turns(cluster: Target, api: KubeApi) -> tuple[int | None, str]:
     """Return how many turns have ended on the cluster, None where that cannot be read, and who had the last of them.
 
     Read this before anything else that a decision rests on. Raises ClusterUnreachable where there is no answer.
@@ -67,7 +67,7 @@ def turns(cluster: ProviderCluster, api: KubeApi) -> tuple[int | None, str]:
 
 @contextmanager
 def take_turn(
-    cluster: ProviderCluster,
+    cluster: Target,
     purpose: str,
     *,
     patience: float,

@@ -10,12 +10,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from gpuprov.core.cluster import ProviderCluster
 from gpuprov.core.manifests import MANAGED_BY, MANAGER, SYSTEM_NAMESPACE
 from gpuprov.errors import ClusterError, ClusterUnreachable
 from gpuprov.kube import holders
 from gpuprov.kube.answer import Answer
 from gpuprov.kube.client import KubeApi
+from gpuprov.kube.target import Target
 
 HOLDER = "gpuprov.dev/holder"
 """Annotation: who holds or held the Lease, and what for, in words."""
@@ -30,7 +30,7 @@ class NoLease(ClusterError):
     """The cluster has no place for the Lease, or our identity may not write it."""
 
 
-def path(cluster: ProviderCluster) -> str:
+def path(cluster: Target) -> str:
     """Return the path of the collection that has our Leases.
 
     It is in the chart's namespace, or in `default` where the stack's configuration requires no chart.
@@ -46,9 +46,7 @@ class LeaseObject:
     within ``seconds``.
     """
 
-    def __init__(
-        self, api: KubeApi, cluster: ProviderCluster, name: str, *, identity: str, purpose: str, seconds: int
-    ) -> None:
+    def __init__(self, api: KubeApi, cluster: Target, name: str, *, identity: str, purpose: str, seconds: int) -> None:
         self.cluster = cluster
         self.identity = identity
         self.seconds = seconds

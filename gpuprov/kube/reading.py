@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
+
 from gpuprov.core.manifests import TENANT_ROLE
 from gpuprov.errors import ClusterError
 from gpuprov.kube.client import KubeApi
-from gpuprov.preflight.facts import Live, Seen, Unread
+from gpuprov.preflight.facts import Clock, Live, Seen, Unread
 
 _OK, _NOT_FOUND = 200, 404
 _ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 _DRA = "/apis/resource.k8s.io"
+
+
+Now = Callable[[], datetime]
+"""This machine's clock."""
+
+
+def read_clock(api: KubeApi, now: Now) -> Clock:
+    """Ask for the server's time between two looks at this machine's. Do it on an open connection: the time to open one
+    would look like a difference.
+    """
+    sent = now()
+    answer = api.ask("GET", "/version")
+    return Clock(sent=sent, received=now(), date=answer.date)
 
 
 def read_object(api: KubeApi, path: str) -> Live | Unread | None:

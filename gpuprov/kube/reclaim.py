@@ -64,14 +64,21 @@ class Release:
 class Teardown:
     """Takes back what awards have on one provider's cluster, through one API client.
 
-    ``timeout`` is in seconds, for each of the waits anew; ``progress`` is told what is waited for. Every step may be
-    repeated at any time, also where a namespace is half gone.
+    ``resources`` are the names under which awards have GPUs there. ``timeout`` is in seconds, for each of the waits
+    anew; ``progress`` is told what is waited for. Every step may be repeated at any time, also where a namespace is
+    half gone.
     """
 
-    cluster: ProviderCluster
+    provider: str
+    resources: Collection[str]
     api: KubeApi
     timeout: float
     progress: Callable[[str], None]
+
+    @classmethod
+    def on(cls, cluster: ProviderCluster, *, api: KubeApi, timeout: float, progress: Callable[[str], None]) -> Teardown:
+        """Return the teardown for a provider's cluster as it is configured."""
+        return cls(provider=cluster.provider, resources=cluster.resources, api=api, timeout=timeout, progress=progress)
 
     def lower(self, hard: Mapping[str, Mapping[str, str]]) -> None:
         """Lower the quotas of shrinking tenants, by namespace. Raises ClusterError where one is refused."""
@@ -111,8 +118,7 @@ class Teardown:
                 )
             )
             poll.wait(at_most=self.timeout - spent)
-        resources = self._resources
-        return done + [_stuck(name, spent, left, resources, unread) for name, left in waiting.items()]
+        return done + [_stuck(name, spent, left, self.resources, unread) for name, left in waiting.items()]
 
     def delete(self, namespaces: Sequence[str]) -> None:
         """Delete the namespaces, also those that no Pulumi state knows. Raises ClusterError where one is refused."""
@@ -175,10 +181,6 @@ class Teardown:
             )
             poll.wait()
 
-    @property
-    def _resources(self) -> set[str]:
-        return {pool.resource for pool in self.cluster.pools}
-
     def _close(self, namespace: str) -> None:
         """Take access away and let nothing new start: no pod, so no GPU either, and no controller can replace one.
 
@@ -186,7 +188,7 @@ class Teardown:
         """
         self.api.delete(f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings/{BINDING}")
         self.api.delete(f"/api/v1/namespaces/{namespace}/serviceaccounts/{SERVICE_ACCOUNT}")
-        self._limit(namespace, {"pods": "0", **{f"requests.{resource}": "0" for resource in self._resources}})
+        self._limit(namespace, {"pods": "0", **{f"requests.{resource}": "0" for resource in self.resources}})
 
     def _limit(self, namespace: str, hard: Mapping[str, str]) -> None:
         path = f"/api/v1/namespaces/{namespace}/resourcequotas/{QUOTA}"
@@ -229,7 +231,7 @@ class Teardown:
         """Return those of the namespaces that are being deleted, and what they wait for."""
         return {
             item["metadata"]["name"]: _why_remaining(item)
-            for item in self.api.list("/api/v1/namespaces", labelSelector=selector(self.cluster.provider))
+            for item in self.api.list("/api/v1/namespaces", labelSelector=selector(self.provider))
             if item["metadata"]["name"] in names and _is_being_deleted(item)
         }
 

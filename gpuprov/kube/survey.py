@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
@@ -14,8 +14,8 @@ from gpuprov.core.manifests import MANAGED_BY, MANAGER, NODE_SELECTOR, PROVIDER_
 from gpuprov.errors import ClusterUnreachable
 from gpuprov.kube.answer import Answer
 from gpuprov.kube.client import KubeApi
-from gpuprov.kube.reading import read_chart, read_dra, read_list, read_object, read_uid
-from gpuprov.preflight.facts import Clock, Facts, Live, Reply, Unread
+from gpuprov.kube.reading import Now, read_chart, read_clock, read_dra, read_list, read_object, read_uid
+from gpuprov.preflight.facts import Facts, Live, Reply, Unread
 from gpuprov.preflight.plugin import plugins
 from gpuprov.preflight.rights import ASKED, Right
 
@@ -27,8 +27,6 @@ _PROBE = "gpu-preflight-probe"
 _UNAUTHORIZED = 401
 _REVIEWED = (200, 201)
 """Statuses of a review that was made: any other answer is a Status object, whose ``status`` is a text."""
-
-Now = Callable[[], datetime]
 
 
 def _now() -> datetime:
@@ -48,7 +46,7 @@ def survey(cluster: ProviderCluster, now: Now = _now) -> Facts:
             f"the server does not know the identity of context {cluster.context!r} ({version.message}); renew its "
             "credentials in the kubeconfig",
         )
-    clock = _clock(api, now)  # on an open connection: the time to open one would look like a difference of clocks
+    clock = read_clock(api, now)  # on an open connection: the time to open one would look like a difference of clocks
     daemon_sets = read_list(api, "/apis/apps/v1/daemonsets")
     tenants = _tenants(api, cluster)
     classes, slices = read_dra(api, "deviceclasses", "resourceslices")
@@ -72,12 +70,6 @@ def survey(cluster: ProviderCluster, now: Now = _now) -> Facts:
         probed_pod=_probe_pod(api, tenants),
         probed_namespace=_probe_namespace(api, cluster),
     )
-
-
-def _clock(api: KubeApi, now: Now) -> Clock:
-    sent = now()
-    answer = api.ask("GET", "/version")
-    return Clock(sent=sent, received=now(), date=answer.date)
 
 
 def _who(api: KubeApi) -> str:

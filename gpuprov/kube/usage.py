@@ -21,7 +21,7 @@ def pods_on(
     A pod holds its GPUs from when it is bound to a node until it has ended, also while it terminates. None for
     ``namespaces`` is all that can be an award's; without ``api`` a client is made. Raises ClusterError.
     """
-    resources = {pool.resource for pool in cluster.pools}
+    resources = cluster.resources
     held: dict[str, dict[str, int]] = {}
     for pod in _pods(api or KubeApi(cluster), namespaces):
         if holds_gpus(pod):  # told by the API server already, for all that it knows of these selectors
@@ -36,7 +36,7 @@ def pods_of(cluster: ProviderCluster, namespace: str, api: KubeApi | None = None
 
     Without ``api`` a client is made. Raises ClusterError.
     """
-    resources = {pool.resource for pool in cluster.pools}
+    resources = cluster.resources
     pods = (api or KubeApi(cluster)).list(f"/api/v1/namespaces/{namespace}/pods")
     return tuple(sorted((use_of(pod, resources) for pod in pods), key=lambda pod: pod.name))
 

@@ -32,17 +32,22 @@ def skew(clock: Clock, server: datetime) -> timedelta:
     return server + _HALF_A_SECOND - (clock.sent + (clock.received - clock.sent) / 2)
 
 
+def apart(clock: Clock) -> timedelta | None:
+    """Return how far the server is ahead; None where it tells no time."""
+    server = _instant(clock.date)
+    return None if server is None else skew(clock, server)
+
+
 def check(clock: Clock) -> list[Finding]:
     """Judge the distance of the clocks."""
-    server = _instant(clock.date)
-    if server is None:
+    distance = apart(clock)
+    if distance is None:
         remedy = "compare `date -u` here with a clock at the provider's, or ask what removes the header Date on the way"
         return [warning(CHECK, f"the server tells no time (Date: {clock.date or 'none'})", remedy)]
-    apart = skew(clock, server)
-    seconds = abs(apart).total_seconds()
+    seconds = abs(distance).total_seconds()
     if seconds <= WARNING_SECONDS:
         return [ok(CHECK, f"the server's clock is within {WARNING_SECONDS} s of this machine's")]
-    seen = f"the server's clock is {seconds:.0f} s {'ahead of' if apart > timedelta() else 'behind'} this machine's"
+    seen = f"the server's clock is {seconds:.0f} s {'ahead of' if distance > timedelta() else 'behind'} this machine's"
     return [failed(CHECK, seen, _REMEDY) if seconds > FAILED_SECONDS else warning(CHECK, seen, _REMEDY)]
 
 

@@ -19,9 +19,12 @@ COLLECTIONS: Mapping[str, str] = {
     "ClusterRole": "/apis/rbac.authorization.k8s.io/v1/clusterroles",
     "ClusterRoleBinding": "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
     "DaemonSet": "/apis/apps/v1/daemonsets",
+    "Deployment": "/apis/apps/v1/deployments",
+    "NetworkPolicy": "/apis/networking.k8s.io/v1/networkpolicies",
     "PriorityClass": "/apis/scheduling.k8s.io/v1/priorityclasses",
     "Role": "/apis/rbac.authorization.k8s.io/v1/roles",
     "RoleBinding": "/apis/rbac.authorization.k8s.io/v1/rolebindings",
+    "ServiceAccount": "/api/v1/serviceaccounts",
     "ValidatingAdmissionPolicy": "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies",
     "ValidatingAdmissionPolicyBinding": "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings",
 }

@@ -52,6 +52,11 @@ def now(zone: tzinfo) -> datetime:
     return datetime.now(zone) + int(os.environ.get(_AHEAD_VARIABLE, "0")) * _TICK
 
 
+def machine_now() -> datetime:
+    """Return this machine's time, also where the clock was set on to rehearse a night."""
+    return datetime.now(UTC)
+
+
 def set_to(at: datetime) -> None:
     """Let the clock go on from an instant, in this process and in those that it starts: to rehearse a night."""
     os.environ[_AHEAD_VARIABLE] = str((at - datetime.now(UTC)) // _TICK)

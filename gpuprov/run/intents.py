@@ -63,7 +63,7 @@ def ending(loaded: Loaded, full: PlanContext) -> Intent:
     return Intent(
         planned=replace(full, plan=plan),
         known=len(loaded.events),
-        notes=_warnings(loaded),
+        notes=_warnings(loaded, *full.warnings),
         only=frozenset((ending | absent) - others),
     )
 
@@ -121,5 +121,5 @@ def record(project: Project, events: Sequence[Event], known: int, tell: Callable
         audit.recorded(event)
 
 
-def _warnings(loaded: Loaded) -> tuple[str, ...]:
-    return tuple(tr("warning: {warning}", warning=warning) for warning in loaded.warnings)
+def _warnings(loaded: Loaded, *others: str) -> tuple[str, ...]:
+    return tuple(tr("warning: {warning}", warning=warning) for warning in (*loaded.warnings, *others))

@@ -18,6 +18,7 @@ from gpuprov.core.plan import Op, Plan, make_plan
 from gpuprov.core.suggestions import did_you_mean
 from gpuprov.core.suppliers import departed, shared_clusters
 from gpuprov.core.tenant import Desired
+from gpuprov.core.termguard import outrun
 from gpuprov.engine.stacks import read_outputs
 from gpuprov.errors import ClusterError, EngineError, GpuprovError, InputError, PlanRefused, Problem
 from gpuprov.i18n import tr
@@ -49,6 +50,11 @@ class PlanContext:
     plan: Plan
     failed: Mapping[str, GpuprovError] = field(default_factory=dict)
     unread: Mapping[str, EngineError] = field(default_factory=dict)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What an operator should know though it stops nothing: awards that a term guard is about to end too early."""
+        return tuple(outrun(self.desired, self.observed, self.project.by_provider))
 
     def origin_with(self, events: Sequence[Event]) -> Origin:
         """Return what a run that is based on these events too writes to its stacks' outputs."""

@@ -57,7 +57,7 @@ def _who(turn: Turn) -> str:
 def _carry_out(job: Job, turn: Turn | None, api: KubeApi) -> Outcome:
     """Lower, release, apply, prove: in that order."""
     begun = time.monotonic()
-    teardown = Teardown(cluster=job.cluster, api=api, timeout=job.timeout, progress=progress)
+    teardown = Teardown.on(job.cluster, api=api, timeout=job.timeout, progress=progress)
     _lower(job, teardown)
     asked = now(UTC).astimezone(job.at.tzinfo)  # by the programme's time zone, as people read it
     released, stuck, held = _release(job, teardown)

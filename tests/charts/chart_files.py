@@ -9,10 +9,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import click
 import yaml
 from golden_chart import read_all
 
 from gpuprov import toolchain
+from gpuprov.cli import main
 from gpuprov.toolchain.pins import KUBERNETES_VERSION
 
 REPOSITORY = Path(__file__).parents[2]
@@ -55,6 +57,14 @@ def rendered(chart: Path, release: str, namespace: str, values: str) -> str:
 def objects(values: dict[str, Any] | None = None) -> list[dict[str, Any]]:
     """Return the chart's objects; they are the caller's to change."""
     return read_all(render(values))
+
+
+def read_command(words: Sequence[str]) -> dict[str, Any]:
+    """Return the options of a command line, as gpuprov itself reads it."""
+    name, *arguments = words
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
+    return command.make_context(name, arguments).params
 
 
 def options(schema: dict[str, Any] = SCHEMA, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:

@@ -1,15 +1,17 @@
 """Rules that the chart's objects must not break, whatever their details."""
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import yaml
-from chart_files import CHART, VALUES, objects
+from chart_files import CHART, VALUES, objects, read_command
 
 from gpuprov.core.manifests import LEASE, WATCH_LEASE
+from gpuprov.core.termguard import DEFAULT_MARGIN
 
-EVERYTHING = objects({"devicePlugin": {"enabled": True}})
+EVERYTHING = objects({"devicePlugin": {"enabled": True}, "termGuard": {"enabled": True}})
 VERSION = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["version"]
 POLICIES = {"gpuprov-gpu", "gpuprov-pods", "gpuprov-objects", "gpuprov-namespaces", "gpuprov-operator"}
 RBAC = "rbac.authorization.k8s.io"
@@ -85,7 +87,7 @@ def test_tokens_are_made_for_the_awards_account_alone() -> None:
 
 def test_gpuprov_writes_two_leases_beside_awards() -> None:
     """They say who acts on the cluster, and which replica of the service leads there."""
-    (role,), (binding,) = of("Role").values(), of("RoleBinding").values()
+    role, binding = (of(kind)["gpuprov-operator"] for kind in ("Role", "RoleBinding"))
     assert role["rules"] == [
         {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
         {
@@ -99,6 +101,52 @@ def test_gpuprov_writes_two_leases_beside_awards() -> None:
     assert binding["roleRef"] == {"apiGroup": RBAC, "kind": "Role", "name": role["metadata"]["name"]}
     assert binding["subjects"] == of("ClusterRoleBinding")["gpuprov-operator"]["subjects"]
     assert "leases" not in {resource for resource, _ in rights("gpuprov-operator")}
+
+
+def test_the_term_guard_can_end_awards_and_nothing_else() -> None:
+    """What it may do to objects whose name is always the same is for that name alone, also reading."""
+    written = {(resource, verb) for resource, verb in rights("gpuprov-term-guard") if verb in WRITING}
+    assert written == {
+        ("namespaces", "delete"),
+        ("pods", "deletecollection"),
+        ("resourcequotas", "patch"),
+        ("rolebindings", "delete"),
+        ("serviceaccounts", "delete"),
+    }
+    rules = of("ClusterRole")["gpuprov-term-guard"]["rules"]
+    named = {resource: rule.get("resourceNames") for rule in rules for resource in rule["resources"]}
+    assert named == {
+        "namespaces": None,
+        "pods": None,
+        "resourcequotas": ["gpu"],
+        "rolebindings": ["awardee"],
+        "serviceaccounts": ["awardee"],
+    }
+    assert of("Role")["gpuprov-term-guard"]["rules"][1]["resourceNames"] == [LEASE]
+    assert of("Role")["gpuprov-term-guard-events"]["rules"] == [
+        {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]}
+    ]
+
+
+def test_the_term_guards_pod_is_confined() -> None:
+    pod = of("Deployment")["gpuprov-term-guard"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert "envFrom" not in container
+    assert [volume["name"] for volume in pod["volumes"]] == ["scratch"]
+    assert of("NetworkPolicy")["gpuprov-term-guard"]["spec"]["ingress"] == []
+
+
+def test_the_term_guards_command_is_what_the_command_line_has() -> None:
+    (container,) = of("Deployment")["gpuprov-term-guard"]["spec"]["template"]["spec"]["containers"]
+    read = read_command(container["args"])
+    assert (read["margin"], read["most_at_once"], read["retention"]) == (7200, 50, None)
+    assert timedelta(seconds=read["margin"]) == DEFAULT_MARGIN
 
 
 def test_awardees_write_nothing_that_makes_an_award() -> None:

@@ -49,9 +49,34 @@ OTHER: dict[str, Any] = {
     "devicePlugin.nodeSelector": {"pool": "gpu"},
     "devicePlugin.tolerations": [],
     "devicePlugin.resources": {"limits": {"cpu": "1"}},
+    "termGuard.enabled": True,
+    "termGuard.image.repository": "registry.example:5000/gpuprov",
+    "termGuard.image.tag": "1.2.3",
+    "termGuard.image.digest": "sha256:" + "0a" * 32,
+    "termGuard.image.pullPolicy": "Always",
+    "termGuard.imagePullSecrets": ["registry"],
+    "termGuard.marginSeconds": 3600,
+    "termGuard.deleteNamespaces": True,
+    "termGuard.retentionSeconds": 604800,
+    "termGuard.mostAtOnce": 400,
+    "termGuard.dryRun": True,
+    "termGuard.intervalSeconds": 30,
+    "termGuard.timeoutSeconds": 300,
+    "termGuard.metrics.port": 8080,
+    "termGuard.metrics.scrapers": [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}],
+    "termGuard.priorityClassName": "system-cluster-critical",
+    "termGuard.nodeSelector": {"pool": "cpu"},
+    "termGuard.tolerations": [{"key": "infrastructure", "operator": "Exists"}],
+    "termGuard.resources": {"limits": {"cpu": "1"}},
 }
-NEEDS = {"devicePlugin.driverRoot": setting("devicePlugin.deviceListStrategy", "cdi-cri")}
-"""What must be set, beside devicePlugin.enabled, for an option to have an effect."""
+SWITCHED = ("devicePlugin", "termGuard")
+"""Parts that are off by default: their options have an effect where they are on."""
+
+NEEDS = {
+    "devicePlugin.driverRoot": setting("devicePlugin.deviceListStrategy", "cdi-cri"),
+    "termGuard.retentionSeconds": setting("termGuard.deleteNamespaces", value=True),
+}
+"""What must be set besides for an option to have an effect."""
 
 
 def merged(base: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
@@ -77,7 +102,7 @@ def difference(before: str, after: str) -> str:
 
 
 def test_helm_finds_nothing_to_complain_of() -> None:
-    for values in ({}, {"devicePlugin": {"enabled": True}}):
+    for values in ({}, {part: {"enabled": True} for part in SWITCHED}):
         ran = helm("lint", "--strict", "--kube-version", KUBERNETES_VERSION, str(CHART), values=values)
         assert ran.returncode == 0, ran.stdout + ran.stderr
 
@@ -100,9 +125,10 @@ def test_every_option_has_another_value_here() -> None:
 
 @pytest.mark.parametrize("path", OTHER)
 def test_an_option_changes_what_is_in_its_golden_file(path: str) -> None:
-    base: dict[str, Any] = {}
-    if path.startswith("devicePlugin.") and path != "devicePlugin.enabled":
-        base = merged(setting("devicePlugin.enabled", value=True), NEEDS.get(path, {}))
+    base = NEEDS.get(path, {})
+    part = path.partition(".")[0]
+    if part in SWITCHED and path != f"{part}.enabled":
+        base = merged(setting(f"{part}.enabled", value=True), base)
     changed = difference(render(base), render(merged(base, setting(path, OTHER[path]))))
     assert changed.strip() != ""
     held_by(f"{path}.diff", changed)

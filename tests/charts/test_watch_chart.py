@@ -5,14 +5,12 @@ import re
 import shlex
 from typing import Any
 
-import click
 import jsonschema
 import pytest
 import yaml
-from chart_files import REPOSITORY, default, helm, options, rendered, shown, type_of, with_table
+from chart_files import REPOSITORY, default, helm, options, read_command, rendered, shown, type_of, with_table
 from golden_chart import read_all
 
-from gpuprov.cli import main
 from gpuprov.toolchain.pins import CLI_TOOLS, KUBERNETES_VERSION
 
 CHART = REPOSITORY / "charts" / "watch"
@@ -32,14 +30,6 @@ def objects(**values: Any) -> dict[str, dict[str, Any]]:
 def pod(**values: Any) -> dict[str, Any]:
     spec: dict[str, Any] = objects(**values)["Deployment"]["spec"]["template"]["spec"]
     return spec
-
-
-def parsed(words: list[str]) -> dict[str, Any]:
-    """Return the options of a command line, as gpuprov itself reads it."""
-    assert words[0] == "watch"
-    command = main.get_command(click.Context(main), "watch")
-    assert command is not None
-    return command.make_context("watch", words[1:]).params
 
 
 def test_values_and_schema_are_the_same_ones_and_the_document_has_them() -> None:
@@ -87,7 +77,7 @@ def test_only_the_service_itself_gets_the_credentials() -> None:
 @pytest.mark.parametrize("apply", [True, False])
 def test_it_starts_the_service_with_options_that_it_has(apply: bool) -> None:
     (watch,) = pod(apply=apply, intervalSeconds=30, timeoutSeconds=90)["containers"]
-    read = parsed(watch["args"])
+    read = read_command(watch["args"])
     assert (read["apply"], read["git"], read["interval"], read["timeout"]) == (apply, True, 30.0, 90.0)
     assert read["listen"].endswith(f":{watch['ports'][0]['containerPort']}")
 
@@ -138,7 +128,7 @@ def test_the_image_has_what_the_service_needs_and_starts_it() -> None:
     assert tools.split() == list(CLI_TOOLS)
     (entry,), (words,) = re.findall(r"^ENTRYPOINT (.*)", text, re.M), re.findall(r"^CMD (.*)", text, re.M)
     assert json.loads(entry) == ["gpuprov"]
-    assert parsed(json.loads(words))["listen"] == "0.0.0.0:9464"
+    assert read_command(json.loads(words))["listen"] == "0.0.0.0:9464"
     copied = {name for line in re.findall(r"^COPY (?!--from)(.*)", text, re.M) for name in line.split()[:-1]}
     assert all((REPOSITORY / name).exists() for name in copied)
     assert re.findall(r"^USER (\d+)", text, re.M) == [str(pod()["securityContext"]["runAsUser"])]
@@ -149,5 +139,5 @@ def test_the_unit_starts_the_service_and_tells_only_it_to_end() -> None:
     settings = dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
     program, *words = shlex.split(settings["ExecStart"])
     assert program.endswith("/bin/gpuprov")
-    assert parsed(words)["git"] is True
+    assert read_command(words)["git"] is True
     assert (settings["KillMode"], settings["Restart"]) == ("mixed", "always")

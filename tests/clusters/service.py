@@ -1,12 +1,13 @@
-"""A running `gpuprov watch`: its log, its pages, and how it ends."""
+"""A service of gpuprov that runs: its log, its pages, and how it ends."""
 
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Thread
 
 import urllib3
@@ -19,7 +20,7 @@ _SERVES = re.compile(r"metrics at (http://\S+)/metrics")
 
 @dataclass
 class Service:
-    """One replica."""
+    """One process of it."""
 
     process: subprocess.Popen[str]
     lines: list[str] = field(default_factory=list)
@@ -55,13 +56,18 @@ class Service:
             self.lines.append(line.rstrip("\n"))
 
 
+def watching(story: Story, *options: str, **environment: str) -> AbstractContextManager[Service]:
+    """Let a replica of `gpuprov watch` run while the block does."""
+    return serving("watch", *options, cwd=story.root, env=story.environment | environment)
+
+
 @contextmanager
-def watching(story: Story, *options: str, **environment: str) -> Iterator[Service]:
-    """Let a replica run while the block does; whatever has become of it, it is ended then."""
+def serving(command: str, *options: str, cwd: Path, env: Mapping[str, str]) -> Iterator[Service]:
+    """Let a service run while the block does; whatever has become of it, it is ended then."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "gpuprov", "watch", "--listen", "127.0.0.1:0", "--interval", "5", *options],
-        cwd=story.root,
-        env=story.environment | environment,
+        [sys.executable, "-m", "gpuprov", command, "--listen", "127.0.0.1:0", "--interval", "5", *options],
+        cwd=cwd,
+        env=env,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,

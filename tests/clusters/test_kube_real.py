@@ -68,7 +68,7 @@ def start(api: KubeApi, pods: str, name: str, gpus: int, *init: dict[str, Any], 
 
 
 def teardown(api: KubeApi, timeout: float) -> Teardown:
-    return Teardown(cluster=CLUSTER, api=api, timeout=timeout, progress=str)
+    return Teardown.on(CLUSTER, api=api, timeout=timeout, progress=str)
 
 
 def test_an_absence_is_told_by_name_and_an_api_that_is_not_served_is_none(api: KubeApi) -> None:

@@ -20,7 +20,12 @@ def server(tmp_path, monkeypatch):
 
 def teardown(server: Server, told: list[str] | None = None, timeout: float = 60.0) -> Teardown:
     progress = [] if told is None else told
-    return Teardown(cluster=cluster(), api=server.api, timeout=timeout, progress=progress.append)
+    return Teardown.on(
+        cluster(),
+        api=server.api,
+        timeout=timeout,
+        progress=progress.append,
+    )
 
 
 def namespace(name: str, uid: str = "uid-1", *, deleted: bool = True) -> dict:
@@ -109,7 +114,7 @@ def restarts_when_told(server: Server, work: Callable[[Teardown], object], waits
             server.starts_after(waits)
         told.append(line)
 
-    return work(Teardown(cluster=cluster(), api=server.api, timeout=120.0, progress=progress)), told
+    return work(Teardown.on(cluster(), api=server.api, timeout=120.0, progress=progress)), told
 
 
 @pytest.mark.parametrize("waits", [2, 5, 12])

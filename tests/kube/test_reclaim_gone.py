@@ -30,7 +30,12 @@ def server(tmp_path, monkeypatch):
 
 def teardown(server, timeout=10.0, told=None):
     progress = [] if told is None else told
-    return Teardown(cluster=cluster(), api=server.api, timeout=timeout, progress=progress.append)
+    return Teardown.on(
+        cluster(),
+        api=server.api,
+        timeout=timeout,
+        progress=progress.append,
+    )
 
 
 def remaining(server, *names, **more):

@@ -81,7 +81,12 @@ def server(tmp_path, monkeypatch):
 
 def freed(server, *names, timeout=120.0, told=None):
     progress = [] if told is None else told
-    teardown = Teardown(cluster=cluster(), api=server.api, timeout=timeout, progress=progress.append)
+    teardown = Teardown.on(
+        cluster(),
+        api=server.api,
+        timeout=timeout,
+        progress=progress.append,
+    )
     done = teardown.release(names)
     assert sorted(outcome.namespace for outcome in done) == sorted(names)
     return {outcome.namespace: outcome for outcome in done}

@@ -7,6 +7,7 @@ import pytest
 from strategies import MARCH, SEOUL
 from watched_project import INVALID, MORE, STACK, VALID, commit, git, make_project, write_list
 
+from gpuprov.run.pace import STUCK_SECONDS
 from gpuprov.run.watch import service as module
 from gpuprov.run.watch.branch import Branch
 from gpuprov.run.watch.metrics import View
@@ -135,7 +136,7 @@ def test_it_lives_as_long_as_its_loops_do(watch):
     watch.refresh()
     assert watch.complaints() == []
     (loop,) = watch.begun
-    loop.beat -= module._STUCK_SECONDS + 1
+    loop.beat -= STUCK_SECONDS + 1
     assert watch.complaints() == []  # it may have slept for an interval before that
     loop.beat -= MINUTE.total_seconds()
     assert [line.partition(":")[0] for line in watch.complaints()] == ["samsung-sds"]

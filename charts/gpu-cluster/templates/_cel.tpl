@@ -26,9 +26,15 @@ request.userInfo.?groups.orValue([]).exists(group, group in {{ .Values.admission
 || request.userInfo.?groups.orValue([]).exists(group, group in {{ $groups | toJson }}))
 {{- end }}
 
-{{/* True for those who may write what makes an award: gpuprov, and the controllers that must. */}}
+{{/* True for the term guard. What it may do is in the policy gpuprov-operator. */}}
+{{- define "gpuprov.cel.termGuard" -}}
+request.userInfo.username == 'system:serviceaccount:{{ .Release.Namespace }}:gpuprov-term-guard'
+{{- end }}
+
+{{/* True for those who may write what makes an award: gpuprov, its term guard, and the controllers that must. */}}
 {{- define "gpuprov.cel.trusted" -}}
-(request.userInfo.username in {{ .Values.admission.exemptUsers | toJson }} || {{ include "gpuprov.cel.operator" . }})
+(request.userInfo.username in {{ .Values.admission.exemptUsers | toJson }} || {{ include "gpuprov.cel.operator" . }}
+{{- if .Values.termGuard.enabled }} || {{ include "gpuprov.cel.termGuard" . }}{{ end }})
 {{- end }}
 
 {{/* All containers of a pod, of any sort. */}}

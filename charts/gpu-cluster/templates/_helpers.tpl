@@ -62,3 +62,14 @@ spec:
   {{- end }}
 {{- end }}
 {{- end }}
+
+{{- define "gpuprov.termGuard.selector" -}}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: term-guard
+{{- end }}
+
+{{- define "gpuprov.termGuard.subjects" -}}
+- kind: ServiceAccount
+  name: gpuprov-term-guard
+  namespace: {{ .Release.Namespace }}
+{{- end }}

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import logging
-import random
 import time
-from datetime import timedelta
 from threading import Event, Thread
 
-from gpuprov.core.upcoming import wait
 from gpuprov.errors import ClusterError, GpuprovError, InputError, PlanRefused
 from gpuprov.kube.leader import Leader
+from gpuprov.run.pace import pause
 from gpuprov.run.watch.rounds import Round, Stopping
 
 _LOG = logging.getLogger(__name__)
 
 _STANDBY_SECONDS = 1.0
 """How often a replica that does not lead looks whether it does."""
-
-_MARGIN = timedelta(milliseconds=20)
-"""A little later than an edge: a timer that rings too early would find nothing, and look again a round later."""
 
 
 class Loop:
@@ -71,10 +66,10 @@ class Loop:
             self.round.metrics.leads.labels(self.provider).set(leads)
             if not leads and self.leader.error:
                 self.round.metrics.errors.labels(self.provider, "lease").inc()
-            self._woken.wait(self._round().total_seconds() if leads else _STANDBY_SECONDS)
+            self._woken.wait(self._round() if leads else _STANDBY_SECONDS)
 
-    def _round(self) -> timedelta:
-        """Do one round; return how long to wait for the next."""
+    def _round(self) -> float:
+        """Do one round; return the seconds to wait for the next."""
         self.round.metrics.rounds.labels(self.provider).inc()
         begun = self.round.now()
         try:
@@ -86,8 +81,7 @@ class Loop:
             self.failures += 1
             self._report(error)
         edge = self.round.next_edge(begun)  # also one that has come meanwhile
-        pause = wait(self.round.now(), edge, self.round.settings.interval, self.failures, random.random())  # noqa: S311
-        return pause + _MARGIN
+        return pause(self.round.now(), edge, self.round.settings.interval, self.failures)
 
     def _report(self, error: Exception) -> None:
         kind = next((name for kind, name in _KINDS if isinstance(error, kind)), "bug")

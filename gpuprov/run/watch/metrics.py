@@ -30,6 +30,7 @@ class View:
     at: datetime
     pools: tuple[PoolStatus, ...]
     changes: Mapping[str, int]
+    outrun: int = 0
 
 
 @dataclass(kw_only=True, eq=False)
@@ -48,7 +49,7 @@ class Views(Collector):
         pools = tuple(status_of(loaded.project.by_provider[provider], observed, at))
         changes = Count(change.op.name.lower() for change in full.plan.changes)
         with self._lock:
-            self.views[provider] = View(at=at, pools=pools, changes=changes)
+            self.views[provider] = View(at=at, pools=pools, changes=changes, outrun=len(full.warnings))
 
     def forget(self, provider: str) -> None:
         """Tell no more of a provider that the project does not have any more."""
@@ -94,6 +95,9 @@ def _of_views(views: Mapping[str, View], now: datetime) -> Iterator[GaugeMetricF
     age = GaugeMetricFamily(
         "gpuprov_last_good_look_age_seconds", "Seconds since a provider was last read", labels=["provider"]
     )
+    outrun = GaugeMetricFamily(
+        "gpuprov_outrun_awards", "Awards that the cluster's term guard would end too early", labels=["provider"]
+    )
     for provider, view in views.items():
         for pool in view.pools:
             for kind in ("capacity", "allocated", "used", "free"):
@@ -101,7 +105,8 @@ def _of_views(views: Mapping[str, View], now: datetime) -> Iterator[GaugeMetricF
         for operation in ("create", "update", "reclaim"):
             drift.add_metric([provider, operation], view.changes.get(operation, 0))
         age.add_metric([provider], (now - view.at).total_seconds())
-    yield from (pools, drift, age)
+        outrun.add_metric([provider], view.outrun)
+    yield from (pools, drift, age, outrun)
 
 
 class Metrics:

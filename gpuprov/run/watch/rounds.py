@@ -87,6 +87,8 @@ class Round:
         if error := full.failed.get(self.provider):
             raise error
         self.metrics.views.saw(self.provider, loaded, full)
+        for warning in full.warnings:
+            _LOG.error("%s", warning, extra={"provider": self.provider})
         ending = [intents.ending(loaded, full)]
         if _busy(ending[0]):
             self._carry_out("watch", lambda: ending.pop() if ending else self._decide(intents.end_terms), loaded)

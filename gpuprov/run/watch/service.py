@@ -14,6 +14,7 @@ from gpuprov.core.cluster import ProviderCluster
 from gpuprov.errors import InputError
 from gpuprov.kube.leader import Leader
 from gpuprov.run.loading import Loaded
+from gpuprov.run.pace import OLD_LOOKS, STUCK_SECONDS
 from gpuprov.run.watch.branch import Branch, BranchError
 from gpuprov.run.watch.loop import Loop
 from gpuprov.run.watch.metrics import Metrics
@@ -22,12 +23,6 @@ from gpuprov.run.watch.source import Source
 
 POLL_SECONDS = 5
 """How often files are compared with what was read of them."""
-
-_STUCK_SECONDS = 1800
-"""A round that takes longer than this counts as stuck: all waits in it together have a bound that is shorter."""
-
-_OLD_LOOKS = 3
-"""After so many intervals without a good look the service is not ready."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -80,7 +75,7 @@ class Watch:
     def complaints(self) -> list[str]:
         """Return why the service must be started again; nothing where it need not."""
         now = time.monotonic()
-        longest = _STUCK_SECONDS + self.settings.interval.total_seconds()
+        longest = STUCK_SECONDS + self.settings.interval.total_seconds()
         return [
             f"{provider}: no round has ended for {int(now - loop.beat)} s"
             for provider, (_, loop) in list(self._loops.items())
@@ -91,7 +86,7 @@ class Watch:
         """Return why nobody should rely on the service now: invalid files, or a provider that it has not seen."""
         if self._known is None and self.source.error is None:
             return ["nothing was read yet"]
-        oldest = _OLD_LOOKS * self.settings.interval
+        oldest = OLD_LOOKS * self.settings.interval
         wrong = [str(problem) for problem in self.source.error.problems] if self.source.error else []
         for provider, (_, loop) in list(self._loops.items()):
             age = self.metrics.views.age(provider)

@@ -93,7 +93,12 @@ def after_forfeiture(awardee: Awardee) -> Outcome:
     name = f"{awardee.namespace.removeprefix('gpu-').upper()}-LEAVER"
     leaver = settle(lab, lab.tenant(name), awardee.victim, mistake=awardee.mistake)
     lab.admin.must(leaver.api.post(f"{leaver.core}/pods", pod("attempt", gpus=1)))
-    teardown = Teardown(cluster=lab.provider, api=KubeApi(lab.provider), timeout=60, progress=str)
+    teardown = Teardown.on(
+        lab.provider,
+        api=KubeApi(lab.provider),
+        timeout=60,
+        progress=str,
+    )
     (released,) = teardown.release([leaver.namespace])
     assert not released.stuck
     at_once = leaver.api.post(f"{leaver.core}/pods", pod("again", gpus=1))
