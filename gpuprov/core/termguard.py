@@ -85,9 +85,11 @@ def too_many(todo: Sequence[Overdue], rules: Rules) -> str | None:
     """Return why nothing is done: a clock that is wrong, or annotations that are, end everything at once."""
     if len(todo) <= rules.most:
         return None
-    return (
-        f"{len(todo)} awards are overdue at once, and at most {rules.most} are ended without a person (termGuard."
-        "mostAtOnce): none is touched. If their terms are over, run `gpuprov expire`, or raise that value"
+    return tr(
+        "{number} awards are overdue at once, and at most {most} are ended without a person (`termGuard.mostAtOnce`): "
+        "none is touched; if their terms are over, run `gpuprov expire`, or raise that value",
+        number=len(todo),
+        most=rules.most,
     )
 
 
@@ -159,9 +161,13 @@ def _step(end: datetime, at: datetime, rules: Rules) -> Step | None:
 def _unusable(tenant: ObservedTenant) -> str | None:
     """Return why the end that is written on a namespace cannot be used."""
     if tenant.term_end is None:
-        return f"the annotation {TERM_END} is missing, or no timestamp with an offset"
+        return tr("the annotation {end} is missing, or no timestamp with an offset", end=TERM_END)
     if tenant.term_start is None or tenant.term_start >= tenant.term_end:
-        return f"the annotation {TERM_START} is missing, no timestamp with an offset, or not before {TERM_END}"
+        return tr(
+            "the annotation {start} is missing, no timestamp with an offset, or not before {end}",
+            start=TERM_START,
+            end=TERM_END,
+        )
     return None
 
 

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from gpuprov.core.observed import ObservedTenant
 from gpuprov.core.termguard import Overdue, Rules, Step, Verdict, crowded, judge, next_step, to_do, too_many
 from gpuprov.errors import ClusterError
+from gpuprov.i18n import tr
 from gpuprov.kube.client import KubeApi
 from gpuprov.kube.lease import Turn, take_turn
 from gpuprov.kube.overdue import Contents, read_contents, read_tenants
@@ -71,10 +72,11 @@ class TermGuard:
         if apart is not None:
             self.report.metrics.skew.set(apart.total_seconds())
         if apart is None or abs(apart) > timedelta(seconds=clock.FAILED_SECONDS):
-            seen = "tells no time" if apart is None else f"has a clock that is {apart.total_seconds():.0f} s ahead"
-            message = (
-                f"the API server {seen}, so it is not certain which terms are over: none is ended; synchronise the "
-                "clocks of the nodes and of the API server by NTP"
+            seconds = "?" if apart is None else f"{apart.total_seconds():.0f}"
+            message = tr(
+                "the API server's clock is {seconds} s ahead of this machine's, so it is not certain which terms are "
+                "over: none is ended; synchronise both by NTP",
+                seconds=seconds,
             )
             raise ClusterError(self.cluster.provider, message)
 
@@ -109,7 +111,7 @@ class TermGuard:
                 return
             unfinished = self._end(found, turn)
         if unfinished:
-            raise ClusterError(self.cluster.provider, f"not ended: {', '.join(unfinished)}")
+            raise ClusterError(self.cluster.provider, tr("not ended: {awards}", awards=", ".join(unfinished)))
 
     def _end(self, found: _Found, turn: Turn) -> Sequence[str]:
         """Close the namespaces, and delete those that are to go; return the awards of which something is left."""
