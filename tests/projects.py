@@ -67,16 +67,21 @@ def timed(command: Sequence[str], at: str) -> list[str]:
 
 
 OTHERS_LOCK = "lee@night-shift (process 4711, since 2026-03-01T09:00:00+09:00)"
-"""The lock of `lock_elsewhere`, in words."""
+"""The lock of `others_lock`, in words."""
+
+
+def others_lock(stack: str) -> tuple[str, str]:
+    """Return the path within the state, and the content, of a stack's lock by a process that nobody here knows."""
+    taken = {"pid": 4711, "username": "lee", "hostname": "night-shift", "timestamp": "2026-03-01T09:00:00+09:00"}
+    return f".pulumi/locks/organization/gpuprov/{stack}/0f0a0000-0000-0000-0000-000000000000.json", json.dumps(taken)
 
 
 def lock_elsewhere(state: Path, stack: str) -> Path:
-    """Lock a stack in a folder of state, as Pulumi on another machine does, whose processes nobody here knows."""
-    folder = state / ".pulumi" / "locks" / "organization" / "gpuprov" / stack
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = folder / "0f0a0000-0000-0000-0000-000000000000.json"
-    taken = {"pid": 4711, "username": "lee", "hostname": "night-shift", "timestamp": "2026-03-01T09:00:00+09:00"}
-    lock.write_text(json.dumps(taken), encoding="utf-8")
+    """Lock a stack in a folder of state, as Pulumi on another machine does."""
+    path, content = others_lock(stack)
+    lock = state / path
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    lock.write_text(content, encoding="utf-8")
     return lock
 
 

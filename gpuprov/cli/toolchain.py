@@ -11,7 +11,7 @@ import sys
 import click
 
 from gpuprov.cli.errors import reports_errors
-from gpuprov.toolchain import TOOL_NAMES, Event, Found, Settings, ensure, locate, require
+from gpuprov.toolchain import KNOWN_NAMES, TOOL_NAMES, Event, Found, Settings, ensure, locate, require
 from gpuprov.toolchain.pins import unit_of
 
 BEAT_SECONDS = 15.0
@@ -41,7 +41,7 @@ def list_tools(as_json: bool) -> None:
 
 @command.command()
 @reports_errors
-@click.argument("tools", nargs=-1, type=click.Choice(TOOL_NAMES), metavar="[TOOL]...")
+@click.argument("tools", nargs=-1, type=click.Choice(KNOWN_NAMES), metavar="[TOOL]...")
 @click.option("--json", "as_json", is_flag=True, help="Print the installed tools as JSON.")
 def install(tools: tuple[str, ...], as_json: bool) -> None:
     """Provide the TOOLs, or all if none is named: from PATH, the cache, the vendor's release, or Go modules.

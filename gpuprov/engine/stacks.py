@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -43,8 +44,12 @@ def read_deployment(root: Path, stack: str) -> dict[str, Any] | None:
 
 
 def explained(text: str, stack: str) -> str:
-    """Return Pulumi's error message about a stack, with a remedy where the message does not suggest one."""
+    """Return Pulumi's error message about a stack, with a remedy where the message does not suggest one.
+
+    Pulumi names a database that it cannot open with the password in its address: that is left out.
+    """
     remedies = [remedy.format(stack=stack) for sign, remedy in _REMEDIES.items() if sign in text]
+    text = _IN_ADDRESS.sub("****", text)
     lines = [line.removeprefix("error: ") for line in text.strip().splitlines() if not line.startswith(_SAYS_NOTHING)]
     return "; ".join(["\n".join(lines), *remedies])
 
@@ -67,6 +72,11 @@ _SAYS_NOTHING = ("Logging in using access token", "warning: A new version of Pul
 """Lines of Pulumi's that nobody looks for in an error."""
 
 
+_IN_ADDRESS = re.compile(
+    r"(?<=://)[^\s/\"?#]*:[^\s\"?#]*(?=@)"  # user and password; the password may have a slash
+    r"|(?<=[?&]password=)[^&\s\"]*"
+)
+
 _UNREACHED = (
     "the backend of the state (PULUMI_BACKEND_URL) cannot be read: check its address, the network and your credentials "
     "for it, then rerun the same command"
@@ -86,6 +96,7 @@ _REMEDIES = {
         "project that was never applied"
     ),
     'read ".pulumi/meta.yaml"': _UNREACHED,
+    "unable to open state database": _UNREACHED,
     "performing HTTP request": _UNREACHED,
     "failed to load checkpoint": (
         "the state of {stack} is damaged: restore its file in the backend from the .bak beside it, or from a backup"

@@ -9,12 +9,13 @@ from gpuprov.toolchain.events import Event, Progress
 from gpuprov.toolchain.install import ensure, find, require
 from gpuprov.toolchain.installed import Installed
 from gpuprov.toolchain.lookup import Found, locate
-from gpuprov.toolchain.pins import CLI_TOOLS, CLUSTER_TOOLS, TOOL_NAMES
+from gpuprov.toolchain.pins import CLI_TOOLS, CLUSTER_TOOLS, KNOWN_NAMES, TOOL_NAMES
 from gpuprov.toolchain.settings import Settings
 
 __all__ = [
     "CLI_TOOLS",
     "CLUSTER_TOOLS",
+    "KNOWN_NAMES",
     "TOOL_NAMES",
     "Event",
     "Found",

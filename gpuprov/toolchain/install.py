@@ -22,7 +22,7 @@ from gpuprov.toolchain.gobuild import build
 from gpuprov.toolchain.installed import Installed
 from gpuprov.toolchain.lookup import MANIFEST, Found, cached, locate, version_of
 from gpuprov.toolchain.outlook import Place, outlook
-from gpuprov.toolchain.pins import CLI_TOOLS, TOOL_NAMES, UNITS, Download, Unit
+from gpuprov.toolchain.pins import CLI_TOOLS, KNOWN_NAMES, ON_REQUEST, TOOL_NAMES, UNITS, Download, Unit
 from gpuprov.toolchain.settings import SOURCES_VARIABLE, Settings
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ SCRATCH = "unfinished-"
 def ensure(
     names: Iterable[str] | None = None, progress: Progress = silent, settings: Settings | None = None
 ) -> Installed:
-    """Make sure that the named tools (None: all) are installed, and return where they are.
+    """Make sure that the named tools (None: all that gpuprov starts) are installed, and return where they are.
 
     Looks on PATH and in the cache, then downloads, then builds, as GPUPROV_TOOLCHAIN_SOURCES allows. Several
     processes may call it at once: they wait for each other, unit by unit. Raises ToolchainError if a tool cannot be
@@ -43,7 +43,7 @@ def ensure(
     """
     settings = settings or Settings.load()
     wanted = list(TOOL_NAMES if names is None else dict.fromkeys(names))
-    if unknown := [name for name in wanted if name not in TOOL_NAMES]:
+    if unknown := [name for name in wanted if name not in KNOWN_NAMES]:
         raise ToolchainError(f"no such tool: {', '.join(unknown)}; choose from {', '.join(TOOL_NAMES)}")
     located_tools = {name: tool for name in wanted if (tool := locate(name, settings)) is not None}
     if len(located_tools) < len(wanted):
@@ -55,7 +55,11 @@ def _provide(wanted: Collection[str], located_tools: dict[str, Found], progress:
     """Install the units of the wanted tools that are not located, and add these tools. Raises ToolchainError."""
     from gpuprov.toolchain.download import Downloader  # loads an HTTP client, which commands that find all do not need
 
-    missing = [unit for unit in UNITS if any(name in unit.places and name not in located_tools for name in wanted)]
+    missing = [
+        unit
+        for unit in (*UNITS, *ON_REQUEST)
+        if any(name in unit.places and name not in located_tools for name in wanted)
+    ]
     downloader = Downloader(settings.mirror)
     if len(missing) > 1:
         progress(Event(kind="start", unit=missing[0].name, text=outlook(missing, building="build" in settings.sources)))
@@ -76,7 +80,7 @@ def find(name: str, settings: Settings | None = None) -> Path | None:
 
     Raises ToolchainError for an unknown name.
     """
-    if name not in TOOL_NAMES:
+    if name not in KNOWN_NAMES:
         raise ToolchainError(f"no such tool: {name}; choose from {', '.join(TOOL_NAMES)}")
     tool = locate(name, settings or Settings.load())
     return tool.path if tool else None

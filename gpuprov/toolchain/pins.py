@@ -234,16 +234,28 @@ HELM = Unit(
     ),
 )
 
+VERSITYGW = Unit(
+    name="versitygw",
+    version="1.8.0",
+    tools=(Tool(name="versitygw"),),  # a build from its module does not know its version
+    places={"versitygw": "bin/versitygw"},
+    recipe=Recipe(folder="versitygw", packages=("github.com/versity/versitygw/cmd/versitygw",), minutes=2),
+)
+"""An S3 server over a folder, for tests of Pulumi's backend there. Nothing of gpuprov's starts it, so nothing but its
+name installs it."""
+
 # In the order of installation: what clusters need first, the longest build last.
 UNITS = (ETCD, KUBERNETES, KWOK, PULUMI, LANGUAGE, HELM, PLUGIN)
+ON_REQUEST = (VERSITYGW,)
 TOOL_NAMES = tuple(tool.name for unit in UNITS for tool in unit.tools)
+KNOWN_NAMES = (*TOOL_NAMES, *(tool.name for unit in ON_REQUEST for tool in unit.tools))
 CLI_TOOLS = ("pulumi", "pulumi-language-python", "pulumi-resource-kubernetes")
 CLUSTER_TOOLS = ("etcd", *_K8S_SERVERS, "kwok")
 
 
 def unit_of(tool: str) -> Unit:
     """Return the unit that ``tool`` belongs to. Raises KeyError for an unknown tool."""
-    for unit in UNITS:
+    for unit in (*UNITS, *ON_REQUEST):
         if tool in unit.places:
             return unit
     raise KeyError(tool)

@@ -96,6 +96,29 @@ def test_of_what_pulumi_says_about_its_backend_the_remedy_is_told(said, told):
     assert stacks.explained(said, "kt-cloud").startswith(told)
 
 
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        (
+            "postgres://gpuprov:s3cr/t@127.0.0.1:5432/state?sslmode=disable",
+            "postgres://****@127.0.0.1:5432/state?sslmode",
+        ),
+        (
+            "postgres://127.0.0.1/state?user=gpuprov&password=s3cr/t&sslmode=x",
+            "state?user=gpuprov&password=****&sslmode=x",
+        ),
+        ("postgres://127.0.0.1/state?password=s3cr/t", 'state?password=****": failed'),
+        ("file:///srv/pulumi@home:2", "file:///srv/pulumi@home:2"),
+        ("s3://bucket?endpoint=http://127.0.0.1:9000", "s3://bucket?endpoint=http://127.0.0.1:9000"),
+    ],
+)
+def test_a_password_in_the_backends_address_is_not_told(address, told):
+    """Pulumi masks it where it names a lock, and not where it cannot open the database."""
+    text = stacks.explained(f'error: unable to open state database "{address}": failed to ping', "kt-cloud")
+    assert (told in text, "s3cr/t" in text) == (True, False), text
+    assert "(PULUMI_BACKEND_URL) cannot be read" in text
+
+
 def test_how_pulumi_ended_is_told_from_what_it_said_last():
     assert "Pulumi was ended by signal 9; unless" in stacks.how_ended(-9, "", "a word")
     assert stacks.how_ended(255, "out", " error: full\n") == "error: full"

@@ -10,7 +10,7 @@ import pytest
 
 from gpuprov.toolchain.events import SourceFailed
 from gpuprov.toolchain.gobuild import build, copy_recipe, run_go
-from gpuprov.toolchain.pins import ETCD, KUBERNETES, LANGUAGE, PLUGIN, PULUMI, UNITS, Unit
+from gpuprov.toolchain.pins import ETCD, KUBERNETES, LANGUAGE, ON_REQUEST, PLUGIN, PULUMI, UNITS, Unit
 from toolchain.conftest import Script
 
 
@@ -125,7 +125,7 @@ def test_an_error_while_go_runs_ends_it(tmp_path: Path, script: Script) -> None:
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
-@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+@pytest.mark.parametrize("unit", [*UNITS, *ON_REQUEST], ids=lambda unit: unit.name)
 def test_every_recipe_pins_its_module(tmp_path: Path, unit: Unit) -> None:
     folder = copy_recipe(unit.recipe, tmp_path)
     assert re.search(r"^go 1\.26", (folder / "go.mod").read_text(), re.MULTILINE)
