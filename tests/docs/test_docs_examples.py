@@ -48,7 +48,7 @@ def test_the_example_of_init_has_every_file_and_what_validate_says() -> None:
 
 def test_the_example_of_plan_has_the_plans_keys() -> None:
     example = first_json("plan")
-    assert example.keys() == fields(Plan) | {"restored", "failed", "refused"}
+    assert example.keys() == fields(Plan) | {"restored", "failed", "refused", "warnings"}
     assert [change.keys() for change in example["changes"]] == [fields(Change) | {"expected"}]
 
 
