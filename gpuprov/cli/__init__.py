@@ -32,6 +32,7 @@ COMMANDS = {
     "awards": "Show all awards: what they have and use, their state, when they end.",
     "show": "Show everything about one award, and what changes next.",
     "unlock": "Break the locks that a run which is gone has left.",
+    "ledger": "Prove that the ledger only grew.",
     "term-guard": "Run on a provider's cluster, and end awards where nothing else does.",
     "sandbox": "Run three real clusters on this machine.",
     "toolchain": "Provide the pinned tools.",

@@ -4,6 +4,7 @@ import pytest
 from watched_project import INVALID, MORE, VALID, commit, git, make_project, write_list
 
 from gpuprov.load.project import open_project
+from gpuprov.run.git import GitError
 from gpuprov.run.loading import load
 from gpuprov.run.watch.branch import Branch, BranchError
 
@@ -71,7 +72,7 @@ def test_changes_in_its_way_are_kept_and_told(repositories):
     write_list(ours, MORE)
     write_list(theirs, VALID, MORE)
     commit(theirs, "One more")
-    with pytest.raises(BranchError, match=r"git merge: .*list.csv"):
+    with pytest.raises(GitError, match=r"git merge: .*list.csv"):
         Branch(ours).follow()
     assert ids(ours) == ["A-2"]
 
@@ -80,7 +81,7 @@ def test_a_remote_that_is_gone_is_told(repositories):
     theirs, ours = repositories
     top = git(theirs, "rev-parse", "--show-toplevel")
     git(ours, "remote", "set-url", "origin", f"{top}-gone")
-    with pytest.raises(BranchError, match=r"git fetch: "):
+    with pytest.raises(GitError, match=r"git fetch: "):
         Branch(ours).follow()
 
 
@@ -88,5 +89,5 @@ def test_a_folder_without_an_upstream_is_told(tmp_path):
     root = make_project(tmp_path)
     git(root, "init", "--quiet")
     commit(root, "The list")
-    with pytest.raises(BranchError, match=r"git (fetch|rev-parse): "):
+    with pytest.raises(GitError, match=r"git (fetch|rev-parse): "):
         Branch(root).follow()

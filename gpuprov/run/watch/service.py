@@ -13,9 +13,10 @@ from threading import Event
 from gpuprov.core.cluster import ProviderCluster
 from gpuprov.errors import InputError
 from gpuprov.kube.leader import Leader
+from gpuprov.run.git import GitError
 from gpuprov.run.loading import Loaded
 from gpuprov.run.pace import OLD_LOOKS, STUCK_SECONDS
-from gpuprov.run.watch.branch import Branch, BranchError
+from gpuprov.run.watch.branch import Branch
 from gpuprov.run.watch.loop import Loop
 from gpuprov.run.watch.metrics import Metrics
 from gpuprov.run.watch.rounds import Nobody, Round, Settings
@@ -102,7 +103,7 @@ class Watch:
         self._fetched = time.monotonic()
         try:
             self.branch.follow()
-        except (BranchError, OSError) as error:  # OSError: no room for the new commit
+        except (GitError, OSError) as error:  # OSError: no room for the new commit
             self.metrics.errors.labels("", "branch").inc()
             _LOG.error("%s", error)
 
