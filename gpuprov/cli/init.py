@@ -22,6 +22,13 @@ POOL_FORM = "SUPPLIER:MODEL=GPUS:LABEL=VALUE"
 @click.option(
     "--pool", "pools", multiple=True, metavar=POOL_FORM, help="A pool, instead of those that nodes offer; repeatable."
 )
+@click.option(
+    "--exec-plugin",
+    "exec_plugins",
+    multiple=True,
+    metavar="PROGRAM",
+    help="A program that the kubeconfig may run for credentials, as it is written there; repeatable.",
+)
 @click.option("--renew", is_flag=True, help="Renew the files of a project that are gpuprov's, after an update of it.")
 @json_option
 def command(
@@ -31,6 +38,7 @@ def command(
     suppliers: tuple[str, ...],
     pools: tuple[str, ...],
     *,
+    exec_plugins: tuple[str, ...],
     renew: bool,
     as_json: bool,
 ) -> None:
@@ -42,10 +50,10 @@ def command(
     if renew:
         from gpuprov.cli.renewal import renew_project
 
-        if name is not None or programme is not None or suppliers or pools:
+        if name is not None or programme is not None or suppliers or pools or exec_plugins:
             raise click.UsageError("--renew takes no other option than --json: it changes nothing of the project's own")
         renew_project(folder.resolve(), as_json=as_json)
         return
     from gpuprov.cli.newproject import make_project
 
-    make_project(folder.resolve(), name, programme, suppliers, pools, as_json=as_json)
+    make_project(folder.resolve(), name, programme, suppliers, pools, exec_plugins=exec_plugins, as_json=as_json)

@@ -6,6 +6,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Container, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -43,12 +44,13 @@ def make_project(
     suppliers: Sequence[str],
     pools: Sequence[str],
     *,
+    exec_plugins: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Make a project in the folder. Raises click.UsageError for what cannot be read, and InputError."""
     name = _name(name, folder)
     try:
-        chosen, text, clusters, remarks = _wanted(folder, programme, suppliers, pools)
+        chosen, text, clusters, remarks = _wanted(folder, programme, suppliers, pools, exec_plugins)
     except click.Abort:
         say(err=True)  # the line of the question has no end yet
         nothing_changed(Exit.INTERRUPTED)
@@ -62,13 +64,18 @@ def make_project(
 
 
 def _wanted(
-    folder: Path, programme: str | None, typed: Sequence[str], typed_pools: Sequence[str]
+    folder: Path,
+    programme: str | None,
+    typed: Sequence[str],
+    typed_pools: Sequence[str],
+    exec_plugins: tuple[str, ...],
 ) -> tuple[Programme, str, tuple[ProviderCluster, ...], list[str]]:
     """Return the programme with the text of its file, and the suppliers' clusters with remarks on them.
 
     Without suppliers it asks. Raises InputError, and before it reads any cluster if a file is in the way.
     """
-    suppliers = _suppliers(typed, typed_pools) if typed or typed_pools else _ask_suppliers()
+    named = _suppliers(typed, typed_pools) if typed or typed_pools else _ask_suppliers()
+    suppliers = [replace(supplier, exec_plugins=exec_plugins) for supplier in named]
     if not typed and programme is None:
         programme = click.prompt(shown(tr("Programme")), default=DEFAULT_PROGRAMME, err=True)
     chosen, text = _programme(programme or DEFAULT_PROGRAMME)

@@ -155,6 +155,9 @@ class ProviderCluster(_Config):
     admin_context: str | None = Field(
         default=None, alias="adminContext", description="context of a cluster administrator, for `gpuprov setup` alone"
     )
+    exec_plugins: tuple[str, ...] = Field(
+        default=(), alias="execPlugins", description="programs that the kubeconfig may run for credentials"
+    )
     chart_values: dict[str, Any] = Field(
         default={}, alias="chartValues", description="values for charts/gpu-cluster on this cluster"
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import ssl
 from base64 import b64decode
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -48,7 +48,7 @@ def read_context(cluster: Target) -> client.Configuration:
     names = (os.environ.get("KUBECONFIG") or _DEFAULT).split(os.pathsep)
     files = [Path(os.path.expanduser(name)) for name in names if name]  # noqa: PTH111 (Path's raises without a home)
     try:
-        return _settings(files, cluster.context)
+        return _settings(files, cluster)
     except _Unusable as error:
         place = os.pathsep.join(map(str, files))
         reason = str(error).replace(_KEY, "adminContext" if cluster.context == cluster.admin_context else "context")
@@ -57,15 +57,16 @@ def read_context(cluster: Target) -> client.Configuration:
         ) from error
 
 
-def _settings(files: Sequence[Path], context: str) -> client.Configuration:
+def _settings(files: Sequence[Path], cluster: Target) -> client.Configuration:
     documents = {file: document for file in files if (document := _document(file)) is not None}
     if not documents:
         raise _Unusable(f"there is no such file, or nothing in it; {_ANOTHER}")
-    _check(_entries(documents), context)
+    user = _check(_entries(documents), cluster.context)
+    _check_programs(user, cluster.exec_plugins)
     settings = client.Configuration()
     try:
         with _loading:
-            config.load_kube_config(os.pathsep.join(map(str, documents)), context, settings)
+            config.load_kube_config(os.pathsep.join(map(str, documents)), cluster.context, settings)
         _check_certificates(settings)
     except (ConfigException, OSError, ValueError, TypeError, AttributeError, KeyError) as error:
         message = str(error).partition("{")[0]  # what follows would be the entry, with its credentials
@@ -110,23 +111,42 @@ def _entries(documents: Mapping[Path, Mapping[str, Any]]) -> Entries:
     return found
 
 
-def _check(entries: Entries, name: str) -> None:
-    """Look whether the context leads to a server, and whether what is given as data is base64."""
+def _check(entries: Entries, name: str) -> Mapping[str, Any]:
+    """Look whether the context leads to a server, and whether what is given as data is base64; return its user."""
     context = entries["contexts"].get(name)
     if context is None:
         raise _Unusable(f"it has the contexts {', '.join(sorted(entries['contexts'])) or '(none)'}; {_ANOTHER}")
+    values: Mapping[str, Any] = {}
     for part, key in (("clusters", "cluster"), ("users", "user")):
         chosen = context.get(key)
         if chosen is None and key == "user":
-            continue
-        values = entries[part].get(str(chosen))
-        if values is None:
+            return {}
+        found = entries[part].get(str(chosen))
+        if found is None:
             raise _Unusable(f"its {key} {chosen!r} is not among `{part}`; {_CORRECT}")
+        values = found
         if key == "cluster" and not isinstance(values.get("server"), str):
             raise _Unusable(f"its cluster {chosen!r} has no `server`; {_CORRECT}")
         for data in _DATA:
             if data in values and not _is_base64(values[data]):
                 raise _Unusable(f"`{data}` of {chosen!r} is not base64; {_CORRECT}")
+    return values
+
+
+def _check_programs(user: Mapping[str, Any], allowed: Collection[str]) -> None:
+    """Refuse a user whose credentials come from a program that the stack's configuration does not name.
+
+    A kubeconfig that somebody hands over could else run anything here, as could one that was changed unseen.
+    """
+    plugin, provider = user.get("exec"), user.get("auth-provider")
+    settings = provider.get("config") if isinstance(provider, Mapping) else None
+    for part, key in ((plugin, "command"), (settings, "cmd-path")):
+        program = part.get(key) if isinstance(part, Mapping) else None
+        if program is not None and program not in allowed:
+            raise _Unusable(
+                f"its user runs the program {program!r} for credentials, and `execPlugins` in the stack's "
+                "configuration does not name that; if you know the program, add it there"
+            )
 
 
 def _is_base64(data: object) -> bool:

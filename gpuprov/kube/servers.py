@@ -20,9 +20,16 @@ class Servers:
     nodes: tuple[Node, ...]
 
 
-def read_servers(provider: str, context: str) -> Servers:
-    """Read them through a context of the kubeconfig. Raises ClusterUnreachable, or ClusterError."""
-    cluster = ProviderCluster.model_construct(provider=provider, context=context, pools=())  # they are not known yet
+def read_servers(provider: str, context: str, exec_plugins: tuple[str, ...] = ()) -> Servers:
+    """Read them through a context of the kubeconfig, which may run these programs. Raises ClusterUnreachable, or
+    ClusterError.
+    """
+    cluster = ProviderCluster.model_construct(
+        provider=provider,
+        context=context,
+        exec_plugins=exec_plugins,
+        pools=(),  # they are not known yet
+    )
     api = KubeApi(cluster)
     nodes = read_list(api, "/api/v1/nodes")
     if isinstance(nodes, Unread):

@@ -18,7 +18,9 @@ SERVICE_ACCOUNT_FOLDER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 class Target(Protocol):
-    """Whose cluster it is, by which name it was found, and whether it must have the chart."""
+    """Whose cluster it is, by which name it was found, which programs may tell credentials for it, and whether it must
+    have the chart.
+    """
 
     @property
     def provider(self) -> str: ...  # noqa: D102
@@ -26,6 +28,8 @@ class Target(Protocol):
     def context(self) -> str: ...  # noqa: D102
     @property
     def admin_context(self) -> str | None: ...  # noqa: D102
+    @property
+    def exec_plugins(self) -> tuple[str, ...]: ...  # noqa: D102
     @property
     def require_chart(self) -> bool: ...  # noqa: D102
 
@@ -37,6 +41,7 @@ class OwnCluster:
     provider: str = "this cluster"
     context: str = "the service account"
     admin_context: str | None = None
+    exec_plugins: tuple[str, ...] = ()
     require_chart: bool = True
 
 

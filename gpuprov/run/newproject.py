@@ -54,6 +54,7 @@ class Supplier:
     name: str
     context: str
     admin_context: str | None = None
+    exec_plugins: tuple[str, ...] = ()
     pools: tuple[NewPool, ...] = ()
     uid: str | None = None
 
@@ -111,6 +112,8 @@ class NewProject:
         lines = [f"    {key}: {_scalar(value)}" for key, value in known.items() if value is not None]
         if cluster.admin_context is None:
             lines.append("    # adminContext: the context of the cluster's administrator, for `gpuprov setup` alone")
+        if cluster.exec_plugins:
+            lines.append(f"    execPlugins: [{', '.join(map(_scalar, cluster.exec_plugins))}]")
         values = {
             "project": self.name,
             "context": _scalar(cluster.context),

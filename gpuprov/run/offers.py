@@ -40,7 +40,9 @@ def clusters_of(
     Where a cluster cannot be read, ``ask`` is called, or there is a problem. Raises InputError with every problem.
     """
     reads = {
-        supplier.name: partial(read_servers, supplier.name, supplier.admin_context or supplier.context)
+        supplier.name: partial(
+            read_servers, supplier.name, supplier.admin_context or supplier.context, supplier.exec_plugins
+        )
         for supplier in suppliers
         if not supplier.pools
     }
@@ -145,6 +147,7 @@ def _cluster(supplier: Supplier, programme: Programme, problems: list[Problem]) 
         "provider": supplier.name,
         "context": supplier.context,
         "adminContext": supplier.admin_context,
+        "execPlugins": supplier.exec_plugins,
         "uid": supplier.uid,
         "pools": [pool.configuration for pool in supplier.pools],
     }

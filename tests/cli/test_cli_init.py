@@ -1,5 +1,6 @@
 """`gpuprov init`: what it writes, reads from clusters, asks, and refuses."""
 
+import json
 import os
 import pty
 import sys
@@ -8,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from cli_project import files, run
 from cli_world import Api, World, answering, make_world
 from loopback import serving, unused_port
@@ -48,6 +50,23 @@ def node(name: str, product: str, gpus: int) -> dict[str, object]:
 
 def problems(ran: Ran) -> list[tuple[str, str]]:
     return [(problem.get("argument") or problem["file"], problem["message"]) for problem in ran.data["problems"]]
+
+
+def test_a_program_for_credentials_is_only_run_where_it_is_named(place: World, nodes: Api) -> None:
+    script, path = place.root / "kubelogin", Path(place.environment["KUBECONFIG"])
+    status = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": "t"}}
+    script.write_text(f"#!/bin/sh\necho '{json.dumps(status)}'\n", encoding="utf-8")
+    script.chmod(0o755)
+    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": str(script), "interactiveMode": "Never"}
+    for user in document["users"]:
+        user["user"] = {"exec": plugin}
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    refused = place.run_as_typed("init", "mine", *KT)
+    assert (refused.code, f"runs the program '{script}'" in refused.err) == (1, True), refused
+    assert place.run_as_typed("init", "mine", *KT, "--exec-plugin", str(script)).code == 0
+    (kt,) = open_project(place.root / "mine").clusters
+    assert kt.exec_plugins == (str(script),)
 
 
 def test_pools_and_uid_come_from_the_clusters(place: World, nodes: Api) -> None:

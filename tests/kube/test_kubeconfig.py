@@ -1,6 +1,7 @@
 """Kubeconfigs that cannot be used: which file, what is wrong with it, and what to do."""
 
 import base64
+import json
 
 import pytest
 import yaml
@@ -94,6 +95,40 @@ def test_a_bad_kubeconfig_is_told_with_its_place_and_a_way_out(case, tmp_path, m
     assert "set KUBECONFIG to" in message
     assert len(message.splitlines()) == 1
     assert SECRET not in message
+
+
+def running(program, tmp_path, key="exec"):
+    """A kubeconfig whose user has a program for credentials, which leaves a trace."""
+    trace = tmp_path / "trace"
+    script = tmp_path / program
+    status = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": SECRET}}
+    script.write_text(f"#!/bin/sh\ntouch {trace}\necho '{json.dumps(status)}'\n", encoding="utf-8")
+    script.chmod(0o755)
+    plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": str(script), "interactiveMode": "Never"}
+    legacy = {"name": "gcp", "config": {"cmd-path": str(script), "expiry": "2020-01-01T00:00:00Z", "access-token": ""}}
+    user = {"exec": plugin} if key == "exec" else {"auth-provider": legacy}
+    path = written(tmp_path / "kubeconfig", document(**entry("user", user), cluster={"server": "http://127.0.0.1:1"}))
+    return path, str(script), trace
+
+
+@pytest.mark.parametrize("key", ["exec", "auth-provider"])
+@pytest.mark.parametrize("allowed", [(), ("aws",), ("kubelogin",)])
+def test_no_program_is_run_that_the_stack_does_not_name(tmp_path, monkeypatch, key, allowed):
+    path, program, trace = running("kubelogin", tmp_path, key)
+    monkeypatch.setenv("KUBECONFIG", str(path))
+    with pytest.raises(ClusterUnreachable) as caught:
+        KubeApi(cluster().model_copy(update={"exec_plugins": allowed}))
+    assert f"runs the program {program!r} for credentials" in str(caught.value)
+    assert "`execPlugins`" in str(caught.value)
+    assert not trace.exists()
+
+
+def test_a_program_that_the_stack_names_tells_the_token(tmp_path, monkeypatch):
+    path, program, trace = running("kubelogin", tmp_path)
+    monkeypatch.setenv("KUBECONFIG", str(path))
+    api = KubeApi(cluster().model_copy(update={"exec_plugins": ("aws", program)}))
+    assert api._client.configuration.api_key["BearerToken"] == f"Bearer {SECRET}"
+    assert trace.exists()
 
 
 def test_a_missing_file_a_folder_and_a_file_that_may_not_be_read(tmp_path, monkeypatch):
