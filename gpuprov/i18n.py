@@ -11,6 +11,7 @@ The engineers' log, ``--json``, CSV and names of options stay English (docs/lang
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from importlib import resources
@@ -25,6 +26,10 @@ LANGUAGE_VARIABLE = "GPUPROV_LANG"
 
 Translate = Callable[[str], str]
 """Returns the template to use for a template in English: itself, where there is no translation."""
+
+
+Quote = Callable[[str], str]
+"""Returns data as it must be written where it stands."""
 
 
 class Message(str):
@@ -47,9 +52,9 @@ class Message(str):
         """Let messages go from a worker's process to its parent's."""
         return type(self), (self.template, self.arguments)
 
-    def translated(self, translate: Translate) -> str:
-        """Return the sentence in another language, and what it is made of too."""
-        arguments = {name: _translated(value, translate) for name, value in self.arguments.items()}
+    def translated(self, translate: Translate, quote: Quote) -> str:
+        """Return the sentence in another language, and what it is made of too, with data as ``quote`` returns it."""
+        arguments = {name: _translated(value, translate, quote) for name, value in self.arguments.items()}
         return translate(self.template).format(**arguments)
 
 
@@ -71,9 +76,9 @@ class Joined(str):
         """Let them go from a worker's process to its parent's."""
         return type(self), (self.separator, self.parts)
 
-    def translated(self, translate: Translate) -> str:
+    def translated(self, translate: Translate, quote: Quote) -> str:
         """Return all of them in another language."""
-        return self.separator.join(str(_translated(part, translate)) for part in self.parts)
+        return self.separator.join(str(_translated(part, translate, quote)) for part in self.parts)
 
 
 class Word(StrEnum):
@@ -82,13 +87,15 @@ class Word(StrEnum):
     Where people type one, it has to stay as it is: ``str(word)``.
     """
 
-    def translated(self, translate: Translate) -> str:
-        """Return the word in another language."""
+    def translated(self, translate: Translate, quote: Quote) -> str:
+        """Return the word in another language. It is ours, and no data."""
         return translate(str(self))
 
 
-def _translated(value: object, translate: Translate) -> object:
-    return value.translated(translate) if isinstance(value, (Message, Joined, Word)) else value
+def _translated(value: object, translate: Translate, quote: Quote) -> object:
+    if isinstance(value, (Message, Joined, Word)):
+        return value.translated(translate, quote)
+    return quote(value) if isinstance(value, str) else value
 
 
 def tr(template: str, /, **arguments: object) -> Message:
@@ -163,9 +170,47 @@ def language() -> str:
     return _language
 
 
-def shown(text: object) -> str:
-    """Return what a person is shown: a message in the language in use, anything else as it is."""
-    return str(text if _language == SOURCE else _translated(text, _catalogue(_language).__getitem__))
+def shown(text: object, quote: Quote | None = None) -> str:
+    """Return what a person is shown: a message in the language in use, anything else as it is, and all of it `visible`.
+
+    Texts that a message was made of, and a text that is no message, are data: they are passed through ``quote``.
+    """
+    if _language == SOURCE and quote is None:
+        return visible(str(text))
+    translate = _in_english if _language == SOURCE else _catalogue(_language).__getitem__
+    return visible(str(_translated(text, translate, quote or str)))
+
+
+def _in_english(template: str) -> str:
+    return template
+
+
+_HIDING = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters, but for tab and line feed
+    "\u00ad\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
+    "\ufeff\uffa0\ufff0-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"  # what is not seen, or turns the text around it
+)
+
+
+def visible(text: str) -> str:
+    """Return a text in which every character is seen: an escape sequence of a terminal, a turn of the writing direction
+    or a blank without width is written as Python writes it. Such characters come in names and messages from outside.
+    """
+    return _HIDING.sub(_escaped, text) if _HIDING.search(text) else text
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape", "backslashreplace").decode("ascii")
+
+
+def visible_json(document: str) -> str:
+    """Return a document of JSON with the same data in which every character is seen."""
+
+    def escaped(match: re.Match[str]) -> str:
+        units = match[0].encode("utf-16-be", "surrogatepass").hex()
+        return "".join(f"\\u{units[index : index + 4]}" for index in range(0, len(units), 4))
+
+    return _HIDING.sub(escaped, document)
 
 
 def of_environment(environment: Mapping[str, str]) -> str:

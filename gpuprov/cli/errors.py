@@ -18,7 +18,7 @@ import click
 from gpuprov.cli.language import language_option
 from gpuprov.cli.screen import say
 from gpuprov.errors import ClusterError, GpuprovError, InputError, PlanRefused, Problem
-from gpuprov.i18n import shown, tr
+from gpuprov.i18n import shown, tr, visible_json
 from gpuprov.run import log
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -121,4 +121,4 @@ def _problem_json(problem: Problem) -> dict[str, Any]:
 
 def print_json(data: Any) -> None:  # noqa: ANN401 (JSON)
     """Print data, and nothing else, on standard output."""
-    click.echo(json.dumps(data, ensure_ascii=False, indent=2, default=str))
+    click.echo(visible_json(json.dumps(data, ensure_ascii=False, indent=2, default=str)))

@@ -5,7 +5,7 @@ Templates call `tr` and `trn` as the code does; what they write is translated as
 
 from __future__ import annotations
 
-import html
+import re
 from collections.abc import Mapping, Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -54,6 +54,19 @@ def _render(template: str, **values: object) -> str:
 
 
 def _cell(value: object) -> str:
-    """Return a value for a cell of a table, where it can neither end the cell nor begin HTML, such as a comment."""
-    text = "" if value is None else shown(value)
-    return html.escape(" ".join(text.split()), quote=False).replace("|", "\\|")
+    """Return a value for a cell of a table. What is data in it can neither end the cell nor begin HTML, a link or a
+    format of its own, nor call people: it is read as it was written.
+    """
+    text = "" if value is None else shown(value, _quoted)
+    return " ".join(text.split()).replace("|", "&#124;")
+
+
+_MARKUP = re.compile(r"[\\`*\[\]<>|~&]|(?<!\w)_|_(?!\w)|[@#]|://")
+"""What makes a format, a tag or a cell of Markdown; a mention of a person or an issue; a link."""
+
+_NO_WIDTH = "&#8203;"
+"""A blank that is not seen: after it there is no mention and no link."""
+
+
+def _quoted(data: str) -> str:
+    return _MARKUP.sub(lambda of: f"{of[0]}{_NO_WIDTH}" if of[0] in {"@", "#", "://"} else f"&#{ord(of[0])};", data)

@@ -12,7 +12,7 @@ from rich.cells import cell_len
 
 from gpuprov.core.awardrow import AwardRow
 from gpuprov.core.overview import Column, Value
-from gpuprov.i18n import shown, tr
+from gpuprov.i18n import shown, tr, visible
 
 _FORMULAS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 """How a text begins that a spreadsheet takes for a formula. Some programs take the full-width signs too."""
@@ -49,7 +49,8 @@ def csv_text(columns: Sequence[Column], rows: Iterable[AwardRow]) -> str:
 
 def _csv_cell(value: str | int | date | None) -> str | int:
     if isinstance(value, str):
-        return f"'{value}" if is_formula(value) else value
+        text = visible(value)
+        return f"'{text}" if is_formula(text) else text
     if isinstance(value, date):
         return value.isoformat()
     return "" if value is None else value
@@ -90,14 +91,13 @@ def _in_language(value: str | int | date | None) -> str | int | date | None:
 
 def _fill(cell: object, value: str | int | date | None) -> None:
     """Write a value into a cell of openpyxl, which by itself makes formulas and errors of some texts."""
-    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE, Cell
+    from openpyxl.cell.cell import Cell
 
     assert isinstance(cell, Cell)  # noqa: S101 (openpyxl has no types)
     if isinstance(value, str):
-        text = ILLEGAL_CHARACTERS_RE.sub("\N{REPLACEMENT CHARACTER}", value)
-        cell.value = text
+        cell.value = value
         cell.data_type = "s"
-        cell.quotePrefix = is_formula(text)  # stays a text when somebody edits it
+        cell.quotePrefix = is_formula(value)  # stays a text when somebody edits it
     elif isinstance(value, datetime):
         cell.value = value.replace(tzinfo=None)
         cell.number_format = "yyyy-mm-dd hh:mm"

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 
+from gpuprov.i18n import visible, visible_json
+
 LEVEL_VARIABLE = "GPUPROV_LOG_LEVEL"
 FORMAT_VARIABLE = "GPUPROV_LOG_FORMAT"
 """Environment variables that pass the settings on to the processes that a command starts."""
@@ -75,10 +77,15 @@ def _fields(record: logging.LogRecord) -> dict[str, str]:
 class _Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
-        return f"{_timestamp(record)} {record.levelname} {record.getMessage()}{fields}"
+        line = visible(f"{record.getMessage()}{fields}").replace("\n", "\\n")  # a name cannot begin a line of its own
+        bug = f"\n{visible(self.formatException(record.exc_info))}" if record.exc_info else ""
+        return f"{_timestamp(record)} {record.levelname} {line}{bug}"
 
 
 class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         line = {"time": _timestamp(record), "level": record.levelname, "logger": record.name}
-        return json.dumps({**line, "message": record.getMessage(), **_fields(record)}, ensure_ascii=False)
+        data = {**line, "message": record.getMessage(), **_fields(record)}
+        if record.exc_info:
+            data["exception"] = self.formatException(record.exc_info)
+        return visible_json(json.dumps(data, ensure_ascii=False))

@@ -1,10 +1,14 @@
 """The plan as Markdown, or why there is none."""
 
+import html
+import re
+
 from strategies import MARCH, award, cluster, desired, live, reduced, seen, tenant
 
 from gpuprov.cli.markdown import error_markdown, plan_markdown
 from gpuprov.core.plan import make_plan
 from gpuprov.errors import InputError, PlanRefused, Problem, ToolchainError
+from gpuprov.i18n import tr
 
 SDS = cluster("samsung-sds", H100=200)
 
@@ -61,14 +65,14 @@ def test_no_provider_answered():
 
 def cells(text):
     row = next(line for line in text.splitlines() if line.startswith(("| update", "| create")))
-    return row.replace("\\|", "").count("|") - 1
+    return row.count("|") - 1
 
 
 def test_what_an_organization_is_called_does_not_break_the_table():
     """Its name stands in the reasons, where the annotation differs."""
     renamed = award("A", organization="한빛 | 대학교\nAI")
     text = plan_markdown(plan([renamed], here("A")), {}, [])
-    assert "\\|" in text
+    assert "한빛 &#124; 대학교" in text
     assert cells(text) == 6
     assert len([line for line in text.splitlines() if line.startswith("|")]) == 3
 
@@ -80,7 +84,22 @@ def test_what_an_award_is_called_does_not_break_the_table():
 def test_what_an_organization_is_called_hides_nothing():
     text = plan_markdown(plan([award("A", organization="<!-- AI")], here("A")), {}, ["too many <!-- and more"])
     assert "<" not in text
-    assert text.count("&lt;!-- ") == 2
+    assert text.count("&#60;!-- ") == 2
+
+
+def test_what_an_organization_is_called_is_no_markup_and_calls_nobody():
+    evil = "**[가온](https://evil.example)** @all #1 `x` ~y~ _z_ ![i](http://evil.example/i.png) a_b &lt;"
+    text = plan_markdown(plan([award("A", organization=evil)], here("A")), {}, [])
+    shown = next(line for line in text.splitlines() if line.startswith("| update"))
+    assert re.search(r"[*`\[\]~<>]|(?<!\w)_|@[a-z]|#\d(?!\d*;)|://[a-z]|&lt;", shown) is None, shown
+    assert "a_b" in shown
+    read = html.unescape(shown).replace("\u200b", "")
+    assert evil in read  # and it is read as it was written
+
+
+def test_what_a_message_is_made_of_is_quoted_and_the_message_is_not():
+    text = error_markdown(PlanRefused([tr("run `gpuprov up` for {award}", award="`rm`")]))
+    assert "- run `gpuprov up` for &#96;rm&#96;\n" in text
 
 
 def test_every_problem_of_the_files_is_a_row():
@@ -92,7 +111,7 @@ def test_every_problem_of_the_files_is_a_row():
         "### GPU quotas: 2 problems in the files; nothing was planned\n\n"
         "| file | row | column | value | what is wrong | what to do |\n"
         "| --- | ---: | --- | --- | --- | --- |\n"
-        "| a.csv | 3 | 배정\\|수량 | &lt;b&gt;4 | is too many | allocate 3 |\n"
+        "| a.csv | 3 | 배정&#124;수량 | &#60;b&#62;4 | is too many | allocate 3 |\n"
         "| --provider |  |  | x | no such provider | check it |\n"
     )
 

@@ -77,3 +77,25 @@ def test_a_process_that_a_command_starts_logs_like_it() -> None:
     quiet = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, text=True, check=True)
     assert json.loads(loud.stderr)["message"] == "hi"
     assert (loud.stdout, quiet.stderr) == ("", "")
+
+
+def test_a_bug_is_logged_with_its_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    for form in log.Format:
+        log.configure(logging.INFO, form)
+        try:
+            raise RuntimeError("one\x1b[2J")
+        except RuntimeError as error:
+            logging.getLogger("gpuprov.run").error("bug", exc_info=error)
+    text, *trace, line = capsys.readouterr().err.splitlines()
+    assert (text.endswith("ERROR bug"), trace[0]) == (True, "Traceback (most recent call last):")
+    assert trace[-1] == r"RuntimeError: one\x1b[2J"
+    assert json.loads(line)["exception"].splitlines()[0] == "Traceback (most recent call last):"
+
+
+def test_a_message_is_one_line_in_which_nothing_hides(capsys: pytest.CaptureFixture[str]) -> None:
+    for form in log.Format:
+        log.configure(logging.INFO, form)
+        logging.getLogger("gpuprov.run").info("a\nb\u202ec", extra={"award": "x\ny"})
+    text, line = capsys.readouterr().err.splitlines()
+    assert text.endswith(r"INFO a\nb\u202ec award=x\ny")
+    assert (r"\u202e" in line, json.loads(line)["message"]) == (True, "a\nb\u202ec")
