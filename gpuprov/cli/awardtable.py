@@ -9,14 +9,14 @@ from pathlib import Path
 import click
 
 from gpuprov.cli.awardquery import Query, Typed, read_query
-from gpuprov.cli.blocks import printable
+from gpuprov.cli.blocks import on_one_line
 from gpuprov.cli.common import end_unread, warn
 from gpuprov.cli.errors import print_json
 from gpuprov.cli.screen import say, table
 from gpuprov.cli.spreadsheet import csv_text, plain, workbook
 from gpuprov.core.awardrow import AwardRow
 from gpuprov.core.overview import COLUMNS, Column, in_order
-from gpuprov.i18n import shown, tr
+from gpuprov.i18n import tr
 from gpuprov.load.project import Project
 from gpuprov.run.awards import read_awards
 from gpuprov.run.clock import now
@@ -74,7 +74,7 @@ def _cell(column: Column, row: AwardRow) -> object:
     if value is None:
         return "?" if column.name in _OF_CLUSTERS else "-"
     if isinstance(value, str):
-        return printable(shown(value))
+        return on_one_line(value)
     return value.isoformat(timespec="minutes") if isinstance(value, datetime) else value
 
 

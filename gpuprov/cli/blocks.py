@@ -33,12 +33,12 @@ class Block:
 
 def text_of(blocks: Sequence[Block]) -> str:
     """Return the blocks in the language in use, with an empty line between."""
-    return "\n\n".join("\n".join([printable(shown(block.title)), *_lines(block.lines, _STEP)]) for block in blocks)
+    return "\n\n".join("\n".join([on_one_line(block.title), *_lines(block.lines, _STEP)]) for block in blocks)
 
 
 def _lines(lines: Sequence[Line], indent: str) -> Iterator[str]:
     for line in lines:
-        yield from _wrapped(f"{shown(line.name)}: {printable(shown(line.value))}", indent)
+        yield from _wrapped(f"{shown(line.name)}: {on_one_line(line.value)}", indent)
         yield from _lines(line.below, indent + _STEP)
 
 
@@ -47,6 +47,6 @@ def _wrapped(text: str, indent: str) -> list[str]:
     return [indent + line for line in wrap(text, WIDTH - len(indent), 2 * len(_STEP))]
 
 
-def printable(text: str) -> str:
-    """Return a text from outside without what would move a terminal's cursor or change its colours."""
-    return "".join(character if character.isprintable() else " " for character in text)
+def on_one_line(text: object) -> str:
+    """Return a text in the language in use, in which no name from outside begins another line."""
+    return shown(text).replace("\n", " ").replace("\t", " ")

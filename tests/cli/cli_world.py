@@ -103,6 +103,8 @@ KINDS = {
     "apis/rbac.authorization.k8s.io/v1/roles": "Role",
     "apis/scheduling.k8s.io/v1/priorityclasses": "PriorityClass",
     "apis/apps/v1/daemonsets": "DaemonSet",
+    "apis/apps/v1/deployments": "Deployment",
+    "api/v1/serviceaccounts": "ServiceAccount",
 }
 CHARTS = ("ClusterRole", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
 """Kinds of which a cluster has what charts/gpu-cluster brings."""

@@ -23,6 +23,14 @@ DAEMON_SET = {
     "metadata": {"name": "gpuprov-device-plugin", "namespace": "gpuprov-system"},
     "spec": {"template": {"spec": {"containers": [{"name": "plugin", "image": "plugin:1"}]}}},
 }
+GUARD = [
+    {"apiVersion": version, "kind": kind, "metadata": {"name": "gpuprov-term-guard", "namespace": "gpuprov-system"}}
+    for version, kind in (
+        ("apps/v1", "Deployment"),
+        ("networking.k8s.io/v1", "NetworkPolicy"),
+        ("v1", "ServiceAccount"),
+    )
+]
 KINDS = ("Namespace", *COLLECTIONS)
 
 
@@ -34,7 +42,7 @@ def calls(world: World) -> list[str]:
 
 def leave(world: World, api: Api, provider: str) -> None:
     """Let the cluster have what a set-up leaves: the chart's objects, the record of them, and the stack's outputs."""
-    objects: list[dict[str, Any]] = [HOME, DAEMON_SET]
+    objects: list[dict[str, Any]] = [HOME, DAEMON_SET, *GUARD]
     for kind in COLLECTIONS:
         objects += chart(kind).values()
     for kind in KINDS:

@@ -175,4 +175,7 @@ def test_lines_break_between_words_and_nowhere_else() -> None:
 
 
 def test_what_comes_from_outside_moves_no_cursor() -> None:
-    assert text_of([Block(title="a\x1b[2J", lines=[Line(name="b", value="c\nd\x1b[31m")])]) == "a [2J\n  b: c d [31m"
+    assert (
+        text_of([Block(title="a\x1b[2J", lines=[Line(name="b", value="c\nd\x1b[31m")])])
+        == "a\\x1b[2J\n  b: c d\\x1b[31m"
+    )

@@ -4,6 +4,7 @@ import json
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -198,7 +199,7 @@ def run(made, monkeypatch, fake=None, **situation):
     fake = fake or Cluster(**situation)
     fake.gpus = {tenant.namespace: tenant.gpus for tenant in made.tenants}
     monkeypatch.setattr(worker, "KubeApi", lambda where: None)
-    monkeypatch.setattr(worker, "Teardown", lambda **given: fake)
+    monkeypatch.setattr(worker, "Teardown", SimpleNamespace(on=lambda where, **given: fake))
     for name in ("take_turn", "read_back", "pods_on"):
         monkeypatch.setattr(worker, name, getattr(fake, name))
     monkeypatch.setattr(stack_process, "run", fake.up)

@@ -202,7 +202,7 @@ class World:
         self._append = intents.append_events
         here = self.cluster
         monkeypatch.setattr(worker, "KubeApi", lambda where: None)
-        monkeypatch.setattr(worker, "Teardown", lambda **given: here)
+        monkeypatch.setattr(worker, "Teardown", SimpleNamespace(on=lambda where, **given: here))
         for module, names in ((pipeline, ("observe", "find", "read_back", "pods_on")), (worker, _WORKER)):
             for name in names:
                 monkeypatch.setattr(module, name, getattr(here, name))
