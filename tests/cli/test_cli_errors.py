@@ -107,7 +107,7 @@ def test_an_interruption_is_130(root: Path, monkeypatch: pytest.MonkeyPatch) -> 
     def interrupted(*_: object) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gpuprov.run.status.read_status", interrupted)
+    monkeypatch.setattr("gpuprov.cli.poolstatus.read_status", interrupted)
     result = run("status", "--json")
     assert (result.exit_code, result.stdout) == (130, "")
     assert "rerun the same command" in result.stderr
