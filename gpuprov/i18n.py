@@ -177,12 +177,8 @@ def shown(text: object, quote: Quote | None = None) -> str:
     """
     if _language == SOURCE and quote is None:
         return visible(str(text))
-    translate = _in_english if _language == SOURCE else _catalogue(_language).__getitem__
+    translate = str if _language == SOURCE else _catalogue(_language).__getitem__
     return visible(str(_translated(text, translate, quote or str)))
-
-
-def _in_english(template: str) -> str:
-    return template
 
 
 _HIDING = re.compile(
@@ -196,7 +192,7 @@ def visible(text: str) -> str:
     """Return a text in which every character is seen: an escape sequence of a terminal, a turn of the writing direction
     or a blank without width is written as Python writes it. Such characters come in names and messages from outside.
     """
-    return _HIDING.sub(_escaped, text) if _HIDING.search(text) else text
+    return _HIDING.sub(_escaped, text)
 
 
 def _escaped(match: re.Match[str]) -> str:

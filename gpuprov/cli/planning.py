@@ -35,16 +35,16 @@ def show_plan(
     planned = _planned(project, at, providers, markdown=markdown)
     to_state = restored(planned, make_jobs(planned, timeout=1.0))
     refused = refusals(planned, Confirmed())
-    warn(planned.warnings)
+    warnings = list(planned.warnings)
+    warn(warnings)
     failed = {provider: error.message_text for provider, error in {**planned.failed, **planned.unread}.items()}
     if as_json:
-        warnings = list(planned.warnings)
         data = {"restored": to_state, "failed": failed, "refused": refused, "warnings": warnings}
         print_json(planned.plan.to_json() | data)
     elif markdown:
         from gpuprov.cli.markdown import plan_markdown  # jinja2 takes a while to load
 
-        click.echo(plan_markdown(planned.plan, failed, refused, planned.warnings))
+        click.echo(plan_markdown(planned.plan, failed, refused, warnings))
     else:
         print_plan(planned.plan, unread=planned.failed, restored=to_state, full=full)
     _end(failed, refused, pending=exit_code and bool(planned.plan.changes or to_state))

@@ -19,7 +19,7 @@ from gpuprov.run import log
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-    from gpuprov.run.watch.server import Complaints
+    from gpuprov.run.server import Complaints
 
 _MOST_PORT = 65535
 
@@ -48,7 +48,7 @@ def serving(
     A second signal ends the process at once. Decisions and acts are logged at a terminal too: a service prints nothing
     else. Raises InputError where the address cannot be used.
     """
-    from gpuprov.run.watch import server
+    from gpuprov.run import server
 
     address = _address(listen)
     level = int(os.environ.get(log.LEVEL_VARIABLE, log.SILENT))

@@ -95,19 +95,14 @@ def too_many(todo: Sequence[Overdue], rules: Rules) -> str | None:
 
 def crowded(tenants: Iterable[ObservedTenant], at: datetime, rules: Rules) -> Mapping[datetime, int]:
     """Return the ends to come at which more awards end than the guard would end at once."""
-    ends = Counter(tenant.term_end for tenant in tenants if tenant.term_end is not None and not tenant.terminating)
-    return {
-        end: number
-        for end, number in sorted(ends.items())
-        if number > rules.most and _step(end, at, rules) is None and any(_instants(end, rules))
-    }
+    ends = sorted(Counter(_ends(tenants)).items())
+    return {end: number for end, number in ends if number > rules.most and next(_instants(end, rules), at) > at}
 
 
 def next_step(tenants: Iterable[ObservedTenant], at: datetime, rules: Rules) -> datetime | None:
     """Return the first instant after ``at`` at which a namespace becomes overdue, or is to be deleted."""
-    ends = [tenant.term_end for tenant in tenants if tenant.term_end is not None and not tenant.terminating]
-    instants = [instant for end in ends for instant in _instants(end, rules) if instant > at]
-    return min(instants, default=None)
+    instants = (instant for end in _ends(tenants) for instant in _instants(end, rules))
+    return min((instant for instant in instants if instant > at), default=None)
 
 
 def outrun(
@@ -116,12 +111,14 @@ def outrun(
     """Yield a warning for each award that a term guard would end before its term does: the namespace does not know yet
     that the term was extended.
     """
-    tenants = {(tenant.provider, tenant.namespace): tenant for tenant in desired.tenants}
     for seen in observed:
         margin = margin_on(clusters[seen.provider])
-        for live in seen.tenants if margin is not None else ():
-            tenant = tenants.get((seen.provider, live.namespace))
-            if margin is None or tenant is None or live.term_end is None or live.term_end >= tenant.term_end:
+        if margin is None:
+            continue
+        tenants = {tenant.namespace: tenant for tenant in desired.on(seen.provider)}
+        for live in seen.tenants:
+            tenant = tenants.get(live.namespace)
+            if tenant is None or live.term_end is None or live.term_end >= tenant.term_end:
                 continue
             yield tr(
                 "{provider}: the cluster's term guard ends {award} at {when}, and its term goes to {end}: the "
@@ -141,6 +138,11 @@ def margin_on(cluster: ProviderCluster) -> timedelta | None:
         return None
     seconds = values.get("marginSeconds")
     return timedelta(seconds=seconds) if isinstance(seconds, int) else DEFAULT_MARGIN
+
+
+def _ends(tenants: Iterable[ObservedTenant]) -> Iterator[datetime]:
+    """Yield the written ends that can be told; a namespace that is being deleted has none to come."""
+    return (tenant.term_end for tenant in tenants if tenant.term_end is not None and not tenant.terminating)
 
 
 def _instants(end: datetime, rules: Rules) -> Iterator[datetime]:

@@ -31,23 +31,19 @@ def _lines(content: bytes) -> list[str]:
 
 
 def _problems(file: str, old: Sequence[str], new: Sequence[str], same: int, since: str) -> Iterator[Problem]:
+    missing = tr("stands here at {since}, and was changed or removed", since=since)
+    restore = tr("restore it from git; what happened since is a new event at the end")
+    put_in = tr("was put before lines that {since} has", since=since)
+    move = tr("move it to the end: events are only appended")
     matcher = SequenceMatcher(None, old[same:], new[same:], autojunk=False)
     for tag, old_from, old_to, new_from, new_to in matcher.get_opcodes():
         if tag in {"delete", "replace"}:
-            for row in range(old_from + same, old_to + same):
-                yield Problem(
-                    file=file,
-                    row=row + 1,
-                    value=old[row][:_LONGEST],
-                    message=tr("stands here at {since}, and was changed or removed", since=since),
-                    remedy=tr("restore it from git; what happened since is a new event at the end"),
-                )
-        if tag == "insert" and old_to + same < len(old):
-            for row in range(new_from + same, new_to + same):
-                yield Problem(
-                    file=file,
-                    row=row + 1,
-                    value=new[row][:_LONGEST],
-                    message=tr("was put before lines that {since} has", since=since),
-                    remedy=tr("move it to the end: events are only appended"),
-                )
+            yield from _named(file, old, range(old_from + same, old_to + same), missing, restore)
+        elif tag == "insert" and old_to + same < len(old):
+            yield from _named(file, new, range(new_from + same, new_to + same), put_in, move)
+
+
+def _named(file: str, lines: Sequence[str], rows: range, message: str, remedy: str) -> Iterator[Problem]:
+    """Yield the same problem for each of these lines."""
+    for row in rows:
+        yield Problem(file=file, row=row + 1, value=lines[row][:_LONGEST], message=message, remedy=remedy)

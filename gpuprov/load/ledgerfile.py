@@ -36,14 +36,15 @@ def read_lines(path: Path) -> tuple[LedgerLine, ...]:
 
     A line that another command is just writing is waited for: it is no line that was cut off.
     """
-    content = _content(path)
+    content = read_content(path)
     if content and not content.endswith(b"\n"):
         with suppress(OSError), FileLock(f"{path}.lock"):  # who may only read cannot wait
-            content = _content(path)
+            content = read_content(path)
     return _parsed(path, content)
 
 
-def _content(path: Path) -> bytes:
+def read_content(path: Path) -> bytes:
+    """Read the file as it is. A ledger that does not exist yet is empty. Raises InputError where it cannot be read."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -115,7 +116,7 @@ def append_events(path: Path, events: Sequence[Event], known: int) -> tuple[Even
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
-            ledger_lines = _parsed(path, _content(path))
+            ledger_lines = _parsed(path, read_content(path))
             if len(ledger_lines) != known:
                 raise Stale(_changed(path, ledger_lines, known))
             if events:

@@ -10,7 +10,7 @@ from gpuprov.core.ledger import Event
 from gpuprov.errors import InputError, Problem
 from gpuprov.i18n import tr
 from gpuprov.load.growth import not_grown
-from gpuprov.load.ledgerfile import read_ledger
+from gpuprov.load.ledgerfile import read_content, read_ledger
 from gpuprov.load.project import Project, open_project
 from gpuprov.run.git import GitError, Repository
 
@@ -36,7 +36,7 @@ def verify(project: Project, since: str) -> Growth:
     with repository.unpacked(commit) as folder:
         before, kept = _as_it_was(folder, since)
     file = project.ledger.name
-    problems = not_grown(file, before, _content(project.ledger), commit[:12])
+    problems = not_grown(file, before, read_content(project.ledger), commit[:12])
     if problems:
         raise InputError(problems)
     return Growth(commit=commit, file=file, kept=kept, appended=read_ledger(project.ledger)[kept:])
@@ -48,7 +48,7 @@ def _as_it_was(folder: Path, since: str) -> tuple[bytes, int]:
         return b"", 0
     try:
         ledger = open_project(folder).ledger
-        return _content(ledger), len(read_ledger(ledger))
+        return read_content(ledger), len(read_ledger(ledger))
     except InputError as error:
         reason = str(error).replace(f"{folder}{os.sep}", "").replace("\n", "; ")
         message = tr("has a project that cannot be read ({reason})", reason=reason)
@@ -63,7 +63,3 @@ def _commit(repository: Repository, since: str) -> str:
         message = tr("is no commit that git knows here")
         remedy = tr("name a commit, a branch or a tag; in CI fetch the whole history first (`fetch-depth: 0`)")
         raise InputError([Problem(argument="--since", value=since, message=message, remedy=remedy)]) from error
-
-
-def _content(path: Path | None) -> bytes:
-    return path.read_bytes() if path is not None and path.is_file() else b""

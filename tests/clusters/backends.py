@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+import urllib3
 from loopback import unused_port
 from projects import lock_elsewhere, others_lock
 from sandbox_fixtures import eventually
@@ -98,8 +99,6 @@ class S3Backend(Server):
         self.locks, self.lock = self.bucket.locks, self.bucket.lock
 
     def answers(self) -> bool:
-        import urllib3
-
         try:
             urllib3.request("GET", f"http://127.0.0.1:{self.port}/", timeout=5, retries=False)
         except urllib3.exceptions.HTTPError:

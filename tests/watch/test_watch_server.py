@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.parser import text_string_to_metric_families
 
 from gpuprov.errors import InputError
-from gpuprov.run.watch.server import serving
+from gpuprov.run.server import serving
 
 ANYWHERE = ("127.0.0.1", 0)
 

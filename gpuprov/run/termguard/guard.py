@@ -128,20 +128,23 @@ class TermGuard:
                 self.report.unfinished(tenant, "; ".join(release.stuck))
             elif not found.contents.is_closed(release.namespace):
                 self.report.closed(tenant, item, tenant.granted or 0, asked, release)
-        going = [name for name, item in items.items() if item.step is Step.DELETE and item.award_id not in unfinished]
+        going = [item for item in found.todo if item.step is Step.DELETE and item.award_id not in unfinished]
         turn.require_held()
-        return [*unfinished, *self._delete(found, going, teardown)]
+        return [*unfinished, *self._delete(going, found.tenants, teardown)]
 
-    def _delete(self, found: _Found, namespaces: Sequence[str], teardown: Teardown) -> Sequence[str]:
-        teardown.delete(namespaces)
-        remaining = teardown.prove_gone(namespaces)
-        items = {item.namespace: item for item in found.todo}
-        for name in namespaces:
-            if name in remaining:
-                self.report.going(found.tenants[name], items[name], remaining[name])
+    def _delete(
+        self, items: Sequence[Overdue], tenants: Mapping[str, ObservedTenant], teardown: Teardown
+    ) -> Sequence[str]:
+        """Delete the namespaces; return the awards of which they are not proven gone."""
+        names = [item.namespace for item in items]
+        teardown.delete(names)
+        remaining = teardown.prove_gone(names)
+        for item in items:
+            if item.namespace in remaining:
+                self.report.going(tenants[item.namespace], item, remaining[item.namespace])
             else:
-                self.report.deleted(found.tenants[name], items[name])
-        return [items[name].award_id for name in remaining]
+                self.report.deleted(tenants[item.namespace], item)
+        return [item.award_id for item in items if item.namespace in remaining]
 
 
 def _silent(line: str) -> None:

@@ -59,8 +59,9 @@ class Reporter:
     def refused(self, tenants: Mapping[str, ObservedTenant], todo: tuple[Overdue, ...], reason: str | None) -> None:
         """Tell that nothing is done, and why."""
         self.metrics.refused.set(reason is not None)
-        for item in todo if reason is not None else ():
-            self._warn(tenants[item.namespace], "TermGuardRefused", reason or "")
+        if reason is not None:
+            for item in todo:
+                self._warn(tenants[item.namespace], "TermGuardRefused", reason)
 
     def would(self, todo: tuple[Overdue, ...]) -> None:
         """Tell what a dry run leaves undone."""
