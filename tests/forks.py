@@ -66,27 +66,31 @@ def _origin() -> socket.socket:
 
 def _import_libraries() -> None:
     import concurrent.futures.thread
+    import difflib
     import email.parser
     import gc
     import getpass
     import http.client
     import logging
     import ssl
+    import tarfile
     import uuid
     import zoneinfo
 
-    import click
+    import click.shell_completion
     import filelock
     import kubernetes.client
     import platformdirs
     import psutil
+    import pydantic.functional_serializers
     import pydantic.functional_validators
+    import rich.cells
     import urllib3
     import yaml
     from pydantic import BaseModel, TypeAdapter
 
-    _ = (concurrent, email, getpass, http, logging, ssl, uuid, zoneinfo)
-    _ = (click, filelock, kubernetes, platformdirs, psutil, pydantic, urllib3, yaml, BaseModel, TypeAdapter)
+    _ = (concurrent, difflib, email, getpass, http, logging, ssl, tarfile, uuid, zoneinfo)
+    _ = (click, filelock, kubernetes, platformdirs, psutil, pydantic, rich, urllib3, yaml, BaseModel, TypeAdapter)
     gc.freeze()  # commands need not look through the libraries' objects again
 
 
