@@ -6,7 +6,7 @@ import io
 import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, redirect_stdout
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
@@ -42,8 +42,9 @@ def read_workbook(file: str, data: bytes, mapping: ColumnMapping | None, wanted:
     """
     _check_archive(file, data)
     try:
-        with warnings.catch_warnings():
-            # openpyxl warns of decorations that it drops; they say nothing about the cells.
+        # openpyxl warns of decorations that it drops, and prints which style a cell refers to in vain: both say nothing
+        # about the cells, and standard output is a command's data.
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             return _read(file, data, mapping, wanted)
     except InputError:

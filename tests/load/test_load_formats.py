@@ -5,6 +5,7 @@
 
 import io
 import json
+import re
 import zipfile
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -230,3 +231,18 @@ def test_every_field_has_names_and_no_name_means_two_fields():
     assert set(NAMES) == set(Award.model_fields)
     names = [name for field in NAMES for name in NAMES[field]]
     assert len(names) == len(set(names))
+
+
+def test_what_openpyxl_prints_of_a_broken_style_is_not_printed(tmp_path, capsys):
+    """It would stand before the data that a command prints."""
+    path = workbook(tmp_path / "list.xlsx", [COLUMNS, CELLS])
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    styles = parts["xl/styles.xml"].decode()
+    parts["xl/styles.xml"] = re.sub(r'(<cellStyle [^>]*xfId=)"0"', r'\1"99"', styles).encode()
+    assert parts["xl/styles.xml"] != styles.encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in parts.items():
+            archive.writestr(name, data)
+    assert messages(path) == [(None, "is a damaged or incomplete workbook")]
+    assert capsys.readouterr().out == ""
