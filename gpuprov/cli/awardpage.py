@@ -15,6 +15,7 @@ from gpuprov.cli.blocks import Block, Line, text_of
 from gpuprov.cli.common import end_unread, warn
 from gpuprov.cli.errors import print_json
 from gpuprov.core.awardrow import AwardRow, granted, occupied
+from gpuprov.core.days import to_the_minute
 from gpuprov.core.ledger import Event, Extended, Reduced
 from gpuprov.core.plan import Change
 from gpuprov.core.pods import PodUse
@@ -104,7 +105,7 @@ def _listed(details: AwardDetails, project: Project) -> Iterator[Line]:
 
 
 def _event(row: int, event: Event, zone: tzinfo) -> Line:
-    what = [tr("{event} at {at}", event=event_word(event), at=_minutes(event.at, zone))]
+    what = [tr("{event} at {at}", event=event_word(event), at=to_the_minute(event.at, zone))]
     if isinstance(event, Reduced):
         what.append(trn("{number} GPU remains", "{number} GPUs remain", event.quantity))
     elif isinstance(event, Extended):
@@ -119,7 +120,7 @@ def _home(home: Home, zone: tzinfo) -> Iterator[Line]:
     if tenant.terminating:
         yield Line(name=tr("terminating"), value=tr("yes"))
     yield Line(name=tr("quota"), value=_quota(home))
-    end = tr("unknown") if tenant.term_end is None else _minutes(tenant.term_end, zone)
+    end = tr("unknown") if tenant.term_end is None else to_the_minute(tenant.term_end, zone)
     yield Line(name=tr("promised end"), value=end)
     yield Line(name=tr("objects"), value=", ".join(_objects(home)))
     for pod in home.pods:
@@ -152,7 +153,7 @@ def _next(details: AwardDetails, zone: tzinfo) -> Iterator[Line]:
         unread = tr("nothing to change on the clusters that were read")
         yield Line(name=tr("now"), value=unread if details.failed else tr("nothing to change"))
     for edge in details.next:
-        yield Line(name=_minutes(edge.at, zone), value=edge.what)
+        yield Line(name=to_the_minute(edge.at, zone), value=edge.what)
 
 
 def _change(change: Change) -> str:
@@ -181,10 +182,6 @@ def _held(home: Home) -> int:
 
 def _objects(home: Home) -> list[str]:
     return sorted(f"{kind} {name}" for kind, name in home.tenant.objects if kind != "Namespace")
-
-
-def _minutes(at: datetime, zone: tzinfo) -> str:
-    return at.astimezone(zone).isoformat(timespec="minutes")
 
 
 def _json(details: AwardDetails, zone: tzinfo) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from gpuprov.cli.errors import print_json
 from gpuprov.cli.screen import say, table
 from gpuprov.cli.spreadsheet import csv_text, plain, workbook
 from gpuprov.core.awardrow import AwardRow
+from gpuprov.core.days import to_the_minute
 from gpuprov.core.overview import COLUMNS, Column, in_order
 from gpuprov.i18n import tr
 from gpuprov.load.project import Project
@@ -55,7 +56,7 @@ def print_awards(
         click.echo(str(xlsx))
     else:
         _print(query, rows)
-    when = present.astimezone(project.programme.zone).isoformat(timespec="minutes")
+    when = to_the_minute(present, project.programme.zone)
     say(tr("{number} of {total} awards, at {at}", number=len(rows), total=len(everybody), at=when), err=True)
     end_unread(failed)
 

@@ -13,3 +13,8 @@ def midnight(day: date, zone: tzinfo) -> datetime:
 def day_end(day: date, zone: tzinfo) -> datetime:
     """Return the first instant after ``day`` in a time zone."""
     return midnight(day + timedelta(days=1), zone)
+
+
+def to_the_minute(at: datetime, zone: tzinfo) -> str:
+    """Return an instant as people are told it: ISO 8601 in a time zone, with its offset and without seconds."""
+    return at.astimezone(zone).isoformat(timespec="minutes")

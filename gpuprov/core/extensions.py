@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 
 from gpuprov.core.award import Award
+from gpuprov.core.days import to_the_minute
 from gpuprov.core.ledger import Event, Extended, History, by_award, history
 from gpuprov.i18n import Message, tr
 
@@ -33,7 +34,7 @@ def late_extensions(awards: Sequence[Award], events: Sequence[Event], zone: tzin
                     "extended of {award} to {last_day} takes effect at {at} and counts for nothing: {why}",
                     award=event.award,
                     last_day=event.last_day,
-                    at=_minutes(event.at, zone),
+                    at=to_the_minute(event.at, zone),
                     why=why,
                 ),
             )
@@ -43,17 +44,13 @@ def _too_late(event: Extended, before: History) -> Message | None:
     """Return why an extension counts for nothing after this history, and what to do; None where it counts."""
     advice = tr("grant a new award, with an id and a row of its own")
     if before.forfeited is not None:
-        forfeited = _minutes(before.forfeited.at, before.zone)
+        forfeited = to_the_minute(before.forfeited.at, before.zone)
         return tr("the award was forfeited at {at}, which is final; {advice}", at=forfeited, advice=advice)
     if before.term.end <= event.at:
         return tr(
             "the term ended at {end}; {advice}; if it was decided before that end, append the line again with that "
             "instant as its `at`",
-            end=_minutes(before.term.end, before.zone),
+            end=to_the_minute(before.term.end, before.zone),
             advice=advice,
         )
     return None
-
-
-def _minutes(at: datetime, zone: tzinfo) -> str:
-    return at.astimezone(zone).isoformat(timespec="minutes")

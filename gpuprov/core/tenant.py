@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from gpuprov.core import naming
 from gpuprov.core.award import Status
 from gpuprov.core.cluster import GpuPool, ProviderCluster
+from gpuprov.core.days import to_the_minute
 from gpuprov.core.ledger import Forfeited, History, Unlisted
 from gpuprov.i18n import Message, tr
 
@@ -142,9 +143,12 @@ def absence(history: History, at: datetime) -> Absence:
     if by_list is not None:
         cause, reason = by_list
     elif at < history.term.start:
-        cause, reason = Cause.NOT_YET, tr("term starts at {start}", start=_minutes(history.term.start, history.zone))
+        cause, reason = (
+            Cause.NOT_YET,
+            tr("term starts at {start}", start=to_the_minute(history.term.start, history.zone)),
+        )
     else:
-        cause, reason = Cause.ENDED, tr("term ended at {end}", end=_minutes(history.term.end, history.zone))
+        cause, reason = Cause.ENDED, tr("term ended at {end}", end=to_the_minute(history.term.end, history.zone))
     return Absence(award_id=award.id, cause=cause, reason=reason, by_ledger=False)
 
 
@@ -168,14 +172,10 @@ def _by_ledger(
     if forfeited is not None and forfeited.at <= at:
         return Cause.FORFEITED, tr(
             "forfeited at {at} by {by}: {reason}",
-            at=_minutes(forfeited.at, zone),
+            at=to_the_minute(forfeited.at, zone),
             by=forfeited.by,
             reason=forfeited.reason,
         )
     if end is not None and end <= at:
-        return Cause.ENDED, tr("term ended at {end}", end=_minutes(end, zone))
+        return Cause.ENDED, tr("term ended at {end}", end=to_the_minute(end, zone))
     return None
-
-
-def _minutes(at: datetime, zone: tzinfo) -> str:
-    return at.astimezone(zone).isoformat(timespec="minutes")

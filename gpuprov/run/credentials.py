@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from gpuprov.core.cluster import ProviderCluster
+from gpuprov.core.days import to_the_minute
 from gpuprov.core.ledger import History
 from gpuprov.core.tenant import Desired, Tenant, desired_state
 from gpuprov.errors import ClusterError, InputError, Problem
@@ -88,7 +89,7 @@ def lifetime(history: History, at: datetime | None, hours: int | None, clock: da
     left = int((end - begins).total_seconds())
     seconds = left if hours is None else min(left, hours * 3600)
     if seconds < tokens.SHORTEST_SECONDS:
-        when = end.astimezone(history.zone).isoformat(timespec="minutes")
+        when = to_the_minute(end, history.zone)
         message = tr(
             "ends at {end}, in {left} s, and no token can live less than {shortest} s",
             end=when,
