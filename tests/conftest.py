@@ -2,8 +2,11 @@
 messages are in English whatever the locale, and as wide as they are without a terminal.
 """
 
+import gc
 import os
 import signal
+import weakref
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -15,6 +18,19 @@ settings.load_profile("unhurried")
 # Also for the commands that tests start.
 os.environ["GPUPROV_LANG"] = "en"
 os.environ.pop("COLUMNS", None)  # pytest-xdist sets it
+
+
+@pytest.fixture
+def rare_garbage() -> Iterator[Callable[[], weakref.ref[object]]]:
+    """Garbage is not collected by itself, as in a command; makes an object that refers to itself, and lets go of it."""
+
+    class Cycle:
+        def __init__(self) -> None:
+            self.itself = self
+
+    gc.disable()
+    yield lambda: weakref.ref(Cycle())
+    gc.enable()
 
 
 def pytest_configure() -> None:

@@ -84,3 +84,16 @@ def test_it_lives_while_looks_end():
     assert guard.service.complaints() == []
     guard.service._beat = time.monotonic() - STUCK_SECONDS - HOUR.total_seconds() - 1
     assert guard.service.complaints() == [pytest.approx(f"no look has ended for {STUCK_SECONDS + 3601} s")]
+
+
+def test_what_refers_to_itself_is_gone_after_each_look(rare_garbage):
+    left, kept = [], []
+
+    class Leaving(Guard):
+        def look(self):
+            kept.extend(reference() for reference in left if reference() is not None)
+            left.append(rare_garbage())
+            return super().look()
+
+    Leaving(None, None, None).run()
+    assert (len(left), kept) == (3, [])

@@ -145,3 +145,19 @@ def test_it_ends_between_two_steps(begun):
     loop.stop()
     loop.join()
     assert round_.counted("bug") is None
+
+
+def test_what_refers_to_itself_is_gone_after_each_round(begun, rare_garbage):
+    """The kubeconfig's loader does, and a service that runs for months would keep one of every round."""
+    left = []
+
+    class Leaving(Round):
+        def run(self):
+            super().run()
+            left.append(rare_garbage())
+
+    round_ = Leaving()
+    loop = begun(round_)
+    for count in (1, 2):
+        until(lambda count=count: len(left) == count and not any(reference() for reference in left))
+        loop.wake()

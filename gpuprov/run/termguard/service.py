@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from threading import Event
 
 from gpuprov.errors import GpuprovError
+from gpuprov.run.garbage import collect_now
 from gpuprov.run.pace import OLD_LOOKS, STUCK_SECONDS, pause
 from gpuprov.run.termguard.guard import TermGuard
 
@@ -33,10 +34,10 @@ class Service:
             self._beat = time.monotonic()
             begun = self.guard.now()
             self._look()
-            known = (
-                self._next_step
-            )  # one that has come meanwhile is at once; one from before a look that failed is over
-            edge = known if known is not None and known > begun else None
+            collect_now()
+            # A step that has come meanwhile is at once; one from before a look that failed is over.
+            step = self._next_step
+            edge = step if step is not None and step > begun else None
             self.stopping.wait(pause(self.guard.now(), edge, self.interval, self._failures))
 
     def complaints(self) -> list[str]:

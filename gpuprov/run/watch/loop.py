@@ -8,6 +8,7 @@ from threading import Event, Thread
 
 from gpuprov.errors import ClusterError, GpuprovError, InputError, PlanRefused
 from gpuprov.kube.leader import Leader
+from gpuprov.run.garbage import collect_now
 from gpuprov.run.pace import pause
 from gpuprov.run.watch.rounds import Round, Stopping
 
@@ -80,6 +81,7 @@ class Loop:
         except Exception as error:  # noqa: BLE001 (a bug in one round must not end the service)
             self.failures += 1
             self._report(error)
+        collect_now()
         edge = self.round.next_edge(begun)  # also one that has come meanwhile
         return pause(self.round.now(), edge, self.round.settings.interval, self.failures)
 
