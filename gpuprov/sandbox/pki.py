@@ -20,7 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from gpuprov.sandbox.files import private_folder, remove_tree, write_private
 
-VALID_DAYS = 365
+VALID = dt.timedelta(days=365)
 SERVER_NAMES = (
     "localhost",
     "kubernetes",
@@ -68,9 +68,9 @@ class Authority:
             usages.append(ExtendedKeyUsageOID.CLIENT_AUTH)
         return self._issue(_subject(name, None), usages, x509.SubjectAlternativeName([*names, *addresses]))
 
-    def client(self, user: str, group: str | None = None) -> Pair:
-        """Issue a client certificate for ``user``, in ``group`` if given."""
-        return self._issue(_subject(user, group), [ExtendedKeyUsageOID.CLIENT_AUTH], None)
+    def client(self, user: str, group: str | None = None, *, valid: dt.timedelta = VALID) -> Pair:
+        """Issue a client certificate for ``user``, in ``group`` if given, that expires after ``valid``."""
+        return self._issue(_subject(user, group), [ExtendedKeyUsageOID.CLIENT_AUTH], None, valid)
 
     def _subject_id(self) -> x509.SubjectKeyIdentifier:
         return x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
@@ -80,9 +80,10 @@ class Authority:
         subject: x509.Name,
         usages: Sequence[x509.ObjectIdentifier],
         names: x509.SubjectAlternativeName | None,
+        valid: dt.timedelta = VALID,
     ) -> Pair:
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = _builder(subject, self._name, key.public_key())
+        builder = _builder(subject, self._name, key.public_key(), valid)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         builder = builder.add_extension(_usage(authority=False), critical=True)
         builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
@@ -145,7 +146,9 @@ def _subject(user: str, group: str | None) -> x509.Name:
     return x509.Name([*organisation, x509.NameAttribute(NameOID.COMMON_NAME, user)])
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, valid: dt.timedelta = VALID
+) -> x509.CertificateBuilder:
     now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
@@ -154,7 +157,7 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicK
         .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(minutes=5))
-        .not_valid_after(now + dt.timedelta(days=VALID_DAYS))
+        .not_valid_after(now + valid)
     )
 
 

@@ -26,12 +26,17 @@ POSTGRES = Path("/usr/lib/postgresql")
 
 
 class Backend(Protocol):
-    """Where the state of a project lies. ``variables`` lead commands there; `locks` are those on all stacks."""
+    """Where the state of a project lies. ``variables`` lead commands there; `locks` are those on all stacks.
+
+    `dump` returns the state of each stack by its place, and `put` lets these be all that there is.
+    """
 
     variables: Mapping[str, str]
 
     def locks(self) -> list[str]: ...
     def lock(self, stack: str) -> None: ...
+    def dump(self) -> dict[str, str]: ...
+    def put(self, stacks: Mapping[str, str]) -> None: ...
     def stop(self) -> None: ...
     def start(self) -> None: ...
 
@@ -49,6 +54,20 @@ class FileBackend:
 
     def lock(self, stack: str) -> None:
         lock_elsewhere(self.folder, stack)
+
+    def dump(self) -> dict[str, str]:
+        found = self._stacks.rglob("*.json")
+        return {str(path.relative_to(self._stacks)): path.read_text(encoding="utf-8") for path in found}
+
+    def put(self, stacks: Mapping[str, str]) -> None:
+        for path in [path for path in self._stacks.rglob("*") if path.is_file()]:
+            path.unlink(missing_ok=True)
+        for name, text in stacks.items():
+            (self._stacks / name).write_text(text, encoding="utf-8")
+
+    @property
+    def _stacks(self) -> Path:
+        return self.folder / ".pulumi" / "stacks"
 
     def stop(self) -> None:
         self.folder.rename(self.folder.with_suffix(".away"))
@@ -97,6 +116,7 @@ class S3Backend(Server):
             "AWS_REGION": "us-east-1",
         }
         self.locks, self.lock = self.bucket.locks, self.bucket.lock
+        self.dump, self.put = self.bucket.dump, self.bucket.put
 
     def answers(self) -> bool:
         try:
@@ -151,9 +171,21 @@ class PostgresBackend(Server):
 
     def lock(self, stack: str) -> None:
         path, lock = others_lock(stack)
-        data = json.dumps({"data": base64.b64encode(lock.encode()).decode()})
-        statement = "INSERT INTO pulumi_state (key, data) VALUES (:'path', :'data')"
-        written = self.ask(statement, path=f"{DATABASE}/{path}", data=data)
+        self._insert(f"{DATABASE}/{path}", lock)
+
+    def dump(self) -> dict[str, str]:
+        found = self.ask("SELECT key || E'\\t' || data FROM pulumi_state WHERE key LIKE 'state/.pulumi/stacks/%.json'")
+        rows = (line.split("\t", 1) for line in found.stdout.splitlines())
+        return {key: base64.b64decode(json.loads(data)["data"]).decode() for key, data in rows}
+
+    def put(self, stacks: Mapping[str, str]) -> None:
+        self.ask("DELETE FROM pulumi_state WHERE key LIKE 'state/.pulumi/stacks/%'")
+        for key, text in stacks.items():
+            self._insert(key, text)
+
+    def _insert(self, key: str, text: str) -> None:
+        data = json.dumps({"data": base64.b64encode(text.encode()).decode()})
+        written = self.ask("INSERT INTO pulumi_state (key, data) VALUES (:'key', :'data')", key=key, data=data)
         assert written.returncode == 0, written.stderr
 
 

@@ -1,0 +1,105 @@
+"""Plays rounds with a fault each, checks their histories, and goes on where it was: see `run` beside this file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+
+import model
+import report
+from backends import KINDS as BACKENDS
+from faults import KINDS
+from history import read
+from round import Round
+from script import Script, scripts
+from world import World, temporary, world
+
+ROUNDS = "rounds.jsonl"
+
+
+def main() -> None:
+    """Play the rounds that are not on record yet, and end with 1 if a rule was broken."""
+    given = _given()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the cluster is stopped
+    print(f"seed {given.seed}, backend {given.backend}, report in {given.report}", flush=True)
+    failed = 0
+    if todo := _todo(given):
+        with temporary() as folder, world(folder / "world", given.backend) as made:
+            failed = _play(made, given.report, todo)
+    print(report.summary(read(given.report / ROUNDS)), flush=True)
+    sys.exit(1 if failed else 0)
+
+
+def _given() -> argparse.Namespace:
+    options = argparse.ArgumentParser(prog="tests/robustness/run", description=__doc__)
+    options.add_argument("--rounds", type=int, default=len(KINDS))
+    options.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    options.add_argument("--backend", choices=list(BACKENDS), default="file")
+    options.add_argument("--report", type=Path, help="where histories are kept; what is on record is not repeated")
+    options.add_argument("--fault", choices=list(KINDS), help="play this kind only")
+    options.add_argument("--only", type=int, help="play this round alone, as it was, whether it is on record or not")
+    given = options.parse_args()
+    given.report = given.report or Path(tempfile.mkdtemp(prefix="robustness-report-"))
+    given.report.mkdir(parents=True, exist_ok=True)
+    return given
+
+
+def _todo(given: argparse.Namespace) -> list[Script]:
+    """Return the rounds that are asked for, without those on record."""
+    all_of_them = scripts(given.seed, [given.fault] if given.fault else list(KINDS))
+    if given.only:
+        return [next(script for script in all_of_them if script.number == given.only)]
+    done = {(each["seed"], each["backend"], each["number"], each["fault"]) for each in read(given.report / ROUNDS)}
+    rounds = islice(all_of_them, given.rounds)
+    return [each for each in rounds if (each.seed, given.backend, each.number, each.fault) not in done]
+
+
+def _play(made: World, folder: Path, todo: Sequence[Script]) -> int:
+    """Play rounds, each on what the one before has left; return how many have broken a rule."""
+    made.use(todo[0], before=True)
+    Round(made, todo[0]).must(("setup", "--yes"), todo[0].then)
+    failed, last = 0, 0
+    for script in todo:
+        if why := KINDS[script.fault].missing(made):
+            print(f"round {script.number}: {script.fault} is left out: this machine lacks {why}", flush=True)
+            continue
+        begun = time.monotonic()
+        played = Round(made, script)
+        broken = played.play(anew=last + 1 != script.number or not last)
+        last = 0 if broken else script.number
+        failed += bool(broken)
+        _keep(folder, played, broken, time.monotonic() - begun)
+    return failed
+
+
+def _keep(folder: Path, played: Round, broken: Sequence[model.Violation], seconds: float) -> None:
+    """Write the history and a line about the round; print what was broken, and the command that plays it again."""
+    script, line = played.script, played.line
+    name = f"{line['backend']}-{script.seed}-{script.number:04d}"
+    played.history.save(folder / "histories" / f"{name}.jsonl")
+    line |= {"seconds": round(seconds, 1), "broken": [asdict(each) for each in broken]}
+    with (folder / ROUNDS).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line, ensure_ascii=False) + "\n")
+    ended = ", ".join(f"{each['words'][0]} {each['code']}" for each in line["operations"])
+    hit = line["hit"] or "nothing hit"
+    print(f"round {script.number}: {script.fault} ({hit}): {ended} ({seconds:.0f} s)", flush=True)
+    for each in broken:
+        print(f"  BROKEN {each.rule}: {each.message}", flush=True)
+    if broken:
+        again = f"--seed {script.seed} --backend {line['backend']} --only {script.number}"
+        print(f"  again: bash tests/robustness/run {again}; its history and the servers' logs are kept", flush=True)
+        shutil.copytree(played.world.layout.folder / "logs", folder / "logs" / name, dirs_exist_ok=True)
+
+
+if __name__ == "__main__":
+    main()

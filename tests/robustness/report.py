@@ -1,0 +1,65 @@
+"""The table of faults, from the rounds on record: kind, injected, survived, what operators saw, on which backend.
+
+python tests/robustness/report.py DIR...        prints it as Markdown
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from history import Entry, read
+
+MOST_SEEN = 3
+_HEAD = "| fault | rounds | injected | survived | what operators saw | backends |"
+
+
+def summary(rounds: Sequence[Entry]) -> str:
+    """Return in a line how many rounds are on record, and how many have broken a rule."""
+    broken = [each for each in rounds if each["broken"]]
+    return f"{len(rounds) - len(broken)} of {len(rounds)} rounds on record broke no rule"
+
+
+def table(rounds: Sequence[Entry]) -> str:
+    """Return the table in Markdown, a row for each kind."""
+    by_kind: dict[str, list[Entry]] = defaultdict(list)
+    for each in rounds:
+        by_kind[each["fault"]].append(each)
+    lines = [
+        _HEAD,
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for kind in sorted(by_kind):
+        played = by_kind[kind]
+        hit = sum(bool(each["hit"]) for each in played)
+        survived = sum(not each["broken"] for each in played)
+        backends = Counter(each["backend"] for each in played)
+        where = ", ".join(f"{name} {number}" for name, number in sorted(backends.items()))
+        lines.append(f"| {kind} | {len(played)} | {hit} | {survived} | {_seen(played)} | {where} |")
+    return "\n".join(lines)
+
+
+def _seen(played: Sequence[Entry]) -> str:
+    """Return how commands ended, and what those that failed said most."""
+    operations = [operation for each in played for operation in each["operations"]]
+    codes = Counter(operation["code"] for operation in operations)
+    said = Counter(operation["said"] for operation in operations if operation["code"])
+    ended = ", ".join(f"{code}: {number}" for code, number in sorted(codes.items(), key=str))
+    words = "; ".join(f"“{_plain(line)}”" for line, _ in said.most_common(MOST_SEEN) if line)
+    return f"{ended}; {words}" if words else ended
+
+
+def _plain(text: str) -> str:
+    return text.replace("|", "\\|").replace("`", "'")
+
+
+def main() -> None:
+    rounds = [each for folder in sys.argv[1:] for each in read(Path(folder) / "rounds.jsonl")]
+    print(table(rounds))
+    print(f"\n{summary(rounds)}.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,205 @@
+"""One round: what operators do while something goes wrong, then one more run, and what is left."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from datetime import datetime
+from typing import Any
+
+import model
+from faults import KINDS, Fault
+from history import Entry, History
+from operations import LONGEST_SECONDS, Operation, begin, left
+from operators import CAPACITY
+from projects import Ran, run_command
+from sandbox_fixtures import eventually
+from script import EVERYTHING, Script
+from story import gpu_pod
+from world import NAME, World
+
+from gpuprov.core.manifests import LEASE, SYSTEM_NAMESPACE
+from gpuprov.core.naming import namespace
+
+PREVIEW_EVERY = 10
+"""Pulumi's own comparison of everything takes as long as the rest of a round."""
+
+PATIENCE = "60"
+_SURVIVE_SECONDS = 60.0
+_LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM_NAMESPACE}/leases/{LEASE}"
+
+
+class Round:
+    """Plays a script on a world, and writes its history."""
+
+    def __init__(self, world: World, script: Script) -> None:
+        self.world = world
+        self.script = script
+        self.history = History()
+        self.hit = ""
+        self.broken: list[model.Violation] = []
+
+    def play(self, *, anew: bool) -> list[model.Violation]:
+        """Play it, and return the rules that it has broken. ``anew`` begins with what the round before should leave."""
+        world, script = self.world, self.script
+        if anew:
+            world.use(script, before=True)
+            self.must(("up", "--yes", *EVERYTHING, "--accept-ledger"), script.then)
+        self._pods()
+        world.backups = [*world.backups[-1:], world.backend.dump()]
+        ledger = world.folder.ledger.decode()
+        world.observer.begin(self.history)
+        granted = world.observer.granted()
+        world.use(script)
+        operations = [Operation(world, script, typed, f"operation {place}") for place, typed in enumerate(script.typed)]
+        fault = KINDS[script.fault](world, script, operations)
+        self._with_fault(fault, operations)
+        world.observer.sync()
+        self.history.add("looked", granted=world.observer.granted(), desired=world.desired(script))
+        self._last(operations)
+        self.history.add("ledger", before=ledger, after=world.folder.ledger.decode())
+        self._end(operations)
+        clock = max((abs(operation.clock_hours) for operation in operations), default=0)
+        self.history.add("round", **self._about, capacity=CAPACITY, clock_hours=clock, granted=granted)
+        self.broken = model.check(self.history.entries)
+        return self.broken
+
+    @property
+    def line(self) -> Entry:
+        """What the report needs of the round."""
+        last = self._only("last")
+        operations = [
+            {"words": entry["words"], "code": entry["code"], "said": said(entry["err"] + "\n" + entry["out"])}
+            for entry in self.history.entries
+            if entry["type"] == "operation"
+        ]
+        return self._about | {"hit": self.hit, "operations": operations, "remedies": last["remedies"]}
+
+    @property
+    def _about(self) -> Entry:
+        script, backend = self.script, self.world.backend_kind
+        return {"seed": script.seed, "number": script.number, "fault": script.fault, "backend": backend}
+
+    def must(self, words: tuple[str, ...], at: datetime) -> Ran:
+        """Run a command that has to succeed."""
+        ran = self._run(words, at)
+        assert ran.code == 0, (words, ran)
+        return ran
+
+    def _only(self, kind: str) -> Entry:
+        return next(entry for entry in self.history.entries if entry["type"] == kind)
+
+    def _run(self, words: tuple[str, ...], at: datetime) -> Ran:
+        command = words if words[0] == "pulumi" else (sys.executable, "-m", "gpuprov", *words)
+        variables = {**self.world.folder.environment, "GPUPROV_AT": at.isoformat()}
+        return run_command(command, self.world.folder.root, variables)
+
+    def _pods(self) -> None:
+        """Let awards have the pods of the script, and no others."""
+        wanted = {namespace(award): gpus for award, gpus in self.script.pods.items()}
+        granted, api = self.world.observer.granted(), self.world.api
+        running = {seen["namespace"] for seen in self.world.observer.pods()}
+        for name in sorted(running - wanted.keys()):
+            api.request("DELETE", f"/api/v1/namespaces/{name}/pods")
+        for name, gpus in wanted.items():
+            if name not in running and granted.get(name):
+                body = gpu_pod("train", min(gpus, granted[name]))
+                eventually(lambda name=name, body=body: api.request("POST", f"/api/v1/namespaces/{name}/pods", body).ok)
+        eventually(lambda: self._pods_are(wanted.keys() & granted.keys()))
+
+    def _pods_are(self, names: set[str]) -> bool:
+        seen = self.world.observer.pods()
+        return {pod["namespace"] for pod in seen} == names and all(pod["gpus"] for pod in seen)
+
+    def _with_fault(self, fault: Fault, operations: list[Operation]) -> None:
+        """Let operators work while something goes wrong, and put it right in the end, whatever happens."""
+        fault.prepare()
+        begun, hit = time.time(), ""
+        if fault.when == "before":
+            hit = fault.inject()
+        threads = begin(operations, self.history)
+        if fault.when == "during":
+            time.sleep(self.script.moment)
+            hit = fault.inject()
+        deadline = time.monotonic() + self.script.seconds
+        if not fault.lasting:
+            while time.monotonic() < deadline and any(thread.is_alive() for thread in threads):
+                time.sleep(0.02)
+            hit = _both(hit, fault.heal())
+        for thread in threads:
+            thread.join(LONGEST_SECONDS * 2)
+        if fault.when == "after":
+            hit = fault.inject()
+        if fault.lasting:
+            hit = _both(hit, fault.heal())
+        self.hit = hit
+        self.history.add("fault", kind=self.script.fault, hit=hit, start=begun, end=time.time())
+        self.survivors = [name for operation in operations for name in left(operation.name, _SURVIVE_SECONDS)]
+
+    def _last(self, operations: list[Operation]) -> None:
+        """Run `up` once more, and do first what it asks for where docs/cli.md says that somebody has to."""
+        words = ("up", "--yes", "--json", *EVERYTHING, "--timeout", PATIENCE)
+        remedies: list[str] = []
+        ran = self._run(words, self.script.at)
+        if ran.code == 5 and "run `gpuprov unlock`" in ran.err + ran.out:
+            remedies.append("unlock")
+            self._run(("unlock", "--yes"), self.script.at)
+            ran = self._run(words, self.script.at)
+        # A lock that Pulumi has left which was typed by hand, or which ran on another machine, is nobody's to remove.
+        elsewhere = any(each.words[0] == "pulumi" or each.typed.machine for each in operations)
+        allowed = ["unlock"] if elsewhere else []
+        about = {"words": list(words), "code": ran.code, "err": ran.err[-6000:], "out": ran.out[-3000:]}
+        self.history.add("last", **about, remedies=remedies, remedies_allowed=allowed)
+
+    def _end(self, operations: list[Operation]) -> None:
+        """Write down what is left: on the cluster, in the state, and of locks, turns and processes."""
+        world = self.world
+        world.observer.sync()
+        lease = world.api.get(_LEASE) or {}
+        preview = self._preview() if self.script.number % PREVIEW_EVERY == 0 else None
+        self.history.add(
+            "end",
+            desired=world.desired(self.script),
+            granted=world.observer.granted(),
+            namespaces=world.observer.namespaces(),
+            stacks=stacks(world.backend.dump()),
+            locks=world.backend.locks(),
+            lease=lease.get("spec", {}).get("holderIdentity") or "",
+            processes=self.survivors,
+            preview=preview and preview.code,
+            preview_out=preview.out[-2000:] if preview else "",
+        )
+
+    def _preview(self) -> Ran:
+        return self._run(
+            ("pulumi", "preview", "--stack", NAME, "--non-interactive", "--refresh", "--expect-no-changes"),
+            self.script.at,
+        )
+
+
+def _both(first: str, second: str) -> str:
+    return ", ".join(filter(None, (first, second)))
+
+
+def stacks(states: dict[str, str]) -> dict[str, dict[str, int]]:
+    """Return the GPUs of each namespace that the outputs of each stack have, from the files of the states."""
+    return {name: _tenants(json.loads(text)) for name, text in states.items()}
+
+
+def _tenants(state: dict[str, Any]) -> dict[str, int]:
+    latest = (state.get("checkpoint") or {}).get("latest") or {}
+    for resource in latest.get("resources") or ():
+        if resource["type"] == "pulumi:pulumi:Stack":
+            tenants = (resource.get("outputs") or {}).get("tenants") or {}
+            return {namespace(award): sum(tenant["quota"].values()) for award, tenant in tenants.items()}
+    return {}
+
+
+def said(text: str) -> str:
+    """Return one line of what a command said went wrong, without what differs from round to round."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    telling = [line for line in lines if re.match(r"- |error: |.*(failed|locked|interrupted|refused)", line)]
+    line = (telling or lines or [""])[0]
+    return re.sub(r"HPC-[\d-]+|gpu-hpc-[\d-]+|\b\d+(\.\d+)?\b", "…", line)[:200]
