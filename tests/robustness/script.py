@@ -148,6 +148,10 @@ def _words(rows: Sequence[Row], dice: random.Random) -> tuple[str, ...]:
     selected = [row.award_id for row in rows if row.status == "selected"]
     common = ("--yes", "--json", "--timeout", TIMEOUT)
     kind, award = dice.choice(_TYPED), dice.choice(selected)
+    larger = {row.award_id: row.gpus for row in rows if row.award_id in selected and row.gpus > 1}
+    if kind == "reduce" and larger:
+        award = dice.choice(sorted(larger))
+        return (kind, award, "--to", str(dice.randint(1, larger[award] - 1)), "--reason", "less use", *common)
     if kind == "pulumi":
         return (
             "pulumi",
@@ -162,8 +166,7 @@ def _words(rows: Sequence[Row], dice: random.Random) -> tuple[str, ...]:
         return ("watch", "--apply", "--interval", "2", "--timeout", TIMEOUT, "--listen", "127.0.0.1:0")
     if kind in ("up", "expire"):
         return (kind, *common, *(EVERYTHING if kind == "up" else ()))
-    to = ("--to", str(dice.randint(1, 2))) if kind == "reduce" else ()
-    return (kind, award, *to, "--reason", "as decided", *common)
+    return ("forfeit", award, "--reason", "as decided", *common)
 
 
 def _recorded(rows: Sequence[Row], typed: Sequence[Typed]) -> tuple[Row, ...]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -36,7 +35,7 @@ from gpuprov.sandbox.pki import IDENTITIES, Authority, Pair, make_pki
 
 NAME = "alpha"
 PRIVATE_VARIABLE = "ROBUSTNESS_PRIVATE"
-"""Environment variable: set by `run` where mounts are this process's own, and end with it."""
+"""Environment variable: an empty folder for all temporary files, where mounts are our own and end with us (`run`)."""
 
 DISK_MEBIBYTES, WORLD_MEBIBYTES = 64, 4096
 _DAY = timedelta(days=1)
@@ -220,12 +219,14 @@ def _folder(disk: Path, sandbox: Sandbox, kept: Backend) -> Folder:
 @contextmanager
 def temporary() -> Iterator[Path]:
     """Make a folder for all temporary files. Other users may reach it, since a database runs as another user."""
-    folder = Path(tempfile.mkdtemp(prefix="gpuprov-robustness-"))
-    folder.chmod(0o711)
+    private = os.environ.get(PRIVATE_VARIABLE)
     with ExitStack() as stack:
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        if os.environ.get(PRIVATE_VARIABLE):
+        if private:
+            folder = Path(private)
             stack.enter_context(_mounted(folder, WORLD_MEBIBYTES))
+        else:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="robustness-")))
+        folder.chmod(0o711)
         tempfile.tempdir = str(folder)
         stack.callback(setattr, tempfile, "tempdir", None)
         yield folder
