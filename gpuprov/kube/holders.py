@@ -1,4 +1,4 @@
-"""Who holds a turn: the identity of this process, and whether another one of this user on this machine was killed."""
+"""Who holds a turn: the identity of this process, and whether another one of this user on this machine has ended."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import secrets
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -30,24 +31,35 @@ def _folder() -> Path:
     return user_state_path("gpuprov") / "turns"
 
 
-@contextmanager
-def present() -> Iterator[str]:
-    """Yield this process's identity, and keep a file locked whose name is part of it; remove the file at the end.
+@dataclass(slots=True)
+class Presence:
+    """A process that may hold something. ``holds_nothing`` is set once that is certain."""
 
-    Whoever finds the file unlocked knows that this process was killed.
+    identity: str
+    holds_nothing: bool = False
+
+
+@contextmanager
+def present() -> Iterator[Presence]:
+    """Yield this process's presence, and keep a file locked whose name is part of its identity.
+
+    Whoever finds the file unlocked knows that this process has ended and has not given back what it held. At the end it
+    is removed only where nothing is held: giving back may have failed, or may have been interrupted.
     """
     token = secrets.token_hex(8)
     _folder().mkdir(parents=True, exist_ok=True)
     lock = FileLock(_folder() / token)
     with lock:
+        presence = Presence(f"{words()}/{token}")
         try:
-            yield f"{words()}/{token}"
+            yield presence
         finally:
-            Path(lock.lock_file).unlink(missing_ok=True)
+            if presence.holds_nothing:
+                Path(lock.lock_file).unlink(missing_ok=True)
 
 
 def has_ended(identity: str) -> bool:
-    """Tell whether the holder was one of this user's processes on this machine and was killed."""
+    """Tell whether the holder was one of this user's processes on this machine and has ended."""
     note = _folder() / identity.rpartition("/")[2]
     if not note.is_file():
         return False

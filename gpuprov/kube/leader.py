@@ -45,7 +45,7 @@ class Leader:
         self._purpose = purpose
         self._api = api
         self._resources = ExitStack()
-        self._identity = self._resources.enter_context(holders.present())
+        self._presence = self._resources.enter_context(holders.present())
         self._lease: LeaseObject | None = None
         self._until = 0.0
         self._without_lease = False
@@ -61,9 +61,10 @@ class Leader:
         self._stopped.set()
         if self._thread.ident is not None:
             self._thread.join()
-        if self._lease is not None and self._holds(self._lease):
-            with suppress(ClusterError):  # it ends by itself then
+        with suppress(ClusterError):  # it ends by itself then
+            if self._lease is not None and self._holds(self._lease):
                 self._lease.give_back()
+            self._presence.holds_nothing = True
         self._until, self._without_lease = 0.0, False
         self._resources.close()
 
@@ -95,7 +96,12 @@ class Leader:
     def _new(self) -> LeaseObject:
         api = self._api or KubeApi(self.cluster)
         return LeaseObject(
-            api, self.cluster, WATCH_LEASE, identity=self._identity, purpose=self._purpose, seconds=LEASE_SECONDS
+            api,
+            self.cluster,
+            WATCH_LEASE,
+            identity=self._presence.identity,
+            purpose=self._purpose,
+            seconds=LEASE_SECONDS,
         )
 
     def _run(self) -> None:

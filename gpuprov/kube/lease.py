@@ -80,10 +80,14 @@ def take_turn(
     after ``patience``, ClusterError that names who has the turn.
     """
     with ExitStack() as stack:
-        identity = stack.enter_context(holders.present())
+        presence = stack.enter_context(holders.present())
         client = api or KubeApi(cluster)
-        lease = LeaseObject(client, cluster, LEASE, identity=identity, purpose=purpose, seconds=SECONDS)
-        turn = _acquire(lease, patience, progress or _silence)
+        lease = LeaseObject(client, cluster, LEASE, identity=presence.identity, purpose=purpose, seconds=SECONDS)
+        try:
+            turn = _acquire(lease, patience, progress or _silence)
+        except ClusterError:
+            presence.holds_nothing = lease.held_by != presence.identity
+            raise
         stopped = Event()
         renewing = Thread(target=_renew, args=(lease, turn, stopped), daemon=True)
         renewing.start()
@@ -94,6 +98,7 @@ def take_turn(
             renewing.join()
             with suppress(ClusterError):  # it ends by itself then
                 lease.give_back((turn.number - 1, turn.previous) if turn.idle else None, good=turn.good)
+                presence.holds_nothing = True
 
 
 def _acquire(lease: LeaseObject, patience: float, progress: Callable[[str], None]) -> Turn:

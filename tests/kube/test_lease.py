@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from threading import Event
 
@@ -17,7 +17,7 @@ from strategies import cluster
 from gpuprov.errors import ClusterError
 from gpuprov.kube import holders, lease
 from gpuprov.kube.lease import take_turn, turns
-from gpuprov.kube.leaseobject import NoLease
+from gpuprov.kube.leaseobject import LeaseObject, NoLease
 
 SDS = cluster()
 PATH = "/apis/coordination.k8s.io/v1/namespaces/gpuprov-system/leases"
@@ -144,8 +144,8 @@ def test_whoever_is_not_the_fastest_waits_before_it_looks_again(server, method):
 HOLDER = """
 import sys
 from gpuprov.kube.holders import present
-with present() as identity:
-    print(identity, flush=True)
+with present() as presence:
+    print(presence.identity, flush=True)
     sys.stdin.read()
 """
 
@@ -165,6 +165,29 @@ def test_the_turn_of_a_process_that_was_killed_here_is_over_at_once(server):
     with take(server) as turn:
         assert turn.number == 8
     assert len(server.watch.slept) == slept
+
+
+@pytest.mark.parametrize("ending", [ClusterError("alpha", "no answer"), KeyboardInterrupt()])
+def test_a_turn_that_could_not_be_given_back_is_over_at_once_for_this_user(ending, server, monkeypatch):
+    """As after a second Ctrl-C, which comes while it is given back, or where the API server has gone."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise ending
+
+    with monkeypatch.context() as patch, suppress(KeyboardInterrupt), take(server):
+        patch.setattr(LeaseObject, "give_back", fail)
+    assert server.leases.spec["holderIdentity"]
+    with take(server) as turn:
+        assert turn.number == 2
+    assert server.watch.slept == []
+    assert list((holders._folder()).iterdir()) == []
+
+
+def test_whoever_did_not_get_a_turn_leaves_no_note(server):
+    server.leases.held("lee@home/2")
+    with pytest.raises(ClusterError, match="is at work"), take(server, patience=5):
+        pass
+    assert list((holders._folder()).iterdir()) == []
 
 
 @pytest.mark.parametrize("status", [403, 404])
