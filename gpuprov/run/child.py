@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,9 @@ from gpuprov.i18n import packed, tr, unpacked
 from gpuprov.run import log
 from gpuprov.run.garbage import collect_rarely
 from gpuprov.run.told import BETWEEN_PROCESSES
+
+SAME_INTERRUPT_SECONDS = 1.0
+"""A Ctrl-C reaches a child from the terminal and from its parent: within this time the second is the same one."""
 
 Progress = Callable[[str], None]
 M = TypeVar("M", bound=BaseModel)
@@ -105,8 +109,22 @@ def listen() -> str:
     """Return the message. From here on SIGTERM acts as an interrupt, so that Pulumi saves its state before we exit."""
     collect_rarely()
     log.configure_as_parent()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _interrupt_once()
     return sys.stdin.read()
+
+
+def _interrupt_once() -> None:
+    """Let an interrupt that comes twice interrupt once: the second would break off what is put in order at the end."""
+    last = -SAME_INTERRUPT_SECONDS
+
+    def interrupt(*_: object) -> None:
+        nonlocal last
+        before, last = last, time.monotonic()
+        if last - before >= SAME_INTERRUPT_SECONDS:
+            raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
 
 
 def answer(work: Callable[[], BaseModel], failed: Callable[[str], BaseModel]) -> None:

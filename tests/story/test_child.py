@@ -113,6 +113,35 @@ def test_an_interrupt_reaches_the_processes_and_starts_no_new_one(log: Path) -> 
     assert log.read_text(encoding="utf-8").split().count("begin") <= 2
 
 
+TIDY = """
+import time
+from gpuprov.run.child import listen
+listen()
+try:
+    print("working", flush=True)
+    time.sleep(600)
+finally:
+    print("tidying up", flush=True)
+    time.sleep(0.5)
+    print("tidy", flush=True)
+"""
+
+
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_that_comes_from_the_terminal_and_from_the_parent_interrupts_once(second: signal.Signals) -> None:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen([sys.executable, "-c", TIDY], **pipes)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.close()
+    assert process.stdout.readline() == "working\n"
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.readline() == "tidying up\n"
+    process.send_signal(second)
+    assert process.stdout.read() == "tidy\n"
+    process.wait(timeout=30)
+
+
 def test_interrupts_are_tested_also_where_the_suite_runs_in_the_background() -> None:
     """A script's `bash tests/run &`, or nohup, leaves SIGINT ignored, which the tests' children would inherit."""
     test = f"{__file__}::{test_an_interrupt_reaches_the_processes_and_starts_no_new_one.__name__}"
