@@ -179,9 +179,9 @@ def ledger(entries: Sequence[Entry]) -> Iterator[Violation]:
         yield Violation("ledger", f"forfeited twice: {twice}", (about,))
     written = {(event["event"], event["award"]) for event in events}
     for operation in _all(entries, "operation"):
-        award = ("forfeited", operation["words"][1])
-        if operation["words"][0] == "forfeit" and operation["code"] == 0 and award not in written:
-            yield Violation("ledger", f"{operation['words'][:2]} ended with 0 and is not in the ledger", (operation,))
+        words = operation["words"]
+        if words[0] == "forfeit" and operation["code"] == 0 and ("forfeited", words[1]) not in written:
+            yield Violation("ledger", f"forfeit {words[1]} ended with 0 and is not in the ledger", (operation,))
 
 
 def finished(entries: Sequence[Entry]) -> Iterator[Violation]:

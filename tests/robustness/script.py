@@ -105,8 +105,9 @@ def _changed(before: Sequence[Row], dice: random.Random, number: int, *, one_goe
     """Some awards go, change or end, and new ones come while there are GPUs."""
     today = f"{_instant(number):%Y-%m-%d}"
     rows = [row for row in before if row.last_day >= today]
-    if one_goes and rows:
-        del rows[dice.randrange(len(rows))]
+    selected = [row for row in rows if row.status == "selected"]
+    if one_goes and selected:
+        rows.remove(dice.choice(selected))
     for _ in range(dice.randint(1, 3) if rows else 0):
         place = dice.randrange(len(rows))
         row, what = rows[place], dice.choice(("gpus", "drop", "status"))

@@ -1,0 +1,27 @@
+"""The table of faults, from rounds on record."""
+
+from report import summary, table
+
+
+def played(fault, hit, code, said="", *, broken=(), backend="file"):
+    operations = [{"words": ["up"], "code": code, "said": said}]
+    return {"fault": fault, "hit": hit, "operations": operations, "broken": list(broken), "backend": backend}
+
+
+ROUNDS = [
+    played("SIGKILL", "worker", 5, "its process ended | with code …"),
+    played("SIGKILL", "", 0, backend="s3"),
+    played("SIGKILL", "pulumi", 5, "its process ended | with code …", broken=[{"rule": "capacity"}], backend="s3"),
+    played("429", "3 times", 0),
+]
+
+
+def test_a_row_for_each_kind_says_what_was_injected_survived_and_seen():
+    assert table(ROUNDS).splitlines()[2:] == [
+        "| 429 | 1 | 1 | 1 | 0: 1 | file 1 |",
+        "| SIGKILL | 3 | 2 | 2 | 0: 1, 5: 2; “its process ended \\| with code …” | file 1, s3 2 |",
+    ]
+
+
+def test_rounds_that_broke_a_rule_are_counted():
+    assert summary(ROUNDS) == "3 of 4 rounds on record broke no rule"
