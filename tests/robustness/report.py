@@ -5,6 +5,7 @@ python tests/robustness/report.py DIR...        prints it as Markdown
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 from history import Entry, read
 
 MOST_SEEN = 3
+SHORT, FEW = 20, 8
 _HEAD = "| fault | rounds | injected | survived | what operators saw | backends |"
 
 
@@ -33,7 +35,7 @@ def table(rounds: Sequence[Entry]) -> str:
     ]
     for kind in sorted(by_kind):
         played = by_kind[kind]
-        hit = sum(bool(each["hit"]) for each in played)
+        hit = _hit(played)
         survived = sum(not each["broken"] for each in played)
         backends = Counter(each["backend"] for each in played)
         where = ", ".join(f"{name} {number}" for name, number in sorted(backends.items()))
@@ -41,14 +43,38 @@ def table(rounds: Sequence[Entry]) -> str:
     return "\n".join(lines)
 
 
+def _hit(played: Sequence[Entry]) -> str:
+    """Return in how many rounds something was hit, and how often what, where these are a few parts."""
+    hits = Counter(each["hit"] for each in played if each["hit"])
+    parts = f" ({', '.join(f'{part} {number}' for part, number in sorted(hits.items()))})" if len(hits) > 1 else ""
+    return f"{sum(hits.values())}{parts if max(map(len, hits), default=0) <= SHORT and len(hits) <= FEW else ''}"
+
+
 def _seen(played: Sequence[Entry]) -> str:
     """Return how commands ended, and what those that failed said most."""
     operations = [operation for each in played for operation in each["operations"]]
     codes = Counter(operation["code"] for operation in operations)
-    said = Counter(operation["said"] for operation in operations if operation["code"])
+    said = Counter(words_of(operation["told"]) for operation in operations if operation["code"])
     ended = ", ".join(f"{code}: {number}" for code, number in sorted(codes.items(), key=str))
     words = "; ".join(f"“{_plain(line)}”" for line, _ in said.most_common(MOST_SEEN) if line)
     return f"{ended}; {words}" if words else ended
+
+
+def words_of(text: str) -> str:
+    """Return the line that says what went wrong, without what differs from round to round; empty if there is none."""
+    lines = [line.strip() for line in text.splitlines()]
+    for pattern in _TELLING:
+        for line in lines:
+            if found := re.search(pattern, line):
+                return _DIFFERS.sub("…", found[1])[:LONGEST]
+    return ""
+
+
+_TELLING = (r"^- (.+)", r'^"error": "(.+)"', r"ERROR (?:failed: )?(.+)", r"^error: (.+)", r"(interrupted; .+)")
+"""Where commands say it, the most telling first: reasons of a refusal, outcomes, the log, Pulumi's own words."""
+
+_DIFFERS = re.compile(r"HPC-[\d-]+|gpu-hpc-[\d-]+|/tmp/\S+|\b\d+(?:\.\d+)?\b| provider=\S+| award=\S+| namespace=\S+")
+LONGEST = 160
 
 
 def _plain(text: str) -> str:

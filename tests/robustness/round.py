@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 import time
 from datetime import datetime
@@ -20,6 +19,7 @@ from script import EVERYTHING, Script
 from story import gpu_pod
 from world import NAME, World
 
+from gpuprov.core.cluster import stack_names
 from gpuprov.core.manifests import LEASE, SYSTEM_NAMESPACE
 from gpuprov.core.naming import namespace
 
@@ -28,6 +28,7 @@ PREVIEW_EVERY = 10
 
 PATIENCE = "60"
 _SURVIVE_SECONDS = 60.0
+_TOLD = 3000
 _LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM_NAMESPACE}/leases/{LEASE}"
 
 
@@ -71,7 +72,7 @@ class Round:
         """What the report needs of the round."""
         last = self._only("last")
         operations = [
-            {"words": entry["words"], "code": entry["code"], "said": said(entry["err"] + "\n" + entry["out"])}
+            {"words": entry["words"], "code": entry["code"], "told": entry["code"] and _told(entry)}
             for entry in self.history.entries
             if entry["type"] == "operation"
         ]
@@ -158,7 +159,8 @@ class Round:
         world = self.world
         world.observer.sync()
         lease = world.api.get(_LEASE) or {}
-        preview = self._preview() if self.script.number % PREVIEW_EVERY == 0 else None
+        due = self.script.number % PREVIEW_EVERY == 0
+        previews = [self._preview(stack) for stack in stack_names(NAME, self.script.shards) if due]
         self.history.add(
             "end",
             desired=world.desired(self.script),
@@ -168,15 +170,13 @@ class Round:
             locks=world.backend.locks(),
             lease=lease.get("spec", {}).get("holderIdentity") or "",
             processes=self.survivors,
-            preview=preview and preview.code,
-            preview_out=preview.out[-2000:] if preview else "",
+            preview=max((ran.code for ran in previews), default=None),
+            preview_out="\n".join(ran.out[-2000:] for ran in previews),
         )
 
-    def _preview(self) -> Ran:
-        return self._run(
-            ("pulumi", "preview", "--stack", NAME, "--non-interactive", "--refresh", "--expect-no-changes"),
-            self.script.at,
-        )
+    def _preview(self, stack: str) -> Ran:
+        options = ("--non-interactive", "--refresh", "--expect-no-changes")
+        return self._run(("pulumi", "preview", "--stack", stack, *options), self.script.at)
 
 
 def _both(first: str, second: str) -> str:
@@ -197,9 +197,6 @@ def _tenants(state: dict[str, Any]) -> dict[str, int]:
     return {}
 
 
-def said(text: str) -> str:
-    """Return one line of what a command said went wrong, without what differs from round to round."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    telling = [line for line in lines if re.match(r"- |error: |.*(failed|locked|interrupted|refused)", line)]
-    line = (telling or lines or [""])[0]
-    return re.sub(r"HPC-[\d-]+|gpu-hpc-[\d-]+|\b\d+(\.\d+)?\b", "…", line)[:200]
+def _told(entry: Entry) -> str:
+    """Return the end of what a command has printed, which says what went wrong."""
+    return (entry["out"] + "\n" + entry["err"])[-_TOLD:]

@@ -23,6 +23,9 @@ AWARDS = 10
 LATEST = 3.0
 """Seconds after its beginning until which a fault comes: a command that changes something takes about as long."""
 
+RESHARDED = 0.1
+"""How often the state is to be shared between two stacks instead of one, or the other way round."""
+
 EVERYTHING = ("--allow-teardown", "99", "--allow-change", "99")
 """The lists change as no guard lets them: what happens is known here."""
 
@@ -55,6 +58,8 @@ class Script:
     before: tuple[Row, ...]
     rows: tuple[Row, ...]
     pods: dict[str, int]
+    shards_before: int
+    shards: int
     typed: tuple[Typed, ...]
     moment: float
     seconds: float
@@ -80,13 +85,15 @@ def _instant(number: int) -> datetime:
 def scripts(seed: int, kinds: Sequence[str]) -> Iterator[Script]:
     """Yield round after round. In as many rounds as there are kinds each kind comes once, in an order of its own."""
     rows: tuple[Row, ...] = ()
+    shards = 1
     for number in count(1):
         dice = random.Random(f"{seed}/{number}")  # noqa: S311
         turn, place = divmod(number - 1, len(kinds))
         fault = random.Random(f"{seed}/turn/{turn}").sample(kinds, len(kinds))[place]  # noqa: S311
         before = rows or _filled([], dice, number=0)
         rows = _changed(before, dice, number, one_goes=fault in TEARDOWNS)
-        typed = _typed(rows, dice, two=fault == "two operators")
+        shards_before, shards = shards, 3 - shards if dice.random() < RESHARDED else shards
+        typed = _typed(rows, dice, two=fault == "two operators", by_hand=shards == shards_before == 1)
         yield Script(
             seed=seed,
             number=number,
@@ -94,6 +101,8 @@ def scripts(seed: int, kinds: Sequence[str]) -> Iterator[Script]:
             before=before,
             rows=rows,
             pods={row.award_id: dice.randint(1, row.gpus) for row in before if dice.random() < 0.4},
+            shards_before=shards_before,
+            shards=shards,
             typed=typed,
             moment=dice.uniform(0.1, LATEST),
             seconds=dice.uniform(0.5, 4.0),
@@ -138,14 +147,15 @@ def _sum(rows: Sequence[Row]) -> int:
     return sum(row.gpus for row in rows if row.status == "selected")
 
 
-def _typed(rows: Sequence[Row], dice: random.Random, *, two: bool) -> tuple[Typed, ...]:
-    typed = [Typed(_words(rows, dice))]
+def _typed(rows: Sequence[Row], dice: random.Random, *, two: bool, by_hand: bool) -> tuple[Typed, ...]:
+    typed = [Typed(_words(rows, dice, by_hand=by_hand))]
     if two:
-        typed.append(Typed(_words(rows, dice), dice.uniform(0, 2.5), dice.choice((0, 1))))
+        typed.append(Typed(_words(rows, dice, by_hand=by_hand), dice.uniform(0, 2.5), dice.choice((0, 1))))
     return tuple(typed)
 
 
-def _words(rows: Sequence[Row], dice: random.Random) -> tuple[str, ...]:
+def _words(rows: Sequence[Row], dice: random.Random, *, by_hand: bool) -> tuple[str, ...]:
+    """Return a command. Pulumi is typed by hand where one stack has all awards, so that its success is to be judged."""
     selected = [row.award_id for row in rows if row.status == "selected"]
     common = ("--yes", "--json", "--timeout", TIMEOUT)
     kind, award = dice.choice(_TYPED), dice.choice(selected)
@@ -153,7 +163,7 @@ def _words(rows: Sequence[Row], dice: random.Random) -> tuple[str, ...]:
     if kind == "reduce" and larger:
         award = dice.choice(sorted(larger))
         return (kind, award, "--to", str(dice.randint(1, larger[award] - 1)), "--reason", "less use", *common)
-    if kind == "pulumi":
+    if kind == "pulumi" and by_hand:
         return (
             "pulumi",
             "up",
@@ -165,8 +175,10 @@ def _words(rows: Sequence[Row], dice: random.Random) -> tuple[str, ...]:
         )
     if kind == "watch":
         return ("watch", "--apply", "--interval", "2", "--timeout", TIMEOUT, "--listen", "127.0.0.1:0")
-    if kind in ("up", "expire"):
-        return (kind, *common, *(EVERYTHING if kind == "up" else ()))
+    if kind == "expire":
+        return (kind, *common)
+    if kind in ("up", "pulumi"):
+        return ("up", *common, *EVERYTHING)
     return ("forfeit", award, "--reason", "as decided", *common)
 
 

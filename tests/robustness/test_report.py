@@ -3,15 +3,17 @@
 from report import summary, table
 
 
-def played(fault, hit, code, said="", *, broken=(), backend="file"):
-    operations = [{"words": ["up"], "code": code, "said": said}]
+def played(fault, hit, code, told="", *, broken=(), backend="file"):
+    operations = [{"words": ["up"], "code": code, "told": told}]
     return {"fault": fault, "hit": hit, "operations": operations, "broken": list(broken), "backend": backend}
 
 
 ROUNDS = [
-    played("SIGKILL", "worker", 5, "its process ended | with code …"),
+    played("SIGKILL", "worker", 5, "deciding\n  - HPC-1-2 | ended with code 7"),
     played("SIGKILL", "", 0, backend="s3"),
-    played("SIGKILL", "pulumi", 5, "its process ended | with code …", broken=[{"rule": "capacity"}], backend="s3"),
+    played(
+        "SIGKILL", "pulumi", 5, "deciding\n  - HPC-1-2 | ended with code 7", broken=[{"rule": "capacity"}], backend="s3"
+    ),
     played("429", "3 times", 0),
 ]
 
@@ -19,7 +21,7 @@ ROUNDS = [
 def test_a_row_for_each_kind_says_what_was_injected_survived_and_seen():
     assert table(ROUNDS).splitlines()[2:] == [
         "| 429 | 1 | 1 | 1 | 0: 1 | file 1 |",
-        "| SIGKILL | 3 | 2 | 2 | 0: 1, 5: 2; “its process ended \\| with code …” | file 1, s3 2 |",
+        "| SIGKILL | 3 | 2 (pulumi 1, worker 1) | 2 | 0: 1, 5: 2; “… \\| ended with code …” | file 1, s3 2 |",
     ]
 
 

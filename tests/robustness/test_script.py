@@ -11,7 +11,7 @@ from script import AWARDS, LATEST, TEARDOWNS, scripts
 SEEDS = st.integers(0, 10**6)
 
 
-def played(seed, rounds=60, kinds=tuple(KINDS)):
+def played(seed, rounds=30, kinds=tuple(KINDS)):
     return list(islice(scripts(seed, kinds), rounds))
 
 
@@ -57,6 +57,14 @@ def test_where_a_fault_needs_it_there_is_a_second_operator_or_an_award_that_goes
     for script in played(seed, 30, TEARDOWNS):
         wanted = {row.award_id for row in script.rows if row.status == "selected"}
         assert {row.award_id for row in script.before if row.status == "selected"} - wanted
+
+
+@given(SEEDS)
+def test_the_state_is_shared_between_stacks_as_the_round_before_has_left_it(seed):
+    scripted = played(seed)
+    assert all(one.shards == following.shards_before for one, following in pairwise(scripted))
+    by_hand = [script for script in scripted if script.typed[0].words[0] == "pulumi"]
+    assert {(script.shards_before, script.shards) for script in by_hand} <= {(1, 1)}
 
 
 @given(SEEDS)

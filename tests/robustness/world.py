@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -39,7 +40,9 @@ PRIVATE_VARIABLE = "ROBUSTNESS_PRIVATE"
 
 DISK_MEBIBYTES, WORLD_MEBIBYTES = 64, 4096
 _DAY = timedelta(days=1)
-_SUBJECTS = """\
+_SHARDS = re.compile(r"(shards: )\d+")
+_MORE = """\
+    shards: 1
     chartValues:
       operator:
         subjects:
@@ -85,6 +88,10 @@ class World:
         return self.disk.is_mount()
 
     @property
+    def stack_file(self) -> Path:
+        return self.folder.root / "stacks" / f"Pulumi.{NAME}.yaml"
+
+    @property
     def kubeconfig(self) -> Path:
         return self.disk / "kubeconfig"
 
@@ -97,9 +104,11 @@ class World:
         return self.authority.client(*IDENTITIES["gpuprov"], valid=valid)
 
     def use(self, script: Script, *, before: bool = False) -> None:
-        """Let the project have the list of a round, or of the one before."""
+        """Let the project have the list and the stacks of a round, or of the one before."""
         self.folder.rows = [*(script.before if before else script.rows)]
         self.folder.write()
+        shards = script.shards_before if before else script.shards
+        self.stack_file.write_text(_SHARDS.sub(rf"\g<1>{shards}", self.stack_file.read_text("utf-8")), "utf-8")
 
     def desired(self, script: Script, *, before: bool = False) -> dict[str, int]:
         """Return the GPUs that each namespace should have by list and ledger."""
@@ -212,7 +221,7 @@ def _folder(disk: Path, sandbox: Sandbox, kept: Backend) -> Folder:
     folder = make_folder(disk / "office", environment)
     stack_file = folder.root / "stacks" / f"Pulumi.{NAME}.yaml"
     text = stack_file.read_text(encoding="utf-8")
-    stack_file.write_text(text.replace("    pools:\n", f"{_SUBJECTS}    pools:\n"), encoding="utf-8")
+    stack_file.write_text(text.replace("    pools:\n", f"{_MORE}    pools:\n"), encoding="utf-8")
     return dataclasses.replace(folder, environment={**folder.environment, **kept.variables})
 
 
