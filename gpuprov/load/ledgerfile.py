@@ -129,13 +129,22 @@ def append_events(path: Path, events: Sequence[Event], known: int) -> tuple[Even
 
 
 def _write(path: Path, lines: bytes) -> None:
-    """Write all lines at once: a command that is killed leaves at most one line that is cut off, and it is the last."""
-    with path.open("a+b") as file:
-        file.seek(max(0, file.tell() - 1))
+    """Write all lines at once: a command that is killed leaves at most one line that is cut off, and it is the last.
+
+    A disk that is full takes none: what it has taken of them is removed again. Raises OSError.
+    """
+    with path.open("a+b", buffering=0) as file:
+        before = file.tell()
+        file.seek(max(0, before - 1))
         unfinished = file.read(1) not in (b"", b"\n")  # an editor may have saved it without the last newline
-        file.write(b"\n" + lines if unfinished else lines)
-        file.flush()
-        os.fsync(file.fileno())
+        left = memoryview(b"\n" + lines if unfinished else lines)
+        try:
+            while left:
+                left = left[file.write(left) :]
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(before)
+            raise
 
 
 def _changed(path: Path, ledger_lines: Sequence[LedgerLine], known: int) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -294,6 +295,23 @@ def test_a_line_that_is_cut_off_stops_the_next_writer(tmp_path):
     path.write_bytes(EVENT.dump_json(EVENTS[0])[:-9])
     (problem,) = problems(append_events, path, EVENTS[1:2], 0)
     assert (problem.row, problem.remedy[:20]) == (1, "the line was cut off")
+
+
+@pytest.mark.parametrize("ending", [b"\n", b""])
+def test_a_disk_that_takes_half_a_line_keeps_none_of_it(ending, tmp_path):
+    """A file that may grow by a few bytes only is like a disk with so many left: the first write is a short one."""
+    path = tmp_path / "ledger.jsonl"
+    path.write_bytes(EVENT.dump_json(EVENTS[0]) + ending)
+    before = path.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 30, hard))
+    try:
+        (problem,) = problems(append_events, path, EVENTS[1:], 1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "cannot be written" in problem.message
+    assert path.read_bytes() == before
+    assert append_events(path, EVENTS[1:], known=1) == tuple(EVENTS)
 
 
 def test_all_events_of_a_command_reach_the_disk_at_once(tmp_path, monkeypatch):
