@@ -13,6 +13,8 @@ from pathlib import Path
 
 from history import Entry, read
 
+DOCUMENT = Path(__file__).parents[2] / "docs" / "reliability.md"
+BEGIN, END = "<!-- rounds -->", "<!-- end of rounds -->"
 MOST_SEEN = 3
 SHORT, FEW = 20, 8
 _HEAD = "| fault | rounds | injected | survived | what operators saw | backends |"
@@ -82,9 +84,12 @@ def _plain(text: str) -> str:
 
 
 def main() -> None:
+    """Put the table of the rounds in these folders between the document's two comments."""
     rounds = [each for folder in sys.argv[1:] for each in read(Path(folder) / "rounds.jsonl")]
-    print(table(rounds))
-    print(f"\n{summary(rounds)}.")
+    head, rest = DOCUMENT.read_text(encoding="utf-8").split(BEGIN)
+    tail = rest.split(END)[1]
+    DOCUMENT.write_text(f"{head}{BEGIN}\n{table(rounds)}\n\n{summary(rounds)}.\n{END}{tail}", encoding="utf-8")
+    print(summary(rounds))
 
 
 if __name__ == "__main__":
