@@ -14,7 +14,7 @@ from observer import connect
 from sandbox_fixtures import eventually
 from script import TEARDOWNS
 from story import gpu_pod
-from world import NAME
+from world import NAME, POD
 
 from gpuprov.core.naming import namespace
 
@@ -59,20 +59,22 @@ class StuckFinalizer(Fault):
     when = "before"
 
     def inject(self) -> str:
-        self.lasting = self.dice.random() < 0.5
-        desired = self.world.desired(self.script)
-        going = [name for name in sorted(self.world.observer.granted()) if name not in desired]
+        self.lasting = self.dice.random() < 0.6
+        granted, desired = self.world.observer.granted(), self.world.desired(self.script)
         words = self.operations[0].words
-        victims = [namespace(words[1])] if words[0] == "forfeit" else going
+        going = [namespace(words[1])] if words[0] == "forfeit" else sorted(granted.keys() - desired.keys())
+        victims = [name for name in going if granted.get(name)]
         if not victims:
             return ""
         victim = self.dice.choice(victims)
-        if self.dice.random() < 0.5:
+        if self.dice.random() < 0.4:
             return "namespace" if _patch(self.world, f"/api/v1/namespaces/{victim}", [_HOLD]) else ""
-        body = gpu_pod("held", 1)
+        pods = f"/api/v1/namespaces/{victim}/pods"
+        if victim in {pod["namespace"] for pod in self.world.observer.pods()}:
+            return "pod" if _patch(self.world, f"{pods}/{POD}", [_HOLD]) else ""
+        body = gpu_pod(POD, granted[victim])
         body["metadata"]["finalizers"] = [_HOLD]
-        reply = self.world.api.request("POST", f"/api/v1/namespaces/{victim}/pods", body)
-        return "pod" if reply.ok else ""
+        return "pod" if self.world.api.request("POST", pods, body).ok else ""
 
     def heal(self) -> str:
         found = [item for path in ("namespaces", "pods") for item in _items(self.world, f"/api/v1/{path}")]

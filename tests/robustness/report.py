@@ -1,6 +1,6 @@
 """The table of faults, from the rounds on record: kind, injected, survived, what operators saw, on which backend.
 
-python tests/robustness/report.py DIR...        prints it as Markdown
+PYTHONPATH=tests/robustness .venv/bin/python tests/robustness/report.py DIR...    # writes it to docs/reliability.md
 """
 
 from __future__ import annotations

@@ -33,9 +33,10 @@ TIMEOUT = "5"
 """Seconds that a command waits for pods, and for its turn, before it says what holds it up."""
 
 TEARDOWNS = ("finalizer", "dead APIService")
-"""Faults that only hold up a teardown."""
+"""Faults that only hold up a teardown, so that something is torn down."""
 
-_TYPED = ("up", "up", "up", "forfeit", "reduce", "expire", "pulumi", "watch")
+_TYPED: tuple[str, ...] = ("up", "up", "up", "forfeit", "reduce", "expire", "pulumi", "watch")
+_TEARING_DOWN: tuple[str, ...] = ("up", "up", "forfeit", "watch")
 _FAR = ("2026-03-31", "2026-06-30", "2026-06-30")
 
 
@@ -93,7 +94,10 @@ def scripts(seed: int, kinds: Sequence[str]) -> Iterator[Script]:
         before = rows or _filled([], dice, number=0)
         rows = _changed(before, dice, number, one_goes=fault in TEARDOWNS)
         shards_before, shards = shards, 3 - shards if dice.random() < RESHARDED else shards
-        typed = _typed(rows, dice, two=fault == "two operators", by_hand=shards == shards_before == 1)
+        commands = _TEARING_DOWN if fault in TEARDOWNS else _TYPED
+        if not shards == shards_before == 1:
+            commands = tuple(command for command in commands if command != "pulumi")
+        typed = tuple(_typed(rows, dice, commands, place) for place in range(1 + (fault == "two operators")))
         yield Script(
             seed=seed,
             number=number,
@@ -147,23 +151,21 @@ def _sum(rows: Sequence[Row]) -> int:
     return sum(row.gpus for row in rows if row.status == "selected")
 
 
-def _typed(rows: Sequence[Row], dice: random.Random, *, two: bool, by_hand: bool) -> tuple[Typed, ...]:
-    typed = [Typed(_words(rows, dice, by_hand=by_hand))]
-    if two:
-        typed.append(Typed(_words(rows, dice, by_hand=by_hand), dice.uniform(0, 2.5), dice.choice((0, 1))))
-    return tuple(typed)
+def _typed(rows: Sequence[Row], dice: random.Random, commands: Sequence[str], place: int) -> Typed:
+    """Return what is typed first, or second: that some time later, and perhaps on another machine."""
+    words = _words(rows, dice, dice.choice(commands))
+    return Typed(words, dice.uniform(0, 2.5), dice.choice((0, 1))) if place else Typed(words)
 
 
-def _words(rows: Sequence[Row], dice: random.Random, *, by_hand: bool) -> tuple[str, ...]:
-    """Return a command. Pulumi is typed by hand where one stack has all awards, so that its success is to be judged."""
+def _words(rows: Sequence[Row], dice: random.Random, kind: str) -> tuple[str, ...]:
     selected = [row.award_id for row in rows if row.status == "selected"]
     common = ("--yes", "--json", "--timeout", TIMEOUT)
-    kind, award = dice.choice(_TYPED), dice.choice(selected)
+    award = dice.choice(selected)
     larger = {row.award_id: row.gpus for row in rows if row.award_id in selected and row.gpus > 1}
     if kind == "reduce" and larger:
         award = dice.choice(sorted(larger))
         return (kind, award, "--to", str(dice.randint(1, larger[award] - 1)), "--reason", "less use", *common)
-    if kind == "pulumi" and by_hand:
+    if kind == "pulumi":
         return (
             "pulumi",
             "up",
@@ -177,8 +179,8 @@ def _words(rows: Sequence[Row], dice: random.Random, *, by_hand: bool) -> tuple[
         return ("watch", "--apply", "--interval", "2", "--timeout", TIMEOUT, "--listen", "127.0.0.1:0")
     if kind == "expire":
         return (kind, *common)
-    if kind in ("up", "pulumi"):
-        return ("up", *common, *EVERYTHING)
+    if kind == "up":
+        return (kind, *common, *EVERYTHING)
     return ("forfeit", award, "--reason", "as decided", *common)
 
 
