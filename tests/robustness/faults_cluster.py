@@ -13,13 +13,12 @@ from faults import Fault, kind
 from observer import connect
 from sandbox_fixtures import eventually
 from script import TEARDOWNS
-from story import gpu_pod
-from world import NAME, POD
+from world import NAME, World
 
 from gpuprov.core.naming import namespace
 
 _HOLD = "example.org/hold"
-_FINALIZER, _DEAD_SERVICE = TEARDOWNS
+_FINALIZER, _DEAD_SERVICE, _DEAD_NODES = TEARDOWNS
 
 
 @kind
@@ -37,72 +36,73 @@ class ApiServerKilled(Fault):
         return ""
 
 
-@kind
-class EtcdPaused(Fault):
-    name = "etcd paused"
+class _Paused(Fault):
+    """A program of the cluster is stopped, and goes on later where it was."""
+
+    program = ""
 
     def inject(self) -> str:
-        self.world.cluster.processes()["etcd"].suspend()
-        return "etcd"
+        self.world.cluster.processes()[self.program].suspend()
+        return self.program
 
     def heal(self) -> str:
         with suppress(psutil.NoSuchProcess):
-            self.world.cluster.processes()["etcd"].resume()
+            self.world.cluster.processes()[self.program].resume()
         return ""
+
+
+@kind
+class EtcdPaused(_Paused):
+    name = "etcd paused"
+    program = "etcd"
+
+
+@kind
+class NodesDead(_Paused):
+    """Nothing answers for the nodes: pods that are told to end do not, and hold their GPUs."""
+
+    name = _DEAD_NODES
+    program = "kwok"
+    when = "before"
+
+    def prepare(self) -> None:
+        self.lasting = self.dice.random() < 0.6
 
 
 @kind
 class StuckFinalizer(Fault):
-    """A namespace that is to go, or a pod there, has a finalizer that nobody removes for a while."""
+    """A namespace that is to go has a finalizer that nobody removes for a while."""
 
     name = _FINALIZER
     when = "before"
 
-    def inject(self) -> str:
+    def prepare(self) -> None:
         self.lasting = self.dice.random() < 0.6
+
+    def inject(self) -> str:
         granted, desired = self.world.observer.granted(), self.world.desired(self.script)
         words = self.operations[0].words
         going = [namespace(words[1])] if words[0] == "forfeit" else sorted(granted.keys() - desired.keys())
-        victims = [name for name in going if granted.get(name)]
-        if not victims:
-            return ""
-        victim = self.dice.choice(victims)
-        if self.dice.random() < 0.4:
-            return "namespace" if _patch(self.world, f"/api/v1/namespaces/{victim}", [_HOLD]) else ""
-        pods = f"/api/v1/namespaces/{victim}/pods"
-        if victim in {pod["namespace"] for pod in self.world.observer.pods()}:
-            return "pod" if _patch(self.world, f"{pods}/{POD}", [_HOLD]) else ""
-        body = gpu_pod(POD, granted[victim])
-        body["metadata"]["finalizers"] = [_HOLD]
-        return "pod" if self.world.api.request("POST", pods, body).ok else ""
+        victims = [name for name in going if name in granted]
+        self.victim = self.dice.choice(victims) if victims else ""
+        return self.victim and _finalized(self.world, self.victim, [_HOLD])
 
     def heal(self) -> str:
-        found = [item for path in ("namespaces", "pods") for item in _items(self.world, f"/api/v1/{path}")]
-        for item in found:
-            if _HOLD in (item["metadata"].get("finalizers") or ()):
-                where = item["metadata"].get("namespace")
-                place = f"namespaces/{where}/pods" if where else "namespaces"
-                _patch(self.world, f"/api/v1/{place}/{item['metadata']['name']}", [])
+        if self.victim:
+            eventually(lambda: _finalized(self.world, self.victim, []))
         return ""
 
 
-def _items(world, path: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-
-    def read() -> bool:
-        answer = world.api.get(path)
-        found[:] = (answer or {}).get("items", [])
-        return answer is not None
-
-    eventually(read)
-    return found
-
-
-def _patch(world, path: str, finalizers: list[str]) -> bool:
+def _finalized(world: World, name: str, finalizers: list[str]) -> str:
+    """Let a namespace have these finalizers; return its name, empty where the server does not do it."""
     headers = {"Content-Type": "application/merge-patch+json"}
     body = json.dumps({"metadata": {"finalizers": finalizers}}).encode()
-    with connect(world.layout) as pool:
-        return pool.request("PATCH", path, body=body, headers=headers, timeout=10).status == 200
+    path = f"/api/v1/namespaces/{name}"
+    with connect(world.layout) as pool, suppress(urllib3.exceptions.HTTPError):
+        answer = pool.request("PATCH", path, body=body, headers=headers, timeout=10)
+        gone = answer.status == 404 and not finalizers
+        return name if answer.status == 200 or gone else ""
+    return ""
 
 
 class _Object(Fault):
@@ -138,8 +138,10 @@ class DeadApiService(_Object):
     when = "before"
     path = "/apis/apiregistration.k8s.io/v1/apiservices"
 
+    def prepare(self) -> None:
+        self.lasting = self.dice.random() < 0.6
+
     def body(self) -> dict[str, Any]:
-        self.lasting = self.dice.random() < 0.5
         service = {"namespace": "robustness", "name": "nobody", "port": 443}
         spec = {"group": "broken.example.org", "version": "v1", "service": service, "insecureSkipTLSVerify": True}
         priorities = {"groupPriorityMinimum": 100, "versionPriority": 100}

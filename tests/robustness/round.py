@@ -17,7 +17,7 @@ from projects import Ran, run_command
 from sandbox_fixtures import eventually
 from script import EVERYTHING, Script
 from story import gpu_pod
-from world import NAME, POD, World
+from world import NAME, World
 
 from gpuprov.core.cluster import stack_names
 from gpuprov.core.manifests import LEASE, SYSTEM_NAMESPACE
@@ -106,7 +106,7 @@ class Round:
             api.request("DELETE", f"/api/v1/namespaces/{name}/pods")
         for name, gpus in wanted.items():
             if name not in running and granted.get(name):
-                body = gpu_pod(POD, min(gpus, granted[name]))
+                body = gpu_pod("train", min(gpus, granted[name]))
                 eventually(lambda name=name, body=body: api.request("POST", f"/api/v1/namespaces/{name}/pods", body).ok)
         eventually(lambda: self._pods_are(wanted.keys() & granted.keys()))
 

@@ -32,7 +32,7 @@ EVERYTHING = ("--allow-teardown", "99", "--allow-change", "99")
 TIMEOUT = "5"
 """Seconds that a command waits for pods, and for its turn, before it says what holds it up."""
 
-TEARDOWNS = ("finalizer", "dead APIService")
+TEARDOWNS = ("finalizer", "dead APIService", "nodes dead")
 """Faults that only hold up a teardown, so that something is torn down."""
 
 _TYPED: tuple[str, ...] = ("up", "up", "up", "forfeit", "reduce", "expire", "pulumi", "watch")
@@ -91,10 +91,11 @@ def scripts(seed: int, kinds: Sequence[str]) -> Iterator[Script]:
         dice = random.Random(f"{seed}/{number}")  # noqa: S311
         turn, place = divmod(number - 1, len(kinds))
         fault = random.Random(f"{seed}/turn/{turn}").sample(kinds, len(kinds))[place]  # noqa: S311
+        torn_down = fault in TEARDOWNS
         before = rows or _filled([], dice, number=0)
-        rows = _changed(before, dice, number, one_goes=fault in TEARDOWNS)
+        rows = _changed(before, dice, number, one_goes=torn_down)
         shards_before, shards = shards, 3 - shards if dice.random() < RESHARDED else shards
-        commands = _TEARING_DOWN if fault in TEARDOWNS else _TYPED
+        commands = _TEARING_DOWN if torn_down else _TYPED
         if not shards == shards_before == 1:
             commands = tuple(command for command in commands if command != "pulumi")
         typed = tuple(_typed(rows, dice, commands, place) for place in range(1 + (fault == "two operators")))
@@ -104,7 +105,7 @@ def scripts(seed: int, kinds: Sequence[str]) -> Iterator[Script]:
             fault=fault,
             before=before,
             rows=rows,
-            pods={row.award_id: dice.randint(1, row.gpus) for row in before if dice.random() < 0.4},
+            pods={row.award_id: dice.randint(1, row.gpus) for row in before if torn_down or dice.random() < 0.4},
             shards_before=shards_before,
             shards=shards,
             typed=typed,

@@ -34,7 +34,7 @@ from gpuprov.sandbox.controlplane import Layout
 from gpuprov.sandbox.files import private_folder
 from gpuprov.sandbox.pki import IDENTITIES, Authority, Pair, make_pki
 
-NAME, POD = "alpha", "train"
+NAME = "alpha"
 PRIVATE_VARIABLE = "ROBUSTNESS_PRIVATE"
 """Environment variable: an empty folder for all temporary files, where mounts are our own and end with us (`run`)."""
 
