@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -101,18 +102,20 @@ class Round:
         """Let awards have the pods of the script, and no others."""
         wanted = {namespace(award): gpus for award, gpus in self.script.pods.items()}
         granted, api = self.world.observer.granted(), self.world.api
-        running = {seen["namespace"] for seen in self.world.observer.pods()}
-        for name in sorted(running - wanted.keys()):
-            api.request("DELETE", f"/api/v1/namespaces/{name}/pods")
-        for name, gpus in wanted.items():
-            if name not in running and granted.get(name):
-                body = gpu_pod("train", min(gpus, granted[name]))
-                eventually(lambda name=name, body=body: api.request("POST", f"/api/v1/namespaces/{name}/pods", body).ok)
-        eventually(lambda: self._pods_are(wanted.keys() & granted.keys()))
+        self._end_pods({name: granted[name] for name in wanted.keys() & granted.keys()})
+        running = {pod["namespace"] for pod in self.world.observer.pods()}
+        for name in sorted(wanted.keys() & granted.keys() - running):
+            body = gpu_pod("train", min(wanted[name], granted[name]))
+            eventually(lambda name=name, body=body: api.request("POST", f"/api/v1/namespaces/{name}/pods", body).ok)
+        eventually(lambda: all(pod["gpus"] for pod in self.world.observer.pods()))
 
-    def _pods_are(self, names: set[str]) -> bool:
-        seen = self.world.observer.pods()
-        return {pod["namespace"] for pod in seen} == names and all(pod["gpus"] for pod in seen)
+    def _end_pods(self, most: Mapping[str, int]) -> None:
+        """End the pods that hold more than this, and wait until they have ended."""
+        observer = self.world.observer
+        ending = {pod["namespace"] for pod in observer.pods() if pod["gpus"] > most.get(pod["namespace"], 0)}
+        for name in sorted(ending):
+            self.world.api.request("DELETE", f"/api/v1/namespaces/{name}/pods")
+        eventually(lambda: not ending & {pod["namespace"] for pod in observer.pods()})
 
     def _with_fault(self, fault: Fault, operations: list[Operation]) -> None:
         """Let operators work while something goes wrong, and put it right in the end, whatever happens."""
@@ -141,6 +144,10 @@ class Round:
 
     def _last(self, operations: list[Operation]) -> None:
         """Run `up` once more, and do first what it asks for where docs/cli.md says that somebody has to."""
+        # Who was reduced may hold more than it has; as every command says, others get it when its pods have ended.
+        desired = self.world.desired(self.script)
+        granted = self.world.observer.granted()
+        self._end_pods({name: desired.get(name, CAPACITY) for name in granted})
         words = ("up", "--yes", "--json", *EVERYTHING, "--timeout", PATIENCE)
         remedies: list[str] = []
         ran = self._run(words, self.script.at)
