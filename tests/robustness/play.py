@@ -35,7 +35,7 @@ def main() -> None:
     failed = 0
     if todo := _todo(given):
         with temporary() as folder, world(folder / "world", given.backend) as made:
-            failed = _play(made, given.report, todo)
+            failed = _play(made, given, todo)
     print(report.summary(read(given.report / ROUNDS)), flush=True)
     sys.exit(1 if failed else 0)
 
@@ -64,7 +64,7 @@ def _todo(given: argparse.Namespace) -> list[Script]:
     return [each for each in rounds if (each.seed, given.backend, each.number, each.fault) not in done]
 
 
-def _play(made: World, folder: Path, todo: Sequence[Script]) -> int:
+def _play(made: World, given: argparse.Namespace, todo: Sequence[Script]) -> int:
     """Play rounds, each on what the one before has left; return how many have broken a rule."""
     made.use(todo[0], before=True)
     Round(made, todo[0]).must(("setup", "--yes"), todo[0].then)
@@ -78,17 +78,17 @@ def _play(made: World, folder: Path, todo: Sequence[Script]) -> int:
         broken = played.play(anew=last + 1 != script.number or not last)
         last = 0 if broken else script.number
         failed += bool(broken)
-        _keep(folder, played, broken, time.monotonic() - begun)
+        _keep(given, played, broken, time.monotonic() - begun)
     return failed
 
 
-def _keep(folder: Path, played: Round, broken: Sequence[model.Violation], seconds: float) -> None:
+def _keep(given: argparse.Namespace, played: Round, broken: Sequence[model.Violation], seconds: float) -> None:
     """Write the history and a line about the round; print what was broken, and the command that plays it again."""
     script, line = played.script, played.line
     name = f"{line['backend']}-{script.seed}-{script.number:04d}"
-    played.history.save(folder / "histories" / f"{name}.jsonl")
+    played.history.save(given.report / "histories" / f"{name}.jsonl")
     line |= {"seconds": round(seconds, 1), "broken": [asdict(each) for each in broken]}
-    with (folder / ROUNDS).open("a", encoding="utf-8") as file:
+    with (given.report / ROUNDS).open("a", encoding="utf-8") as file:
         file.write(json.dumps(line, ensure_ascii=False) + "\n")
     ended = ", ".join(f"{each['words'][0]} {each['code']}" for each in line["operations"])
     hit = line["hit"] or "nothing hit"
@@ -96,9 +96,10 @@ def _keep(folder: Path, played: Round, broken: Sequence[model.Violation], second
     for each in broken:
         print(f"  BROKEN {each.rule}: {each.message}", flush=True)
     if broken:
-        again = f"--seed {script.seed} --backend {line['backend']} --only {script.number}"
+        kind = f" --fault '{given.fault}'" if given.fault else ""
+        again = f"--seed {script.seed} --backend {given.backend}{kind} --only {script.number}"
         print(f"  again: bash tests/robustness/run {again}; its history and the servers' logs are kept", flush=True)
-        shutil.copytree(played.world.layout.folder / "logs", folder / "logs" / name, dirs_exist_ok=True)
+        shutil.copytree(played.world.layout.folder / "logs", given.report / "logs" / name, dirs_exist_ok=True)
 
 
 if __name__ == "__main__":
