@@ -29,7 +29,7 @@ RESHARDED = 0.1
 EVERYTHING = ("--allow-teardown", "99", "--allow-change", "99")
 """The lists change as no guard lets them: what happens is known here."""
 
-TIMEOUT = "5"
+TIMEOUT = "8"
 """Seconds that a command waits for pods, and for its turn, before it says what holds it up."""
 
 TEARDOWNS = ("finalizer", "dead APIService", "nodes dead")
