@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ssl
 from http.client import IncompleteRead
 
 import urllib3
+from kubernetes.client import ApiException
 from kubernetes.config.config_exception import ConfigException
 
 
@@ -31,9 +33,17 @@ def is_refused(error: Exception) -> bool:
 
 
 def is_broken_off(error: Exception) -> bool:
-    """Tell whether a connection that was made has ended too early. One to what speaks no HTTP is not meant."""
-    cause = error.args[-1] if isinstance(error, urllib3.exceptions.ProtocolError) and error.args else None
-    return isinstance(cause, (ConnectionError, IncompleteRead))
+    """Tell whether a connection that was made has ended too early. One to what speaks no HTTP is not meant.
+
+    TLS that ends without a farewell is: so does a server that dies, and a load balancer that has none behind it. The
+    official client hides that in an exception of its own.
+    """
+    told = error.__context__ if isinstance(error, ApiException) else error
+    cause = told.args[-1] if isinstance(told, _BROKEN) and told.args else None
+    return isinstance(cause, (ConnectionError, IncompleteRead, ssl.SSLEOFError))
+
+
+_BROKEN = (urllib3.exceptions.ProtocolError, urllib3.exceptions.SSLError)
 
 
 def innermost(error: BaseException) -> str:

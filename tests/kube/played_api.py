@@ -178,12 +178,12 @@ def _handler(talk: Talk) -> type[JsonHandler]:
     return Handler
 
 
-def kubeconfig(path: Path, url: str, name: str = "samsung-sds") -> Path:
-    """Write a kubeconfig with one context."""
+def kubeconfig(path: Path, url: str, name: str = "samsung-sds", **server: Any) -> Path:
+    """Write a kubeconfig with one context, and with more fields of its ``server``."""
     document = {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": name, "cluster": {"server": url}}],
+        "clusters": [{"name": name, "cluster": {"server": url, **server}}],
         "users": [{"name": name, "user": {"token": "t"}}],
         "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
     }

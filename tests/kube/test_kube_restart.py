@@ -1,12 +1,19 @@
 """An API server that restarts: it refuses connections for a while, and no request reaches it meanwhile."""
 
+import json
+import socket
+import ssl
+from contextlib import contextmanager, suppress
+from threading import Thread
+
 import pytest
-from played_api import LAST, Reply, played
+from played_api import LAST, Reply, Watch, kubeconfig, played
 from strategies import cluster
 
 from gpuprov.errors import ClusterUnreachable
 from gpuprov.kube.client import KubeApi
 from gpuprov.kube.retries import TOTAL_SECONDS, TRIES
+from gpuprov.sandbox.pki import Authority
 
 PATH = "/api/v1/namespaces/gpu-x"
 ASKING = {
@@ -58,3 +65,61 @@ def test_what_another_client_was_answered_says_nothing(server):
     with pytest.raises(ClusterUnreachable):
         KubeApi(cluster(), clock=server.watch.clock).get(PATH)
     assert server.watch.slept == []
+
+
+@contextmanager
+def balancer(folder, closes):
+    """Let a load balancer end so many connections in the handshake, while no server is behind it, and then answer."""
+    pair = Authority("test").server("server")
+    for name, text in {"crt": pair.certificate, "key": pair.key}.items():
+        (folder / name).write_bytes(text)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "crt", folder / "key")
+    body = json.dumps({"kind": "Namespace", "metadata": {"name": "gpu-x"}}).encode()
+    answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        left = closes
+        with suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with connection:
+                    if left:
+                        connection.recv(1 << 16)
+                        left -= 1
+                        continue
+                    with context.wrap_socket(connection, server_side=True) as talk:
+                        talk.recv(1 << 16)
+                        talk.sendall(answer)
+
+    thread = Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+
+
+def behind(url, folder, monkeypatch):
+    path = kubeconfig(folder / "kubeconfig", url, **{"insecure-skip-tls-verify": True})
+    monkeypatch.setenv("KUBECONFIG", str(path))
+    watch = Watch()
+    return KubeApi(cluster(), clock=watch.clock), watch
+
+
+def test_a_load_balancer_without_a_server_behind_it_is_waited_for(tmp_path, monkeypatch):
+    with balancer(tmp_path, 2) as url:
+        api, watch = behind(url, tmp_path, monkeypatch)
+        assert api.get(PATH) is not None
+        assert len(watch.slept) == 2
+
+
+def test_what_must_not_be_done_twice_is_not_sent_again_where_tls_has_ended_early(tmp_path, monkeypatch):
+    with balancer(tmp_path, 1) as url:
+        api, watch = behind(url, tmp_path, monkeypatch)
+        with pytest.raises(ClusterUnreachable, match="EOF occurred"):
+            api.ask("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body={})
+        assert watch.slept == []
