@@ -50,6 +50,8 @@ def unlock_stacks(project: Project, providers: Sequence[str], *, as_json: bool, 
 
 def _show(found: Found) -> None:
     for stack, locks in found.locks.items():
+        if not locks:
+            say(tr("{stack}: a lock that was cut off while it was written", stack=stack), err=True)
         for lock in locks:
             say(tr("{stack}: locked by {owner}", stack=stack, owner=lock.words), err=True)
     if found.last_good_run:

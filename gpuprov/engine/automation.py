@@ -93,6 +93,10 @@ def _run(
             )
         except auto.ConcurrentUpdateError as error:
             raise StackLocked(str(error)) from error
+        except auto.CommandError as error:
+            if stacks.says_locked(command.how_ended):
+                raise StackLocked(command.how_ended) from error
+            raise
 
     command = _Command(locks.root, locks.stack)
     try:

@@ -177,7 +177,13 @@ class Locks:
             return holder
 
     def _locked(self, locked: StackLocked | None) -> EngineError:
-        owners = " and ".join(lock.words for lock in locks_of(str(locked))) or "another run"
+        owners = " and ".join(lock.words for lock in locks_of(str(locked)))
+        if locked is not None and not owners:
+            return EngineError(
+                f"{self.stack}: a lock on the stack was cut off while it was written, as on a full disk; when that has "
+                "room again and no other run is at work, run `gpuprov unlock` and rerun the command"
+            )
+        owners = owners or "another run"
         return EngineError(
             f"{self.stack}: {owners} holds the stack's lock; wait for it, or if it was killed, run `gpuprov unlock` "
             "and rerun the command"

@@ -106,7 +106,18 @@ _REMEDIES = {
 
 
 class StackLocked(EngineError):
-    """Pulumi did not start because the stack is locked; the message is Pulumi's own and names the locks."""
+    """Pulumi did not start because the stack is locked; the message is Pulumi's own and names the locks.
+
+    It names none where a lock was cut off while it was written, as on a full disk: Pulumi fails to read that.
+    """
+
+
+def says_locked(errors: str) -> bool:
+    """Tell whether Pulumi says that the stack is locked, or fails to read one of its locks."""
+    return "the stack is currently locked by" in errors or _CUT_OFF.search(errors) is not None
+
+
+_CUT_OFF = re.compile(r"^error: (?:could not import deployment: )?unexpected end of JSON input$", re.MULTILINE)
 
 
 class NoSuchStack(EngineError):
@@ -157,7 +168,7 @@ def answer(process: subprocess.Popen[str], stack: str, command: Sequence[str], g
     if process.returncode:
         if "no stack named" in errors:
             raise NoSuchStack(f"{stack}: there is no such stack")
-        if "the stack is currently locked by" in errors:
+        if says_locked(errors):
             raise StackLocked(errors)
         raise EngineError(f"{stack}: {explained(errors, stack)}")
     return output

@@ -318,3 +318,17 @@ def test_a_lock_of_another_machine_holds_no_gpus_and_is_broken_by_an_explicit_co
     story.up()
     story.in_step()
     assert story.ok("unlock", "--yes").out.splitlines() == [f"{provider}: no lock" for provider in PROVIDERS]
+
+
+def test_a_lock_that_a_full_disk_has_cut_off_is_told_and_removed_when_asked(story: Story) -> None:
+    """Pulumi leaves it behind, and then fails to read it."""
+    cut = lock_elsewhere(story.root / "state", "kt-cloud")
+    cut.rename(cut.with_name(f"{cut.name}.18ebfdd371fe9b69.tmp")).write_text("")
+    ran = story.run("forfeit", "HPC-2026-1-002", "--reason", "no answer", "--yes")
+    assert (ran.code, "a lock on the stack was cut off while it was written" in ran.err) == (5, True), ran
+    assert namespace("HPC-2026-1-002") not in live(story)["kt-cloud"]  # free all the same
+    removed = story.ok("unlock", "--yes", "--json")
+    assert removed.data == {"removed": {"kt-cloud": {"kt-cloud": []}}, "failed": {}}
+    assert "kt-cloud: a lock that was cut off while it was written" in removed.err
+    story.up()
+    story.in_step()

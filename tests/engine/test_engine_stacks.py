@@ -177,3 +177,22 @@ def test_a_lock_of_another_machine_is_named_with_its_age_and_only_removed_when_a
     remove_locks(root, "kt-cloud", complaint)
     assert not lock.exists()
     write(locks)
+
+
+@pytest.mark.parametrize("by_up", [False, True])
+def test_a_lock_that_was_cut_off_while_it_was_written_is_told_and_only_removed_when_asked(
+    root: Path, *, by_up: bool
+) -> None:
+    """A full disk takes half of it, and Pulumi leaves the half where it looks for locks."""
+    locks = Locks(root=root, stack="kt-cloud", patience=1.0, progress=print)
+    create(locks)
+    cut = lock_elsewhere(root.parent / "state", "kt-cloud")
+    cut = cut.rename(cut.with_name(f"{cut.name}.18ebfdd371fe9b69.tmp"))
+    cut.write_text("", encoding="utf-8")
+    with pytest.raises(EngineError, match=r"cut off while it was written.*gpuprov unlock"):
+        up(root, "kt-cloud", exists=True) if by_up else write(locks)
+    complaint = locked(root, "kt-cloud")
+    assert complaint is not None
+    assert cut.exists()
+    remove_locks(root, "kt-cloud", complaint)
+    assert locked(root, "kt-cloud") is None

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gpuprov.engine.locks import Holder, forget_killed, holder, remembered
+from gpuprov.engine.stacks import says_locked
 
 ROOT = Path("/some/project")
 
@@ -121,3 +122,22 @@ def test_a_damaged_note_is_no_note() -> None:
     for note in (Path(os.environ["XDG_STATE_HOME"]) / "gpuprov" / "runs").rglob("*.json"):
         note.write_text("{", encoding="utf-8")
     assert holder(ROOT, "kt-cloud", locked(pid)) is Holder.OTHER
+
+
+@pytest.mark.parametrize("start", ["error: ", "error: could not import deployment: "])
+def test_a_lock_that_pulumi_cannot_read_is_a_lock(start: str) -> None:
+    errors = f"Importing…\n{start}unexpected end of JSON input\n"
+    assert says_locked(errors)
+    assert holder(ROOT, "kt-cloud", errors) is Holder.OTHER
+
+
+@pytest.mark.parametrize(
+    "errors",
+    [
+        "error: failed to load checkpoint: unexpected end of JSON input",
+        "error: could not deserialize deployment: unexpected end of JSON input",
+        "error: no stack named 'kt-cloud' found",
+    ],
+)
+def test_another_file_that_pulumi_cannot_read_is_no_lock(errors: str) -> None:
+    assert not says_locked(errors)

@@ -110,6 +110,7 @@ def behind(url, folder, monkeypatch):
     return KubeApi(cluster(), clock=watch.clock), watch
 
 
+@pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
 def test_a_load_balancer_without_a_server_behind_it_is_waited_for(tmp_path, monkeypatch):
     with balancer(tmp_path, 2) as url:
         api, watch = behind(url, tmp_path, monkeypatch)

@@ -43,6 +43,7 @@ class Proxy:
         self.hit = 0
         self._server = server
         self._open: set[asyncio.StreamWriter] = set()
+        self._servers: list[asyncio.Server] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -51,8 +52,10 @@ class Proxy:
 
     def close(self) -> None:
         """End all connections, and listen no more."""
+        asyncio.run_coroutine_threadsafe(self._end_all(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
 
     def break_off(self) -> int:
         """Reset every connection, as a router does that has lost its table; return how many."""
@@ -61,6 +64,7 @@ class Proxy:
     def _listen(self, handler, tls: ssl.SSLContext | None) -> int:
         started = asyncio.start_server(handler, "127.0.0.1", 0, ssl=tls)
         server = asyncio.run_coroutine_threadsafe(started, self._loop).result()
+        self._servers.append(server)
         return server.sockets[0].getsockname()[1]
 
     def _context(self) -> ssl.SSLContext:
@@ -73,6 +77,14 @@ class Proxy:
         for writer in found:
             _reset(writer)
         return len(found)
+
+    async def _end_all(self) -> None:
+        for server in self._servers:
+            server.close()
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Pass bytes on in both directions until one side ends."""

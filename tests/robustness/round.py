@@ -155,9 +155,10 @@ class Round:
             remedies.append("unlock")
             self._run(("unlock", "--yes"), self.script.at)
             ran = self._run(words, self.script.at)
-        # A lock that Pulumi has left which was typed by hand, or which ran on another machine, is nobody's to remove.
-        elsewhere = any(each.words[0] == "pulumi" or each.typed.machine for each in operations)
-        allowed = ["unlock"] if elsewhere else []
+        # A lock that Pulumi has left which was typed by hand, or which ran on another machine, is nobody's to remove;
+        # and one that a full disk has cut off names nobody.
+        unknown = any(each.words[0] == "pulumi" or each.typed.machine for each in operations)
+        allowed = ["unlock"] if unknown or self.script.fault == "disk full" else []
         about = {"words": list(words), "code": ran.code, "err": ran.err[-6000:], "out": ran.out[-3000:]}
         self.history.add("last", **about, remedies=remedies, remedies_allowed=allowed)
 
