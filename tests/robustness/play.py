@@ -24,19 +24,18 @@ from round import Round
 from script import Script, scripts
 from world import World, temporary, world
 
-ROUNDS = "rounds.jsonl"
-
 
 def main() -> None:
     """Play the rounds that are not on record yet, and end with 1 if a rule was broken."""
     given = _given()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the cluster is stopped
     print(f"seed {given.seed}, backend {given.backend}, report in {given.report}", flush=True)
-    failed = 0
-    if todo := _todo(given):
+    todo, failed = _todo(given), 0
+    while todo:
         with temporary() as folder, world(folder / "world", given.backend) as made:
-            failed = _play(made, given, todo)
-    print(report.summary(read(given.report / ROUNDS)), flush=True)
+            todo, broken = _play(made, given, todo)
+            failed += broken
+    print(report.summary(report.rounds_in([given.report])), flush=True)
     sys.exit(1 if failed else 0)
 
 
@@ -59,27 +58,38 @@ def _todo(given: argparse.Namespace) -> list[Script]:
     all_of_them = scripts(given.seed, [given.fault] if given.fault else list(KINDS))
     if given.only:
         return [next(script for script in all_of_them if script.number == given.only)]
-    done = {(each["seed"], each["backend"], each["number"], each["fault"]) for each in read(given.report / ROUNDS)}
+    done = {
+        (each["seed"], each["backend"], each["number"], each["fault"]) for each in read(given.report / report.ROUNDS)
+    }
     rounds = islice(all_of_them, given.rounds)
     return [each for each in rounds if (each.seed, given.backend, each.number, each.fault) not in done]
 
 
-def _play(made: World, given: argparse.Namespace, todo: Sequence[Script]) -> int:
-    """Play rounds, each on what the one before has left; return how many have broken a rule."""
+def _play(made: World, given: argparse.Namespace, todo: Sequence[Script]) -> tuple[list[Script], bool]:
+    """Play rounds, each on what the one before has left, until one breaks a rule: the next needs another world.
+
+    Return the rounds that are left, and whether one has broken a rule.
+    """
+    left = [script for script in todo if not _left_out(made, script)]
     made.use(todo[0], before=True)
     Round(made, todo[0]).must(("setup", "--yes"), todo[0].then)
-    failed, last = 0, 0
-    for script in todo:
-        if why := KINDS[script.fault].missing(made):
-            print(f"round {script.number}: {script.fault} is left out: this machine lacks {why}", flush=True)
-            continue
-        begun = time.monotonic()
+    last = None
+    while left:
+        script, begun = left.pop(0), time.monotonic()
         played = Round(made, script)
-        broken = played.play(anew=last + 1 != script.number or not last)
-        last = 0 if broken else script.number
-        failed += bool(broken)
+        broken = played.play(anew=last is None or last + 1 != script.number)
+        last = script.number
         _keep(given, played, broken, time.monotonic() - begun)
-    return failed
+        if broken:
+            return left, True
+    return [], False
+
+
+def _left_out(made: World, script: Script) -> bool:
+    why = KINDS[script.fault].missing(made)
+    if why:
+        print(f"round {script.number}: {script.fault} is left out: this machine lacks {why}", flush=True)
+    return bool(why)
 
 
 def _keep(given: argparse.Namespace, played: Round, broken: Sequence[model.Violation], seconds: float) -> None:
@@ -88,7 +98,7 @@ def _keep(given: argparse.Namespace, played: Round, broken: Sequence[model.Viola
     name = f"{line['backend']}-{script.seed}-{script.number:04d}"
     played.history.save(given.report / "histories" / f"{name}.jsonl")
     line |= {"seconds": round(seconds, 1), "broken": [asdict(each) for each in broken]}
-    with (given.report / ROUNDS).open("a", encoding="utf-8") as file:
+    with (given.report / report.ROUNDS).open("a", encoding="utf-8") as file:
         file.write(json.dumps(line, ensure_ascii=False) + "\n")
     ended = ", ".join(f"{each['words'][0]} {each['code']}" for each in line["operations"])
     hit = line["hit"] or "nothing hit"

@@ -15,9 +15,16 @@ from history import Entry, read
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reliability.md"
 BEGIN, END = "<!-- rounds -->", "<!-- end of rounds -->"
+ROUNDS = "rounds.jsonl"
 MOST_SEEN = 3
 SHORT, FEW = 20, 8
 _HEAD = "| fault | rounds | injected | survived | what operators saw | backends |"
+
+
+def rounds_in(folders: Sequence[Path]) -> list[Entry]:
+    """Return the rounds on record; of one that was played again, after a bug was mended, the last time."""
+    lines = [line for folder in folders for line in read(folder / ROUNDS)]
+    return list({(line["seed"], line["backend"], line["number"], line["fault"]): line for line in lines}.values())
 
 
 def summary(rounds: Sequence[Entry]) -> str:
@@ -85,7 +92,7 @@ def _plain(text: str) -> str:
 
 def main() -> None:
     """Put the table of the rounds in these folders between the document's two comments."""
-    rounds = [each for folder in sys.argv[1:] for each in read(Path(folder) / "rounds.jsonl")]
+    rounds = rounds_in([Path(folder) for folder in sys.argv[1:]])
     head, rest = DOCUMENT.read_text(encoding="utf-8").split(BEGIN)
     tail = rest.split(END)[1]
     DOCUMENT.write_text(f"{head}{BEGIN}\n{table(rounds)}\n\n{summary(rounds)}.\n{END}{tail}", encoding="utf-8")

@@ -1,6 +1,9 @@
 """The table of faults, from rounds on record."""
 
-from report import summary, table
+import json
+
+from report import ROUNDS as FILE
+from report import rounds_in, summary, table
 
 
 def played(fault, hit, code, told="", *, broken=(), backend="file"):
@@ -27,3 +30,10 @@ def test_a_row_for_each_kind_says_what_was_injected_survived_and_seen():
 
 def test_rounds_that_broke_a_rule_are_counted():
     assert summary(ROUNDS) == "3 of 4 rounds on record broke no rule"
+
+
+def test_a_round_that_was_played_again_counts_once_and_as_it_was_last(tmp_path):
+    line = played("429", "", 0, broken=[{"rule": "told"}]) | {"seed": 1, "number": 7}
+    lines = [line, line | {"number": 8}, line | {"broken": []}]
+    (tmp_path / FILE).write_text("".join(json.dumps(each) + "\n" for each in lines), encoding="utf-8")
+    assert [(each["number"], bool(each["broken"])) for each in rounds_in([tmp_path])] == [(7, False), (8, True)]
