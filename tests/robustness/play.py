@@ -19,7 +19,6 @@ import model
 import report
 from backends import KINDS as BACKENDS
 from faults import KINDS
-from history import read
 from round import Round
 from script import Script, scripts
 from world import World, temporary, world
