@@ -57,9 +57,8 @@ def _todo(given: argparse.Namespace) -> list[Script]:
     all_of_them = scripts(given.seed, [given.fault] if given.fault else list(KINDS))
     if given.only:
         return [next(script for script in all_of_them if script.number == given.only)]
-    done = {
-        (each["seed"], each["backend"], each["number"], each["fault"]) for each in read(given.report / report.ROUNDS)
-    }
+    on_record = report.rounds_in([given.report])
+    done = {(each["seed"], each["backend"], each["number"], each["fault"]) for each in on_record}
     rounds = islice(all_of_them, given.rounds)
     return [each for each in rounds if (each.seed, given.backend, each.number, each.fault) not in done]
 
