@@ -10,6 +10,7 @@
     │   ├── ClusterUnreachable no answer, or no rights
     │   └── NotReclaimed       a teardown that could not be proven complete
     ├── EngineError            Pulumi stopped with an error
+    ├── ForgeError             GitHub or GitLab refused a comment or an issue, or did not answer
     ├── ToolchainError         a binary that could not be found, fetched or built
     └── SandboxError           the clusters on this machine
 
@@ -110,6 +111,10 @@ class NotReclaimed(ClusterError):
 
 class EngineError(GpuprovError):
     """Pulumi ended with an error. The message holds what Pulumi said."""
+
+
+class ForgeError(GpuprovError):
+    """The platform of the repository did not take a comment or an issue."""
 
 
 class ToolchainError(GpuprovError):

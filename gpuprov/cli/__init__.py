@@ -33,6 +33,7 @@ COMMANDS = {
     "show": "Show everything about one award, and what changes next.",
     "unlock": "Break the locks that a run which is gone has left.",
     "ledger": "Prove that the ledger only grew.",
+    "ci": "Check a change in CI, and say on the pull request what it does.",
     "term-guard": "Run on a provider's cluster, and end awards where nothing else does.",
     "sandbox": "Run three real clusters on this machine.",
     "toolchain": "Provide the pinned tools.",

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from datetime import datetime, tzinfo
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -19,6 +19,9 @@ from gpuprov.cli.screen import emphasised, fitted, say
 from gpuprov.errors import GpuprovError, InputError, Problem
 from gpuprov.i18n import shown, tr
 from gpuprov.run.clock import AT_VARIABLE, as_written, in_zone, not_now, now
+
+if TYPE_CHECKING:
+    from gpuprov.load.project import Project
 
 
 class Instant(click.ParamType[datetime]):
@@ -41,24 +44,31 @@ def project_option(command: F) -> F:
     """Add ``-C``, and hand the opened project to the command as ``project``, with ``at`` as an aware instant."""
 
     @functools.wraps(command)
-    def opened(*args: Any, directory: Path | None, **kwargs: Any) -> Any:  # noqa: ANN401 (click's own signature)
-        from gpuprov.load.project import find_root, open_project
+    def with_project(*args: Any, directory: Path | None, **kwargs: Any) -> Any:  # noqa: ANN401 (click's own signature)
+        project, at = opened(directory, kwargs.get("at"))
+        return command(*args, project=project, **kwargs | ({"at": at} if "at" in kwargs else {}))
 
-        root = find_root(Path.cwd()) if directory is None else directory.resolve()
-        project = open_project(root)
-        if kwargs.get("at") is not None:
-            kwargs["at"] = in_zone(kwargs["at"], project.programme.zone)
-            _tell_instant(kwargs["at"], project.programme.zone)
-        return command(*args, project=project, **kwargs)
+    return directory_option(with_project)  # type: ignore[return-value]
 
-    option = click.option(
-        "-C",
-        "--project",
-        "directory",
-        type=click.Path(path_type=Path, exists=True, file_okay=False),
-        help="The project's folder; by default the current one or its nearest parent with a Pulumi.yaml.",
-    )
-    return option(opened)  # type: ignore[return-value]
+
+def opened(directory: Path | None, at: datetime | None) -> tuple[Project, datetime | None]:
+    """Open the project of a folder, or of the one around this; return ``at`` as an aware instant. Raises InputError."""
+    from gpuprov.load.project import find_root, open_project
+
+    project = open_project(find_root(Path.cwd()) if directory is None else directory.resolve())
+    if at is not None:
+        at = in_zone(at, project.programme.zone)
+        _tell_instant(at, project.programme.zone)
+    return project, at
+
+
+directory_option = click.option(
+    "-C",
+    "--project",
+    "directory",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="The project's folder; by default the current one or its nearest parent with a Pulumi.yaml.",
+)
 
 
 _DECIDES = "gpuprov.decides"

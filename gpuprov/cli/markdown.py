@@ -5,6 +5,7 @@ Templates call `tr` and `trn` as the code does; what they write is translated as
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 
@@ -21,7 +22,7 @@ def plan_markdown(plan: Plan, failed: Mapping[str, str], refused: Sequence[str],
     it.
     """
     errors = {provider: unprefixed(provider, message) for provider, message in failed.items()}
-    return _render("plan.md.j2", **plan.to_json(), failed=errors, refused=refused, warnings=warnings)
+    return render("plan.md.j2", **plan.to_json(), failed=errors, refused=refused, warnings=warnings)
 
 
 def error_markdown(error: GpuprovError) -> str:
@@ -32,15 +33,21 @@ def error_markdown(error: GpuprovError) -> str:
             "{number} problems in the files; nothing was planned",
             len(error.problems),
         )
-        return _render("errors.md.j2", title=title, problems=error.problems, lines=())
+        return render("errors.md.j2", title=title, problems=error.problems, lines=())
     if isinstance(error, PlanRefused):
         title = tr("refused, nothing would be changed")
-        return _render("errors.md.j2", title=title, problems=(), lines=error.reasons)
+        return render("errors.md.j2", title=title, problems=(), lines=error.reasons)
     lines = shown(error.message_text).splitlines()
-    return _render("errors.md.j2", title=tr("nothing was planned"), problems=(), lines=lines)
+    return render("errors.md.j2", title=tr("nothing was planned"), problems=(), lines=lines)
 
 
-def _render(template: str, **values: object) -> str:
+def render(template: str, **values: object) -> str:
+    """Return a template of ours with these values; what is data in them goes through the filter ``cell``."""
+    return _environment().get_template(template).render(**values)
+
+
+@functools.cache
+def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("gpuprov"),
         undefined=StrictUndefined,
@@ -49,11 +56,11 @@ def _render(template: str, **values: object) -> str:
         finalize=shown,
     )
     environment.globals.update(tr=tr, trn=trn, joined=joined)
-    environment.filters["cell"] = _cell
-    return environment.get_template(template).render(**values)
+    environment.filters["cell"] = cell
+    return environment
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
     """Return a value for a cell of a table. What is data in it can neither end the cell nor begin HTML, a link or a
     format of its own, nor call people: it is read as it was written.
     """

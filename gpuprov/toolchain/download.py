@@ -13,7 +13,6 @@ import os
 import re
 import time
 import urllib.parse
-import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +30,7 @@ from urllib3.exceptions import (
     SSLError,
 )
 
+from gpuprov.outgoing import LOOPBACK, cause, pool_for
 from gpuprov.toolchain.events import SourceFailed
 
 CONNECT_TIMEOUT = 5.0
@@ -47,7 +47,6 @@ MAX_BYTES = 1 << 30
 MAX_SUMS_BYTES = 4 << 20
 CHUNK = 1 << 20
 _SHA256_LINE = re.compile(r"^([0-9a-fA-F]{64})(?:\s+\*?(?:\./)?(\S+))?\s*$")
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 Beat = Callable[[float, str], None]
 
@@ -115,7 +114,7 @@ class Downloader:
             _require_trusted(url, response)
             text = response.read(MAX_SUMS_BYTES, decode_content=True).decode("utf-8", "replace")
         except HTTPError as error:
-            raise SourceFailed(f"{url}: {_short(error)}") from error
+            raise SourceFailed(f"{url}: {cause(error)}") from error
         finally:
             response.release_conn()
         digest = _digest_in(text, file_name)
@@ -179,7 +178,7 @@ class Downloader:
                         reported = elapsed
                         beat(elapsed, f"{path.name}: {file.tell() / 1e6:.0f} MB")
             except (ProtocolError, IncompleteRead, ReadTimeoutError) as error:
-                raise _Interrupted(_short(error)) from error
+                raise _Interrupted(cause(error)) from error
             finally:
                 file.flush()
                 os.fsync(file.fileno())
@@ -191,7 +190,7 @@ class Downloader:
         if host in self._dead:
             raise SourceFailed(self._dead[host])
         try:
-            response = _pool(url, self._timeout).request(
+            response = pool_for(url, self._timeout).request(
                 "GET",
                 url,
                 headers={"Accept-Encoding": "identity", "User-Agent": "gpuprov", **headers},
@@ -203,24 +202,15 @@ class Downloader:
             if isinstance(
                 reason, NameResolutionError | NewConnectionError | ConnectTimeoutError | ProxyError | SSLError
             ):
-                self._dead[host] = f"cannot reach {host}: {_short(reason)}"
+                self._dead[host] = f"cannot reach {host}: {cause(reason)}"
                 raise SourceFailed(self._dead[host]) from error
             if isinstance(reason, ProtocolError | ReadTimeoutError):
-                raise _Interrupted(_short(reason)) from error
-            raise SourceFailed(f"{url}: {_short(reason)}") from error
+                raise _Interrupted(cause(reason)) from error
+            raise SourceFailed(f"{url}: {cause(reason)}") from error
         if response.status in (200, 206, *accepted):
             return response
         response.close()
         raise SourceFailed(f"{url}: HTTP {response.status}")
-
-
-def _pool(url: str, timeout: urllib3.Timeout) -> urllib3.PoolManager:
-    """Return a connection pool that honours HTTPS_PROXY and NO_PROXY; certificates are always verified."""
-    parts = urllib.parse.urlsplit(url)
-    proxy = urllib.request.getproxies().get(parts.scheme)
-    if proxy and not urllib.request.proxy_bypass(parts.hostname or ""):
-        return urllib3.ProxyManager(proxy if "://" in proxy else f"http://{proxy}", timeout=timeout)
-    return urllib3.PoolManager(timeout=timeout)
 
 
 def _require_trusted(url: str, response: urllib3.BaseHTTPResponse) -> None:
@@ -231,7 +221,7 @@ def _require_trusted(url: str, response: urllib3.BaseHTTPResponse) -> None:
             locations.append(urllib.parse.urljoin(locations[-1], step.redirect_location))
     for location in locations:
         parts = urllib.parse.urlsplit(location)
-        if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
+        if parts.scheme != "https" and parts.hostname not in LOOPBACK:
             raise SourceFailed(f"{location}: a checksum must come over https")
 
 
@@ -262,9 +252,3 @@ def _file_name(url: str) -> str:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _short(error: BaseException) -> str:
-    """Return the cause without urllib3's connection objects."""
-    text = re.sub(r"^(<[^>]*>|HTTPS?Connection(Pool)?\([^)]*\)): ", "", str(error))
-    return text or type(error).__name__
