@@ -244,9 +244,18 @@ VERSITYGW = Unit(
 """An S3 server over a folder, for tests of Pulumi's backend there. Nothing of gpuprov's starts it, so nothing but its
 name installs it."""
 
+ACTIONLINT = Unit(
+    name="actionlint",
+    version="1.7.12",
+    tools=(Tool(name="actionlint", ask=("-version",)),),
+    places={"actionlint": "bin/actionlint"},
+    recipe=Recipe(folder="actionlint", packages=("github.com/rhysd/actionlint/cmd/actionlint",), minutes=0.2),
+)
+"""Checks workflows of GitHub Actions, for the tests of those that `gpuprov init --ci github` writes; as versitygw."""
+
 # In the order of installation: what clusters need first, the longest build last.
 UNITS = (ETCD, KUBERNETES, KWOK, PULUMI, LANGUAGE, HELM, PLUGIN)
-ON_REQUEST = (VERSITYGW,)
+ON_REQUEST = (VERSITYGW, ACTIONLINT)
 TOOL_NAMES = tuple(tool.name for unit in UNITS for tool in unit.tools)
 KNOWN_NAMES = (*TOOL_NAMES, *(tool.name for unit in ON_REQUEST for tool in unit.tools))
 CLI_TOOLS = ("pulumi", "pulumi-language-python", "pulumi-resource-kubernetes")
