@@ -29,6 +29,12 @@ POOL_FORM = "SUPPLIER:MODEL=GPUS:LABEL=VALUE"
     metavar="PROGRAM",
     help="A program that the kubeconfig may run for credentials, as it is written there; repeatable.",
 )
+@click.option(
+    "--ci",
+    multiple=True,
+    type=click.Choice(["github", "gitlab"]),
+    help="Also write the pipelines that deploy changes, for this platform; repeatable.",
+)
 @click.option("--renew", is_flag=True, help="Renew the files of a project that are gpuprov's, after an update of it.")
 @json_option
 def command(
@@ -39,6 +45,7 @@ def command(
     pools: tuple[str, ...],
     *,
     exec_plugins: tuple[str, ...],
+    ci: tuple[str, ...],
     renew: bool,
     as_json: bool,
 ) -> None:
@@ -50,10 +57,11 @@ def command(
     if renew:
         from gpuprov.cli.renewal import renew_project
 
-        if name is not None or programme is not None or suppliers or pools or exec_plugins:
+        if name is not None or programme is not None or suppliers or pools or exec_plugins or ci:
             raise click.UsageError("--renew takes no other option than --json: it changes nothing of the project's own")
         renew_project(folder.resolve(), as_json=as_json)
         return
-    from gpuprov.cli.newproject import make_project
+    from gpuprov.cli.newproject import Extras, make_project
 
-    make_project(folder.resolve(), name, programme, suppliers, pools, exec_plugins=exec_plugins, as_json=as_json)
+    extras = Extras(exec_plugins=exec_plugins, ci=ci)
+    make_project(folder.resolve(), name, programme, suppliers, pools, extras=extras, as_json=as_json)

@@ -6,7 +6,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Container, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -37,6 +37,14 @@ _PROJECT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _PROVIDER_NAME: TypeAdapter[str] = TypeAdapter(ProviderName)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extras:
+    """What a project may have besides: programs that the kubeconfig runs, and platforms to have pipelines for."""
+
+    exec_plugins: tuple[str, ...] = ()
+    ci: tuple[str, ...] = ()
+
+
 def make_project(
     folder: Path,
     name: str | None,
@@ -44,19 +52,24 @@ def make_project(
     suppliers: Sequence[str],
     pools: Sequence[str],
     *,
-    exec_plugins: tuple[str, ...],
+    extras: Extras,
     as_json: bool,
 ) -> None:
     """Make a project in the folder. Raises click.UsageError for what cannot be read, and InputError."""
     name = _name(name, folder)
     try:
-        chosen, text, clusters, remarks = _wanted(folder, programme, suppliers, pools, exec_plugins)
+        chosen, text, clusters, remarks = _wanted(folder, programme, suppliers, pools, extras)
     except click.Abort:
         say(err=True)  # the line of the question has no end yet
         nothing_changed(Exit.INTERRUPTED)
     environment = None if sys.prefix == sys.base_prefix else Path(sys.prefix)
     project = NewProject(
-        name=name, programme=chosen, programme_text=text, clusters=clusters, virtualenv=environment is not None
+        name=name,
+        programme=chosen,
+        programme_text=text,
+        clusters=clusters,
+        virtualenv=environment is not None,
+        ci=extras.ci,
     )
     create(folder, project.files, environment, ENVIRONMENT)
     warn(tuple(remarks))
@@ -68,18 +81,19 @@ def _wanted(
     programme: str | None,
     typed: Sequence[str],
     typed_pools: Sequence[str],
-    exec_plugins: tuple[str, ...],
+    extras: Extras,
 ) -> tuple[Programme, str, tuple[ProviderCluster, ...], list[str]]:
     """Return the programme with the text of its file, and the suppliers' clusters with remarks on them.
 
     Without suppliers it asks. Raises InputError, and before it reads any cluster if a file is in the way.
     """
     named = _suppliers(typed, typed_pools) if typed or typed_pools else _ask_suppliers()
-    suppliers = [replace(supplier, exec_plugins=exec_plugins) for supplier in named]
+    suppliers = [replace(supplier, exec_plugins=extras.exec_plugins) for supplier in named]
     if not typed and programme is None:
         programme = click.prompt(shown(tr("Programme")), default=DEFAULT_PROGRAMME, err=True)
     chosen, text = _programme(programme or DEFAULT_PROGRAMME)
-    if problems := in_the_way(folder, paths_of(chosen, tuple(supplier.name for supplier in suppliers))):
+    names = tuple(supplier.name for supplier in suppliers)
+    if problems := in_the_way(folder, paths_of(chosen, names, extras.ci)):
         raise InputError(problems)
     return chosen, text, *clusters_of(suppliers, chosen, None if typed else _ask_pools(chosen))
 

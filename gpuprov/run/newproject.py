@@ -16,6 +16,7 @@ from gpuprov.i18n import tr
 from gpuprov.load.packaged import packaged
 from gpuprov.load.project import PROJECT_FILE
 from gpuprov.run.newfile import NewFile
+from gpuprov.run.pipelines import pipeline_files, pipeline_paths, pipelines_told
 from gpuprov.run.renewing import NOTE, note
 from gpuprov.run.sample import list_name, sample_list
 
@@ -67,7 +68,8 @@ AskPools = Callable[[str, str], tuple[NewPool, ...]]
 class NewProject:
     """What makes a project: its name, its programme with the text of the file, and the suppliers' clusters.
 
-    ``virtualenv`` says whether Pulumi is to use the Python in `.venv`, instead of the first one on PATH.
+    ``virtualenv`` says whether Pulumi is to use the Python in `.venv`, instead of the first one on PATH. ``ci`` are the
+    platforms that it has pipelines for.
     """
 
     name: str
@@ -75,6 +77,7 @@ class NewProject:
     programme_text: str
     clusters: tuple[ProviderCluster, ...]
     virtualenv: bool
+    ci: tuple[str, ...] = ()
 
     @property
     def files(self) -> Mapping[str, NewFile]:
@@ -93,16 +96,18 @@ class NewProject:
             "programme": PROGRAMME,
         }
         suppliers = ", ".join(cluster.provider for cluster in self.clusters)
+        told = values | {"suppliers": suppliers, "pipelines": pipelines_told(self.ci)}
         option = f"    virtualenv: {ENVIRONMENT}" if self.virtualenv else "    # the first python on PATH has gpuprov"
         settings = {key: _scalar(value) for key, value in values.items()} | {"virtualenv": option}
         ours = {path: file for path, (file, _) in renewable().items()}
         return {
             PROJECT_FILE: NewFile(text=_filled("Pulumi.yaml", settings)),
-            "README.md": NewFile(text=_filled("README.md", values | {"suppliers": suppliers})),
+            "README.md": NewFile(text=_filled("README.md", told)),
             PROGRAMME: NewFile(text=self.programme_text),
             list_name(self.programme): NewFile(text=awards),
             LEDGER: NewFile(text=""),
             **{stack_path(cluster.provider): self._stack(cluster) for cluster in self.clusters},
+            **pipeline_files(self.ci, [cluster.provider for cluster in self.clusters]),
             **ours,
             NOTE: NewFile(text=note({path: file.text for path, file in ours.items()}, {})),
         }
@@ -136,10 +141,10 @@ def stack_path(provider: str) -> str:
     return f"stacks/Pulumi.{provider}.yaml"
 
 
-def paths_of(programme: Programme, providers: tuple[str, ...]) -> list[str]:
-    """Return the paths of all files that a project with these suppliers would have."""
+def paths_of(programme: Programme, providers: tuple[str, ...], ci: tuple[str, ...] = ()) -> list[str]:
+    """Return the paths of all files that a project would have with these suppliers, and pipelines for ``ci``."""
     own = (PROJECT_FILE, "README.md", PROGRAMME, list_name(programme), LEDGER, NOTE)
-    return [*own, *map(stack_path, providers), *renewable()]
+    return [*own, *map(stack_path, providers), *pipeline_paths(ci), *renewable()]
 
 
 def _pool(pool: GpuPool) -> str:

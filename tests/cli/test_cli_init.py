@@ -101,6 +101,17 @@ def test_it_says_what_it_made_and_the_next_commands(place: World) -> None:
     assert f"\n  cd '{place.root}/a b' && gpuprov setup\n" in elsewhere.out
 
 
+def test_pipelines_have_a_job_for_each_supplier(place: World, nodes: Api) -> None:
+    ran = place.run_as_typed("init", "mine", *KT, "--supplier", "samsung-sds=sds", "--ci", "gitlab", "--json")
+    assert (ran.code, {".gitlab-ci.yml", "wheels/README.md"} <= set(ran.data["files"])) == (0, True), ran
+    assert "PROVIDER: [kt-cloud, samsung-sds]\n" in (place.root / "mine" / ".gitlab-ci.yml").read_text(encoding="utf-8")
+    (place.root / "other" / ".github" / "workflows").mkdir(parents=True)
+    (place.root / "other" / ".github" / "workflows" / "deploy.yml").write_text("mine", encoding="utf-8")
+    ran = place.run_as_typed("init", "other", *KT, "--ci", "github", "--ci", "gitlab", "--json")
+    path = f"{place.root}/other/.github/workflows/deploy.yml"
+    assert (ran.code, problems(ran)) == (1, [(path, "exists already")]), ran
+
+
 def test_a_second_time_everything_is_in_the_way_and_nothing_is_changed(place: World) -> None:
     first = place.run_as_typed("init", *KT, *POOL, "--json")
     (place.root / "awards.csv").write_text("mine")
