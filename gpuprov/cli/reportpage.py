@@ -21,6 +21,9 @@ MOST_ROWS = 12
 """So many rows of a table are shown without being folded."""
 
 _MOST_REASONS = 8
+_SHORTEST_ROW = 20
+"""Characters that a row has at least: more rows than fit need not be tried."""
+
 _BLANKS = re.compile(r"\n{3,}")
 _WORDS = {Effect.LOSES: tr("loses"), Effect.GAINS: tr("gains"), Effect.CORRECTED: tr("corrected")}
 _ORDER = list(Effect)
@@ -46,17 +49,7 @@ def headline(report: Report) -> str:
         )
     if report.stopped:
         return tr("refused, nothing would be changed")
-    effects = [part.effect for part in report.parts]
-    gaining, losing, corrected = map(effects.count, (Effect.GAINS, Effect.LOSES, Effect.CORRECTED))
-    parts: list[str] = []
-    if gaining:
-        parts.append(trn("{number} award gains GPUs", "{number} awards gain GPUs", gaining))
-    if losing:
-        parts.append(trn("{number} award loses", "{number} awards lose", losing))
-    if corrected:
-        parts.append(trn("{number} award corrected", "{number} awards corrected", corrected))
-    if restored := sum(look.restored for look in report.looks):
-        parts.append(tr("{number} to write into Pulumi's state", number=restored))
+    parts = _changes(report)
     parts = parts or [tr("nothing to change") if report.looks else tr("nothing is known of what would change")]
     if report.refused:
         parts.append(tr("refused by the guard"))
@@ -68,14 +61,39 @@ def headline(report: Report) -> str:
     return joined("; ", parts)
 
 
+def _changes(report: Report) -> list[str]:
+    """Return how many awards gain, lose, are corrected and change later, as far as there are any."""
+    effects = [part.effect for part in report.parts]
+    gaining, losing, corrected = map(effects.count, (Effect.GAINS, Effect.LOSES, Effect.CORRECTED))
+    parts: list[str] = []
+    if gaining:
+        parts.append(trn("{number} award gains GPUs", "{number} awards gain GPUs", gaining))
+    if losing:
+        parts.append(trn("{number} award loses", "{number} awards lose", losing))
+    if corrected:
+        parts.append(trn("{number} award corrected", "{number} awards corrected", corrected))
+    if restored := sum(look.restored for look in report.looks):
+        parts.append(tr("{number} to write into Pulumi's state", number=restored))
+    if report.later:
+        parts.append(trn("{number} change later", "{number} changes later", len(report.later)))
+    return parts
+
+
 def page(report: Report, *, limit: int, run: str = "") -> str:
     """Return the Markdown of a report, of ``limit`` characters at most; ``run`` is the address of the run that checked.
 
     As many rows are left out as have to be.
     """
-    tables: list[Sequence[object]] = [report.problems, report.refused, report.warnings, report.unfit, report.parts]
-    tables += [report.ledger.appended] if report.ledger else []
-    longest = max(map(len, tables))
+    tables: list[Sequence[object]] = [
+        report.problems,
+        report.refused,
+        report.warnings,
+        report.unfit,
+        report.parts,
+        report.later,
+    ]
+    tables += [report.parts, report.later, report.ledger.appended if report.ledger else ()]
+    longest = min(max(map(len, tables)), limit // _SHORTEST_ROW)
     text = _page(report, longest, run)
     if len(text) > limit:
         rows = bisect_right(range(longest + 1), limit, key=lambda rows: len(_page(report, rows, run))) - 1

@@ -83,6 +83,19 @@ def test_the_files_alone_need_no_cluster(committed: World) -> None:
     ]
 
 
+def test_what_a_change_does_later_is_told(committed: World, full: Api) -> None:
+    path = committed.root / "examples" / "awards-2026-h1.csv"
+    row = "HPC-2026-1-121,새길연구원,연구기관,김,,1,4,KT클라우드,H200,4,2026-04-01,2026-06-30,선정,2026-03-15\n"
+    path.write_text(path.read_text(encoding="utf-8-sig") + row, encoding="utf-8-sig")
+    with committed.ledger.open("a", encoding="utf-8") as file:
+        file.write(EVENT.replace("002", "003") % ("2026-05-01T00:00:00+09:00", MARCH))
+    ran = check(committed, "--since", "HEAD")
+    assert ran.code == 0, ran
+    later = [(one["at"][:10], one["award"], one["before"], one["after"]) for one in report_of(committed)["later"]]
+    assert later == [("2026-04-01", "HPC-2026-1-121", 0, 4), ("2026-05-01", "HPC-2026-1-003", 8, 0)]
+    assert "| 2026-04-01T00:00+09:00 | kt-cloud | HPC-2026-1-121 | 새길연구원 | 0 → 4 H200 |" in ran.out
+
+
 def test_problems_of_lists_and_ledger_are_told_at_once(committed: World, api: Api) -> None:
     committed.edit_list("HPC-2026-1-009,", "HPC-2026-1-008,")
     committed.ledger.write_text(EVENT.replace("kim", "lee") % (MARCH, MARCH), encoding="utf-8")

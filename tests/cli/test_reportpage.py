@@ -2,10 +2,11 @@
 
 import os
 import re
+from datetime import datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from reports import FORFEITED, STARTS, UNLISTED, report, row
@@ -13,7 +14,7 @@ from reports import FORFEITED, STARTS, UNLISTED, report, row
 from gpuprov import i18n
 from gpuprov.cli.reportpage import MOST_ROWS, headline, page
 from gpuprov.core.impact import Effect
-from gpuprov.run.ci.report import Look, Report, Unfit, Wrong, merged
+from gpuprov.run.ci.report import Later, Look, Report, Unfit, Wrong, merged
 
 GITHUB = 65_536
 RUN = "https://github.example.org/office/programme/actions/runs/99"
@@ -104,8 +105,9 @@ def test_problems_of_the_files_are_a_table_and_many_are_folded() -> None:
 EVIL = "**[가온](https://evil.example)** @all #1 | `x` <!-- --> </details> <img src=x> ~y~ _z_ <b> \n# h"
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.text(max_size=60) | st.just(EVIL))
+@example("__0__ a_b a__b")
 def test_what_comes_from_outside_is_text(name: str) -> None:
     rows = [row(1, Effect.GAINS, 0, 8, STARTS).model_copy(update={"organization": name, "award": name, "why": name})]
     found = Report(
@@ -141,6 +143,22 @@ def test_reports_of_several_jobs_are_one() -> None:
     assert (both.looks, both.failed, both.refused) == (whole.looks, {}, ("same",))
     assert merged(jobs[:2]).failed.keys() == {"samsung-sds"}
     assert merged([Report(expected=whole.expected, stopped=True)]).failed == {}
+
+
+@pytest.mark.parametrize("changes", [1, 12, 13, 400])
+def test_what_changes_later_is_told_and_many_are_folded(changes: int) -> None:
+    at = datetime.fromisoformat("2026-04-01T00:00:00+09:00")
+    later = [
+        Later(at=at, provider="kt", award=f"L-{number}", organization="누리", model="H200", before=0, after=8)
+        for number in range(changes)
+    ]
+    found = Report(looks=(Look(provider="kt", rows=(), unchanged=1),), later=tuple(later))
+    text = page(found, limit=GITHUB)
+    assert f"### GPU quotas: {changes} change{'s' if changes > 1 else ''} later" in text
+    assert text.count("| 2026-04-01T00:00+09:00 | kt | L-") == changes
+    seen = sum(line.startswith("| 2026-04-01") for line in unfolded(text))
+    assert seen == (changes if changes <= MOST_ROWS else 0)
+    assert len(page(found, limit=2_000)) <= 2_000
 
 
 def test_an_unexplained_loss_is_told_apart() -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import datetime
 
+from gpuprov.core.ahead import ahead
 from gpuprov.core.capacity import lines, not_over
 from gpuprov.core.guard import Confirmed
 from gpuprov.core.impact import effect
@@ -13,10 +14,11 @@ from gpuprov.core.plan import Change
 from gpuprov.errors import GpuprovError, InputError, Problem
 from gpuprov.i18n import joined, shown, tr
 from gpuprov.load.ledgerfile import event_word
-from gpuprov.load.project import Project
+from gpuprov.load.project import PROJECT_FILE, Project, open_project
 from gpuprov.preflight import Result
 from gpuprov.run.apply import make_jobs, restored
-from gpuprov.run.ci.report import Grown, Look, Report, Row, Unfit, Wrong
+from gpuprov.run.ci.report import Grown, Later, Look, Report, Row, Unfit, Wrong
+from gpuprov.run.git import Repository
 from gpuprov.run.ledgercheck import Growth, verify
 from gpuprov.run.loading import Loaded, load
 from gpuprov.run.pipeline import PlanContext, observe_and_plan, refusals
@@ -38,18 +40,40 @@ def check_files(project: Project, at: datetime, since: str | None) -> tuple[Repo
         growth = None if since is None else verify(project, since)
     except InputError as error:
         problems += [problem for problem in error.problems if problem not in problems]
+    later = () if loaded is None or growth is None else tuple(_later(project, growth.commit, loaded, at))
     exceeded = lines(not_over(loaded.excesses, at)) if loaded else []
     report = Report(
         at=at,
         expected=tuple(cluster.provider for cluster in project.clusters),
         awards=len(loaded.histories) if loaded else None,
         ledger=None if growth is None else _grown(growth),
+        later=later,
         problems=tuple(map(wrong, problems)),
         refused=tuple(map(told, exceeded)),
         warnings=tuple(map(told, loaded.warnings)) if loaded else (),
         stopped=bool(problems or exceeded),
     )
     return report, loaded
+
+
+def _later(project: Project, commit: str, loaded: Loaded, at: datetime) -> Iterator[Later]:
+    """Yield what the change makes different after ``at``; nothing where the lists of the commit are not valid."""
+    with Repository(project.root).unpacked(commit) as folder:
+        try:
+            before = load(open_project(folder)).allocations if (folder / PROJECT_FILE).is_file() else []
+        except InputError:
+            return
+    names = {history.award.id: history.award.organization for history in loaded.histories}
+    for one in ahead(before, loaded.allocations, at):
+        yield Later(
+            at=one.at,
+            provider=one.provider,
+            award=one.award_id,
+            organization=told(names.get(one.award_id, "")),
+            model=one.model,
+            before=one.before,
+            after=one.after,
+        )
 
 
 def check_clusters(loaded: Loaded, providers: Collection[str], at: datetime) -> Report:

@@ -58,6 +58,18 @@ class Row(_Data):
     why: str
 
 
+class Later(_Data):
+    """From ``at`` on, after the present, an award will have ``after`` GPUs where it would have had ``before``."""
+
+    at: AwareDatetime
+    provider: str
+    award: str
+    organization: str
+    model: str
+    before: int
+    after: int
+
+
 class Look(_Data):
     """What a cluster needs to be as the files say: nothing, if ``rows`` is empty. ``unchanged`` counts awards.
 
@@ -97,6 +109,7 @@ class Report(_Data):
     expected: tuple[str, ...] = ()
     awards: int | None = None
     ledger: Grown | None = None
+    later: tuple[Later, ...] = ()
     problems: tuple[Wrong, ...] = ()
     refused: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -139,6 +152,7 @@ def merged(reports: Sequence[Report], only: Collection[str] | None = None) -> Re
         expected=every,
         awards=next((report.awards for report in reports if report.awards is not None), None),
         ledger=next((report.ledger for report in reports if report.ledger), None),
+        later=_distinct(one for report in reports for one in report.later),
         problems=_distinct(problem for report in reports for problem in report.problems),
         refused=_distinct(reason for report in reports for reason in report.refused),
         warnings=_distinct(warning for report in reports for warning in report.warnings),
