@@ -68,7 +68,7 @@ def cell(value: object) -> str:
     return " ".join(text.split()).replace("|", "&#124;")
 
 
-_MARKUP = re.compile(r"[\\`*\[\]<>|~&]|(?<!\w)_|_(?!\w)|[@#]|://")
+_MARKUP = re.compile(r"[\\`*\[\]<>|~&]|(?<![^\W_])_|_(?![^\W_])|[@#]|://")
 """What makes a format, a tag or a cell of Markdown; a mention of a person or an issue; a link."""
 
 _NO_WIDTH = "&#8203;"
