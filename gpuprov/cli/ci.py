@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from pathlib import Path
 
@@ -51,12 +52,25 @@ def check(
     run_check(directory, at, providers, wanted, report)
 
 
+class _Name(click.ParamType[str]):
+    """A name that can stand in a hidden line of Markdown."""
+
+    name = "text"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name. Raises click.BadParameter."""
+        if re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", value) is None or "--" in value:
+            self.fail("write letters, digits, dots, underscores and single hyphens", param, ctx)
+        return value
+
+
 def _notes(command: F) -> F:
     """Add what both commands that write notes take."""
     reports = click.argument("reports", type=click.Path(path_type=Path, file_okay=False))
     name = click.option(
         "--name",
         default="gpuprov",
+        type=_Name(),
         show_default=True,
         help="Tells this project's note from others of the same repository.",
     )

@@ -25,7 +25,6 @@ _SHORTEST_ROW = 20
 """Characters that a row has at least: more rows than fit need not be tried."""
 
 _BLANKS = re.compile(r"\n{3,}")
-_WORDS = {Effect.LOSES: tr("loses"), Effect.GAINS: tr("gains"), Effect.CORRECTED: tr("corrected")}
 _ORDER = list(Effect)
 
 
@@ -126,7 +125,6 @@ def _page(report: Report, most: int, run: str) -> str:
         folded=folded,
         most=most,
         shown_rows=MOST_ROWS,
-        words=_WORDS,
     )
     return _BLANKS.sub("\n\n", text)
 
@@ -150,10 +148,10 @@ def _reasons(looks: Iterable[Look]) -> list[_Reason]:
         groups.setdefault((row.effect, row.why), []).append(row)
     ordered = sorted(groups.items(), key=lambda group: (-len(group[1]), _ORDER.index(group[0][0]), group[0][1]))
     kept, rare = ordered[:_MOST_REASONS], ordered[_MOST_REASONS:]
-    reasons = [_reason(_WORDS[effect], rows, why) for (effect, why), rows in kept]
+    reasons = [_reason(effect, rows, why) for (effect, why), rows in kept]
     if rare:
         why = trn("{number} other reason", "{number} other reasons", len(rare))
-        words = joined(", ", (_WORDS[effect] for effect in _ORDER if effect in {effect for (effect, _), _ in rare}))
+        words = joined(", ", [effect for effect in _ORDER if any(effect is found for (found, _), _ in rare)])
         reasons.append(_reason(words, [row for _, rows in rare for row in rows], why))
     return reasons
 

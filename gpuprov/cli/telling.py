@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gpuprov.cli.reportpage import headline, page
 from gpuprov.cli.screen import say
-from gpuprov.forge import Done, Forge, open_forge, put_comment, put_issue
+from gpuprov.forge import Forge, open_forge, put_comment, put_issue
 from gpuprov.i18n import shown, tr
 from gpuprov.run.ci.report import Report, merged, read_reports
 
@@ -20,7 +20,7 @@ def tell_change(folder: Path, name: str) -> None:
     forge = open_forge(os.environ)
     report = _report(folder)
     done = put_comment(forge, name, _text(forge, report))
-    say(tr("the comment is {done}: {headline}", done=_WORDS[done], headline=headline(report)), err=True)
+    say(tr("the comment is {done}: {headline}", done=done, headline=headline(report)), err=True)
 
 
 def tell_drift(folder: Path, name: str) -> None:
@@ -29,16 +29,7 @@ def tell_drift(folder: Path, name: str) -> None:
     report = _report(folder)
     title = shown(tr("GPU quotas: the clusters need a look ({name})", name=name))
     done = put_issue(forge, name, title, _text(forge, report), wrong=report.wrong)
-    say(tr("the issue is {done}: {headline}", done=_WORDS[done], headline=headline(report)), err=True)
-
-
-_WORDS = {
-    Done.CREATED: tr("created"),
-    Done.EDITED: tr("edited"),
-    Done.UNCHANGED: tr("as it was"),
-    Done.CLOSED: tr("closed"),
-    Done.NOTHING: tr("not needed"),
-}
+    say(tr("the issue is {done}: {headline}", done=done, headline=headline(report)), err=True)
 
 
 def _report(folder: Path) -> Report:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 
 from gpuprov.core.plan import Change, Op
+from gpuprov.i18n import Word, tr
 
 
-class Effect(StrEnum):
+class Effect(Word):
     """What a change means for the awardee; those that need a reader's eye come first."""
 
-    LOSES = "loses"
-    GAINS = "gains"
-    CORRECTED = "corrected"
+    LOSES = tr("loses")
+    GAINS = tr("gains")
+    CORRECTED = tr("corrected")
 
 
 def effect(change: Change) -> Effect:

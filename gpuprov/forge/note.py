@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol
+
+from gpuprov.i18n import Word, tr
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,14 +19,14 @@ class Note:
     url: str = ""
 
 
-class Done(StrEnum):
+class Done(Word):
     """What became of a note."""
 
-    CREATED = "created"
-    EDITED = "edited"
-    UNCHANGED = "unchanged"
-    CLOSED = "closed"
-    NOTHING = "nothing"
+    CREATED = tr("created")
+    EDITED = tr("edited")
+    UNCHANGED = tr("as it was")
+    CLOSED = tr("closed")
+    NOTHING = tr("not needed")
 
 
 class Forge(Protocol):

@@ -2,11 +2,10 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from cli_world import JULY, MARCH, PROVIDERS, Api, World
-from played_forge import ME, OTHER, PLATFORMS, TOKEN, Played
+from played_forge import ME, OTHER, TOKEN, Played, github
 from projects import Ran
 from watched_project import commit, git
 
@@ -29,9 +28,10 @@ def played() -> Played:
     return Played()
 
 
-@pytest.fixture(params=PLATFORMS)
-def platform(request: pytest.FixtureRequest, played: Played) -> Iterator[dict[str, str]]:
-    with PLATFORMS[request.param](played) as variables:
+@pytest.fixture
+def platform(played: Played) -> Iterator[dict[str, str]]:
+    """GitHub; what differs between the platforms is in tests/forge."""
+    with github(played) as variables:
         yield variables
 
 
@@ -213,6 +213,13 @@ def test_the_nights_issue_is_opened_edited_and_closed(
     assert [issue["state"] for issue in played.issues] == ["closed"]
 
 
+@pytest.mark.parametrize("name", ["a --> b", "a--b", ""])
+def test_a_name_that_would_end_the_hidden_line_is_refused(
+    committed: World, played: Played, platform: dict[str, str], name: str
+) -> None:
+    assert (ci(committed, platform, "comment", "nowhere", "--name", name).code, played.requests) == (2, [])
+
+
 def test_without_any_report_the_issue_says_so(committed: World, played: Played, platform: dict[str, str]) -> None:
     assert ci(committed, platform, "issue", "nowhere").code == 0
     assert "there is no report: no job has left one" in played.issues[0]["body"]
@@ -224,9 +231,6 @@ def test_a_refusal_of_the_platform_fails(committed: World, played: Played, platf
     assert (ran.code, "give the job the right to write comments" in ran.err) == (1, True), ran
 
 
-def test_the_token_is_taken_from_its_variable_only(
-    committed: World, played: Played, platform: dict[str, str], tmp_path: Path
-) -> None:
-    name = next(name for name in platform if name.endswith("_TOKEN"))
-    ran = ci(committed, platform | {name: ""}, "comment", "nowhere")
-    assert (ran.code, f"{name} is not set" in ran.err, played.requests) == (1, True, []), ran
+def test_the_token_is_taken_from_its_variable_only(committed: World, played: Played, platform: dict[str, str]) -> None:
+    ran = ci(committed, platform | {"GITHUB_TOKEN": ""}, "comment", "nowhere")
+    assert (ran.code, "GITHUB_TOKEN is not set" in ran.err, played.requests) == (1, True, []), ran

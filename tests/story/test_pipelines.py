@@ -1,13 +1,16 @@
 """The pipelines of a new project, file by file: what they may do, what they see, and what they start."""
 
+import json
 import os
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from projects import REPOSITORY
+from loopback import JsonHandler, serving
+from projects import REPOSITORY, run_command
 
 from gpuprov.core.cluster import ProviderCluster
 from gpuprov.core.steps import Terms
@@ -177,6 +180,37 @@ def test_it_runs_when_it_should() -> None:
     assert triggers["deploy"]["push"] == {"branches": ["main"]}
     assert [entry["cron"].split()[1:] for entry in triggers["expire"]["schedule"]] == [["*"] * 4]
     assert [entry["cron"].split()[1] for entry in triggers["nightly"]["schedule"]] == ["18"]
+
+
+def test_the_platforms_own_token_is_written_beside_the_kubeconfig(tmp_path: Path) -> None:
+    asked: list[tuple[str, str | None]] = []
+
+    class Tokens(JsonHandler):
+        def do_GET(self) -> None:  # noqa: N802 (the base class's name)
+            asked.append((self.path, self.headers.get("Authorization")))
+            self.reply(200, {"value": "id-token", "count": 1})
+
+    (step,) = [step for step in ACTION["runs"]["steps"] if step.get("name") == "Write the kubeconfig"]
+    with serving(Tokens) as url:
+        variables = {
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), "/usr/bin", "/bin"]),
+            "RUNNER_TEMP": str(tmp_path),
+            "GITHUB_ENV": str(tmp_path / "env"),
+            "KUBECONFIG_TEXT": json.dumps({"kind": "Config"}),
+            "AUDIENCE": "kt-cloud",
+            "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "request-token",
+            "ACTIONS_ID_TOKEN_REQUEST_URL": f"{url}/token?api-version=2",
+        }
+        ran = run_command(["bash", "-eo", "pipefail", "-c", step["run"]], tmp_path, variables)
+    assert (ran.code, ran.out, ran.err) == (0, "", ""), ran
+    assert asked == [("/token?api-version=2&audience=kt-cloud", "bearer request-token")]
+    assert (tmp_path / "token").read_text(encoding="utf-8") == "id-token"
+    assert (tmp_path / "kubeconfig").read_text(encoding="utf-8") == '{"kind": "Config"}\n'
+    assert {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir() if path.name != "env"} == {
+        "token": 0o600,
+        "kubeconfig": 0o600,
+    }
+    assert (tmp_path / "env").read_text(encoding="utf-8") == f"KUBECONFIG={tmp_path}/kubeconfig\n"
 
 
 # ---- GitLab

@@ -60,16 +60,17 @@ def _later(project: Project, commit: str, loaded: Loaded, at: datetime) -> Itera
     """Yield what the change makes different after ``at``; nothing where the lists of the commit are not valid."""
     with Repository(project.root).unpacked(commit) as folder:
         try:
-            before = load(open_project(folder)).allocations if (folder / PROJECT_FILE).is_file() else []
+            before = load(open_project(folder)) if (folder / PROJECT_FILE).is_file() else None
         except InputError:
             return
-    names = {history.award.id: history.award.organization for history in loaded.histories}
-    for one in ahead(before, loaded.allocations, at):
+    histories = [*(before.histories if before else ()), *loaded.histories]
+    names = {history.award.id: history.award.organization for history in histories}
+    for one in ahead(before.allocations if before else [], loaded.allocations, at):
         yield Later(
             at=one.at,
             provider=one.provider,
             award=one.award_id,
-            organization=told(names.get(one.award_id, "")),
+            organization=told(names[one.award_id]),
             model=one.model,
             before=one.before,
             after=one.after,
