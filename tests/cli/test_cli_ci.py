@@ -144,6 +144,12 @@ def test_without_pulumi_every_provider_has_failed(committed: World, api: Api) ->
     assert "gpuprov toolchain install" in report_of(committed)["failed"]["kt-cloud"]
 
 
+def test_a_report_that_cannot_be_written_is_told(committed: World) -> None:
+    (committed.root / "taken").write_text("", encoding="utf-8")
+    ran = committed.run("ci", "check", "--files", "--report", "taken/report.json")
+    assert (ran.code, "taken is not a folder" in ran.err) == (1, True), ran
+
+
 def test_texts_are_in_the_language_of_the_readers(committed: World, api: Api) -> None:
     committed.environment["GPUPROV_LANG"] = "ko"
     assert check(committed).out.startswith("### GPU 쿼터: GPU가 늘어나는 과제 119건")

@@ -7,6 +7,7 @@ none. So texts are already in the language of the readers, and all of them are d
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,7 +17,7 @@ from gpuprov.core.impact import Effect, Part
 from gpuprov.errors import InputError, Problem
 from gpuprov.i18n import shown, tr
 from gpuprov.load.files import read_bytes
-from gpuprov.run.files import write_whole
+from gpuprov.run.files import check_new, write_whole
 
 T = TypeVar("T")
 
@@ -170,7 +171,9 @@ def _distinct(found: Iterable[T]) -> tuple[T, ...]:
 
 def write_report(path: Path, report: Report) -> None:
     """Write a report into a file, over an older one. Raises InputError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(OSError):  # then there is none, which is told
+        path.parent.mkdir(parents=True, exist_ok=True)
+    check_new(path, force=True)
     write_whole(path, report.model_dump_json(indent=2).encode(), force=True)
 
 
