@@ -38,9 +38,13 @@ def unlock_stacks(project: Project, providers: Sequence[str], *, as_json: bool, 
             name: {stack: [lock.words for lock in locks] for stack, locks in of.locks.items()}
             for name, of in done.items()
         }
-        print_json({"removed": removed, "failed": {name: error.message_text for name, error in failed.items()}})
+        freed = {name: of.freed for name, of in found.items() if of.freed}
+        errors = {name: error.message_text for name, error in failed.items()}
+        print_json({"removed": removed, "freed": freed, "failed": errors})
     else:
-        for name in found:
+        for name, of in found.items():
+            if of.freed:
+                say(tr("{provider}: the turn of {holder} is over", provider=name, holder=of.freed))
             if name in done:
                 say(tr("{provider}: locks removed", provider=name))
             elif name not in locked:

@@ -63,7 +63,7 @@ def reasons(  # noqa: PLR0917 (each is a part of the decision, and all are named
     refusals: list[str] = []
     for observed_cluster in observed:
         cluster = clusters[observed_cluster.provider]
-        refusals += _wrong_cluster(observed_cluster, cluster, known_uids.get(observed_cluster.provider), confirmed)
+        refusals += wrong_cluster(observed_cluster, cluster, known_uids.get(observed_cluster.provider), confirmed)
         refusals += _over_capacity(plan, desired, observed_cluster, cluster)
         refusals += _not_set_up(plan, observed_cluster, cluster)
         refusals += _broken_rules(plan, Bounds.of(cluster, desired.tenants, desired.at, programme_end))
@@ -116,9 +116,12 @@ def by_hand(plan: Plan, desired: Desired, observed: ObservedCluster, cluster: Pr
     ]
 
 
-def _wrong_cluster(
+def wrong_cluster(
     observed: ObservedCluster, cluster: ProviderCluster, known: str | None, confirmed: Confirmed
 ) -> list[str]:
+    """Return why the context leads to another cluster than the one that is pinned, or that the stack was last applied
+    to (``known``); nothing where it does not.
+    """
     if reason := cluster.not_as_pinned(observed.uid):
         return [tr("{provider}: {reason}", provider=observed.provider, reason=reason)]
     if known not in (None, observed.uid) and observed.provider not in confirmed.clusters:
@@ -205,14 +208,15 @@ def _broken_rules(plan: Plan, bounds: Bounds) -> list[str]:
     return reasons
 
 
-_TEARDOWNS = frozenset({Loss.TEARDOWN, Loss.MODEL, Loss.SUPPLIER})
+TEARDOWNS = frozenset({Loss.TEARDOWN, Loss.MODEL, Loss.SUPPLIER})
+"""What ``--allow-teardown`` confirms; the other losses ``--allow-change`` does."""
 
 
 def _mass_changes(plan: Plan, observed: Sequence[ObservedCluster], confirmed: Confirmed) -> list[str]:
     """One unexplained change a cluster always passes, so that small clusters are not blocked by their size."""
     losses = [change for change in plan.changes if change.loss is not None]
-    teardowns = [change for change in losses if change.loss in _TEARDOWNS]
-    others = [change for change in losses if change.loss not in _TEARDOWNS]
+    teardowns = [change for change in losses if change.loss in TEARDOWNS]
+    others = [change for change in losses if change.loss not in TEARDOWNS]
     refusals: list[str] = []
     if len(teardowns) > confirmed.teardown:
         refusals += _in_masses(teardowns, observed, tr("torn down"), f"--allow-teardown {len(teardowns)}")

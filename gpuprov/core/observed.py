@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from gpuprov.core import naming
 from gpuprov.core.cluster import GpuPool, ProviderCluster
 from gpuprov.core.manifests import (
     AWARD_ID,
@@ -22,6 +23,8 @@ from gpuprov.core.manifests import (
     node_selector,
 )
 from gpuprov.core.quantity import whole
+from gpuprov.core.tenant import Tenant
+from gpuprov.i18n import joined, tr
 
 Live = Mapping[str, Any]
 
@@ -93,6 +96,32 @@ class ObservedTenant:
         pool = self.pool(cluster)
         return cluster.pools if pool is None else (pool,)
 
+    def as_written(self, cluster: ProviderCluster) -> Tenant | None:
+        """Return the tenant that was last written here, by the namespace's annotations alone, whatever is there by now;
+        None where they do not tell.
+        """
+        award_id = str(self._annotations.get(AWARD_ID, ""))
+        pool = cluster.pool(str(self._annotations.get(MODEL, "")))
+        start, end, gpus = self.term_start, self.term_end, self.granted
+        if naming.namespace(award_id) != self.namespace or None in (pool, start, end, gpus):
+            return None
+        return Tenant.model_validate(
+            {
+                "award_id": award_id,
+                "organization": self.organization,
+                "provider": cluster.provider,
+                "pool": pool,
+                "gpus": gpus,
+                "term_start": start,
+                "term_end": end,
+            }
+        )
+
+    @property
+    def waits_for(self) -> str:
+        """What the deletion of the namespace waits for."""
+        return deletion_waits_for(self._namespace)
+
     def hard(self, resource: str) -> int:
         """Return the quota's limit on ``resource``, in GPUs; 0 where there is no quota."""
         return _gpus(self._quota.get("spec", {}).get("hard"), resource)
@@ -163,3 +192,13 @@ class ObservedCluster:
 
 def _gpus(quantities: Mapping[str, Any] | None, resource: str) -> int:
     return whole(str((quantities or {}).get(f"requests.{resource}", "0")))
+
+
+def deletion_waits_for(namespace: Live) -> str:
+    """Return what a namespace that is being deleted waits for, as its conditions and its own finalizers tell."""
+    conditions = namespace.get("status", {}).get("conditions") or ()
+    messages = [item["message"] for item in conditions if item.get("status") == "True" and item.get("message")]
+    finalizers = namespace.get("metadata", {}).get("finalizers") or ()
+    if finalizers:
+        messages.append(tr("its finalizers {names}", names=", ".join(finalizers)))
+    return joined("; ", messages) or tr("its deletion has not ended yet")

@@ -105,11 +105,37 @@ def next_step(tenants: Iterable[ObservedTenant], at: datetime, rules: Rules) -> 
     return min((instant for instant in instants if instant > at), default=None)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outrun:
+    """An award that a term guard would end before its term does: at ``when``, though the term goes to ``end``. Its
+    namespace still says that it was ``written`` to end earlier.
+    """
+
+    provider: str
+    award_id: str
+    when: datetime
+    end: datetime
+    written: datetime
+
+    @property
+    def sentence(self) -> str:
+        """The warning for people."""
+        return tr(
+            "{provider}: the cluster's term guard ends {award} at {when}, and its term goes to {end}: the "
+            "namespace still says {written}; run `gpuprov up` before",
+            provider=self.provider,
+            award=self.award_id,
+            when=_minutes(self.when, self.end),
+            end=_minutes(self.end, self.end),
+            written=_minutes(self.written, self.end),
+        )
+
+
 def outrun(
     desired: Desired, observed: Iterable[ObservedCluster], clusters: Mapping[str, ProviderCluster]
-) -> Iterator[str]:
-    """Yield a warning for each award that a term guard would end before its term does: the namespace does not know yet
-    that the term was extended.
+) -> Iterator[Outrun]:
+    """Yield each award that a term guard would end before its term does: the namespace does not know yet that the term
+    was extended.
     """
     for seen in observed:
         margin = margin_on(clusters[seen.provider])
@@ -120,14 +146,12 @@ def outrun(
             tenant = tenants.get(live.namespace)
             if tenant is None or live.term_end is None or live.term_end >= tenant.term_end:
                 continue
-            yield tr(
-                "{provider}: the cluster's term guard ends {award} at {when}, and its term goes to {end}: the "
-                "namespace still says {written}; run `gpuprov up` before",
+            yield Outrun(
                 provider=seen.provider,
-                award=tenant.award_id,
-                when=_minutes(live.term_end + margin, tenant.term_end),
-                end=_minutes(tenant.term_end, tenant.term_end),
-                written=_minutes(live.term_end, tenant.term_end),
+                award_id=tenant.award_id,
+                when=live.term_end + margin,
+                end=tenant.term_end,
+                written=live.term_end,
             )
 
 

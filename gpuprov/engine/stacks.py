@@ -98,8 +98,8 @@ _REMEDIES = {
     'read ".pulumi/meta.yaml"': _UNREACHED,
     "unable to open state database": _UNREACHED,
     "performing HTTP request": _UNREACHED,
-    "failed to load checkpoint": (
-        "the state of {stack} is damaged: restore its file in the backend from the .bak beside it, or from a backup"
+    "failed to load checkpoint: ": (
+        "the state of {stack} is damaged: run `gpuprov recover`, which sets it aside and rebuilds it from the cluster"
     ),
 }
 """Remedies by a part of Pulumi's message, for messages that suggest a wrong one or none."""
@@ -122,6 +122,18 @@ _CUT_OFF = re.compile(r"^error: (?:could not import deployment: )?unexpected end
 
 class NoSuchStack(EngineError):
     """The backend has no stack of that name."""
+
+
+class StateDamaged(EngineError):
+    """The backend has the stack's state, and Pulumi cannot read it. ``reason`` is what Pulumi says."""
+
+    def __init__(self, stack: str, errors: str) -> None:
+        self.reason = explained(errors, stack).partition("; ")[0]
+        super().__init__(f"{stack}: {explained(errors, stack)}")
+
+
+_DAMAGED = re.compile(r"failed to load checkpoint: (?!blob )")
+"""Pulumi has the bytes and cannot read them. Where it has none, the bucket's own message follows."""
 
 
 def _read(root: Path, stack: str, *command: str) -> str:
@@ -170,5 +182,7 @@ def answer(process: subprocess.Popen[str], stack: str, command: Sequence[str], g
             raise NoSuchStack(f"{stack}: there is no such stack")
         if says_locked(errors):
             raise StackLocked(errors)
+        if _DAMAGED.search(errors):
+            raise StateDamaged(stack, errors)
         raise EngineError(f"{stack}: {explained(errors, stack)}")
     return output

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gpuprov.engine.locks import Locks, remembered
-from gpuprov.engine.stacks import StackLocked, answer, read_deployment, start
+from gpuprov.engine.stacks import StackLocked, StateDamaged, answer, read_outputs, start
 from gpuprov.errors import EngineError
 
 
@@ -21,7 +21,7 @@ def create(locks: Locks) -> None:
     try:
         _write(locks, "stack", "init", "--no-select")
     except EngineError as error:
-        if "already exists" not in str(error):
+        if _EXISTS not in str(error):
             raise
 
 
@@ -38,17 +38,33 @@ def write_deployment(locks: Locks, deployment: Mapping[str, Any]) -> None:
 def locked(root: Path, stack: str) -> StackLocked | None:
     """Return what Pulumi says of the locks on a stack; None where there is none, or no such stack.
 
-    The only way to ask every backend is to write: the state that is there is written once more. So nobody else may act
-    on the stack's cluster meanwhile. Raises EngineError.
+    Raises EngineError.
     """
-    deployment = read_deployment(root, stack)
-    if deployment is None:
-        return None
     try:
-        _run(root, stack, "stack", "import", given=json.dumps(deployment, ensure_ascii=False))
+        if read_outputs(root, stack) is None:
+            return None
+    except StateDamaged:
+        pass  # it is there, and may be locked
+    return lock_on(root, stack)
+
+
+def lock_on(root: Path, stack: str) -> StackLocked | None:
+    """Return the same of a stack that exists.
+
+    No command of Pulumi's only looks for locks. Asked to make a stack that there is, it first looks, then takes the
+    lock itself, for the moment that it needs to see that there is nothing to make. Raises EngineError.
+    """
+    try:
+        _run(root, stack, "stack", "init", "--no-select")
     except StackLocked as error:
         return error
+    except EngineError as error:
+        if _EXISTS not in str(error):
+            raise
     return None
+
+
+_EXISTS = "already exists"
 
 
 def _write(locks: Locks, *command: str, given: str | None = None) -> None:

@@ -58,14 +58,25 @@ def present() -> Iterator[Presence]:
                 Path(lock.lock_file).unlink(missing_ok=True)
 
 
-def has_ended(identity: str) -> bool:
-    """Tell whether the holder was one of this user's processes on this machine and has ended."""
-    note = _folder() / identity.rpartition("/")[2]
+def was_killed(identity: str) -> bool:
+    """Tell whether the holder was one of this user's processes here and ended without giving back. Changes nothing."""
+    note = _note(identity)
     if not note.is_file():
         return False
     try:
         with FileLock(note).acquire(timeout=0):
-            note.unlink(missing_ok=True)
             return True
     except Timeout:
         return False
+
+
+def has_ended(identity: str) -> bool:
+    """Tell the same, and forget the process: only whoever takes its turn asks this."""
+    ended = was_killed(identity)
+    if ended:
+        _note(identity).unlink(missing_ok=True)
+    return ended
+
+
+def _note(identity: str) -> Path:
+    return _folder() / identity.rpartition("/")[2]

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from threading import Event, Thread
 
 from gpuprov.core.manifests import LEASE
+from gpuprov.core.standing import Standing
 from gpuprov.errors import ClusterError
 from gpuprov.i18n import tr
 from gpuprov.kube import holders
 from gpuprov.kube.client import KubeApi
-from gpuprov.kube.leaseobject import LeaseObject, number_of, path, words_of
+from gpuprov.kube.leaseobject import LeaseObject, number_of, path, standing_of, words_of
 from gpuprov.kube.target import Target
 
 SECONDS = 30
@@ -63,6 +64,17 @@ def turns(cluster: Target, api: KubeApi) -> tuple[int | None, str]:
         return None, ""
     held = bool(answer.data.get("spec", {}).get("holderIdentity"))
     return number_of(answer.data) - held, words_of(answer.data)
+
+
+def read_standing(cluster: Target, api: KubeApi) -> Standing | None:
+    """Return who acts on the cluster and how the last run ended; None where the Lease cannot be read. Changes nothing.
+
+    Raises ClusterUnreachable where there is no answer.
+    """
+    answer = api.ask("GET", f"{path(cluster)}/{LEASE}")
+    if answer.status == _NOT_FOUND:
+        return Standing()
+    return standing_of(answer.data, answer.date) if answer.status == _OK else None
 
 
 @contextmanager

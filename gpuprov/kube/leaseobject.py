@@ -7,10 +7,12 @@ was a process of this user on this machine and has ended: the kernel drops the l
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from gpuprov.core.manifests import MANAGED_BY, MANAGER, SYSTEM_NAMESPACE
+from gpuprov.core.standing import Standing
 from gpuprov.errors import ClusterError, ClusterUnreachable
 from gpuprov.kube import holders
 from gpuprov.kube.answer import Answer
@@ -24,6 +26,13 @@ LAST_GOOD_RUN = "gpuprov.dev/last-good-run"
 """Annotation: when the last run that left nothing undone ended, and whose it was."""
 
 _OK, _CREATED, _FORBIDDEN, _NOT_FOUND, _CONFLICT = 200, 201, 403, 404, 409
+
+
+LAST_GOOD_TURN = "gpuprov.dev/last-good-turn"
+"""Annotation: which turn that was. Where the Lease counts more turns by now, a later run left something undone."""
+
+_SKEW = timedelta(seconds=60)
+"""How far the clocks of a holder and of an API server may be apart (`gpuprov.preflight.clock`)."""
 
 
 class NoLease(ClusterError):
@@ -112,6 +121,7 @@ class LeaseObject:
         """
         if good:
             self._annotations[LAST_GOOD_RUN] = f"{_now()} {self._words}"
+            self._annotations[LAST_GOOD_TURN] = str(self.number)
         spec = self.data["spec"] | {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": _now()}
         if before is not None:
             spec |= {"leaseTransitions": before[0]}
@@ -136,7 +146,7 @@ class LeaseObject:
     @property
     def last_good_run(self) -> str:
         """When the last run that left nothing undone ended, and whose it was; empty where there was none."""
-        return str((self.data.get("metadata", {}).get("annotations") or {}).get(LAST_GOOD_RUN) or "")
+        return _annotation(self.data, LAST_GOOD_RUN)
 
     @property
     def number(self) -> int:
@@ -193,10 +203,41 @@ class LeaseObject:
         self.data = answer.data
 
 
+def standing_of(lease: dict[str, Any], date: str | None) -> Standing:
+    """Return what a Lease says, at the API server's time as HTTP writes it. Changes nothing."""
+    spec = lease.get("spec", {})
+    holder = str(spec.get("holderIdentity") or "")
+    last_good_turn = _annotation(lease, LAST_GOOD_TURN)
+    last_good_run = _annotation(lease, LAST_GOOD_RUN)
+    known = last_good_turn.isdecimal() or not last_good_run  # else an older gpuprov kept the run and not its turn
+    words = words_of(lease) if lease else ""
+    return Standing(
+        holder=words if holder else "",
+        since=str(spec.get("acquireTime") or "") if holder else "",
+        gone=bool(holder) and (holders.was_killed(holder) or _is_silent(spec, date)),
+        last="" if holder else words,
+        undone=not holder and known and number_of(lease) > (int(last_good_turn) if last_good_turn.isdecimal() else 0),
+        last_good_run=last_good_run,
+    )
+
+
+def _is_silent(spec: dict[str, Any], date: str | None) -> bool:
+    """Tell whether a holder has not renewed its Lease for longer than the distance of two clocks explains."""
+    try:
+        now = parsedate_to_datetime(date or "")
+        renewed = datetime.fromisoformat(str(spec.get("renewTime") or ""))
+        return now - renewed > timedelta(seconds=float(spec.get("leaseDurationSeconds") or 0)) + _SKEW
+    except (ValueError, TypeError):  # TypeError: one of them has no time zone
+        return False
+
+
+def _annotation(lease: dict[str, Any], name: str) -> str:
+    return str((lease.get("metadata", {}).get("annotations") or {}).get(name) or "")
+
+
 def words_of(lease: dict[str, Any]) -> str:
     """Return who holds or held a Lease, for people."""
-    named = (lease.get("metadata", {}).get("annotations") or {}).get(HOLDER)
-    return str(named or lease.get("spec", {}).get("holderIdentity") or "somebody")
+    return _annotation(lease, HOLDER) or str(lease.get("spec", {}).get("holderIdentity") or "somebody")
 
 
 def number_of(lease: dict[str, Any]) -> int:

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from gpuprov.core.cluster import ProviderCluster
 from gpuprov.core.manifests import BINDING, MANAGER, QUOTA, SERVICE_ACCOUNT, selector
+from gpuprov.core.observed import deletion_waits_for
 from gpuprov.core.pods import gpus_of, has_ended, is_told_to_end, may_hold_gpus, why_not_ended
 from gpuprov.errors import ClusterError
 from gpuprov.i18n import joined, tr, trn
@@ -267,9 +268,7 @@ def _why_remaining(namespace: Mapping[str, Any]) -> str:
     """Return what a namespace that was deleted waits for. One that nobody is deleting is another of the same name."""
     if not _is_being_deleted(namespace):
         return tr("somebody has made it again since it was deleted; find out who, then rerun the command")
-    conditions = namespace.get("status", {}).get("conditions") or ()
-    messages = [item["message"] for item in conditions if item.get("status") == "True" and item.get("message")]
-    return "; ".join(messages) or tr("its deletion has not ended yet")
+    return deletion_waits_for(namespace)
 
 
 def _side_by_side(work: Callable[[str], T], names: Sequence[str]) -> list[T]:

@@ -75,9 +75,11 @@ async def _run(root: Path, stack: str, *, preview: bool) -> None:
             await declare_chart(cluster, chart_of(root), uid)
             return
     cluster = project.cluster_of(stack)
-    with _turn(cluster, stack, preview=preview):
+    with _turn(cluster, stack, preview=preview) as turn:
         declaration = await asyncio.to_thread(decide, project, stack)
         await declare(declaration.cluster, declaration.tenants, declaration.cluster_uid, declaration.origin)
+        if turn is not None:
+            turn.good = True
 
 
 def _turn(cluster: ProviderCluster, stack: str, *, preview: bool) -> AbstractContextManager[Turn | None]:

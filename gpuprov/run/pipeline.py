@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -54,7 +54,8 @@ class PlanContext:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What an operator should know though it stops nothing: awards that a term guard is about to end too early."""
-        return tuple(outrun(self.desired, self.observed, self.project.by_provider))
+        found = outrun(self.desired, self.observed, self.project.by_provider)
+        return tuple(item.sentence for item in found)
 
     def origin_with(self, events: Sequence[Event]) -> Origin:
         """Return what a run that is based on these events too writes to its stacks' outputs."""
@@ -99,7 +100,7 @@ def _read(project: Project, clusters: Sequence[ProviderCluster]) -> _Seen:
     seen = _Seen()
     with (
         ThreadPoolExecutor(max_workers=max(1, len(clusters))) as observers,
-        ThreadPoolExecutor(max_workers=_PULUMI_AT_ONCE) as readers,
+        ThreadPoolExecutor(max_workers=PULUMI_AT_ONCE) as readers,
     ):
         observations = {cluster.provider: observers.submit(observe, cluster) for cluster in clusters}
         stacks = {cluster.provider: _read_stacks(project, cluster.stacks, readers) for cluster in clusters}
@@ -113,7 +114,7 @@ def _read(project: Project, clusters: Sequence[ProviderCluster]) -> _Seen:
                     if cluster.uid is None:
                         raise
                     seen.unread[name], outputs = error, StackOutputs()
-                seen.observed[name] = _with_unlabelled(observed, cluster, outputs)
+                seen.observed[name] = with_unlabelled(observed, cluster, outputs.tenants)
                 seen.outputs[name] = outputs
             except GpuprovError as error:
                 seen.failed[name] = error
@@ -157,7 +158,7 @@ def _with_pods(
     )
 
 
-_PULUMI_AT_ONCE = 3
+PULUMI_AT_ONCE = 3
 """How many Pulumi processes read at once: each holds a stack's whole state in memory."""
 
 _Reading = Future[dict[str, Any] | None]
@@ -180,14 +181,12 @@ def _outputs(
     return outputs.read(cluster, printed | {stack: future.result() for stack, future in added.items()})
 
 
-def _with_unlabelled(
-    observed: ObservedCluster, cluster: ProviderCluster, stack_outputs: StackOutputs
-) -> ObservedCluster:
-    """Add tenants that are in a stack's outputs and not in the cluster's list: they may have lost their labels, and
-    still hold GPUs. Those that should stay get their labels back like any other field.
+def with_unlabelled(observed: ObservedCluster, cluster: ProviderCluster, award_ids: Collection[str]) -> ObservedCluster:
+    """Add the tenants of awards that the state knows and that are not in the cluster's list: they may have lost their
+    labels, and still hold GPUs. Those that should stay get their labels back like any other field.
     """
     listed = {tenant.namespace for tenant in observed.tenants}
-    names = {naming.namespace(award_id) for award_id in stack_outputs.tenants} - listed
+    names = {naming.namespace(award_id) for award_id in award_ids} - listed
     return replace(observed, tenants=(*observed.tenants, *find(cluster, sorted(names)))) if names else observed
 
 
@@ -224,10 +223,15 @@ def refusals(planned: PlanContext, confirmed: Confirmed) -> list[str]:
 
 def lost_events(planned: PlanContext) -> list[str]:
     """Return why the ledger is not the one that was applied: it has lost events, or has other events in their place."""
-    marks = [LedgerMark.from_json(recorded.ledger) for recorded in planned.outputs.values() if recorded.ledger]
+    return ledger_losses(planned.project, planned.events, planned.outputs.values())
+
+
+def ledger_losses(project: Project, events: Sequence[Event], known: Iterable[StackOutputs]) -> list[str]:
+    """Return the same for what the stacks' outputs tell of the ledger."""
+    marks = [LedgerMark.from_json(recorded.ledger) for recorded in known if recorded.ledger]
     longest = max(marks, key=lambda mark: mark.count, default=None)
-    reason = None if longest is None else lost(planned.events, longest)
-    return [] if reason is None else [tr("{file}: {reason}", file=planned.project.ledger.name, reason=reason)]
+    reason = None if longest is None else lost(events, longest)
+    return [] if reason is None else [tr("{file}: {reason}", file=project.ledger.name, reason=reason)]
 
 
 def select(clusters: Sequence[ProviderCluster], providers: Sequence[str]) -> list[str]:

@@ -1,8 +1,8 @@
-"""Breaks what a run that is gone has left locked: Pulumi's locks on a provider's stacks.
+"""Breaks what a run that is gone has left locked: Pulumi's locks on a provider's stacks, and the turn on its cluster.
 
-The Lease of a cluster ends by itself, half a minute after its holder has. Pulumi's locks do not; those of this user's
-own killed runs on this machine are removed by the next run. What is left are locks of other machines and users, of
-which only a person can know that their owner is gone.
+The Lease of a cluster ends by itself, half a minute after its holder has, so a turn that nobody renews is only waited
+for. Pulumi's locks do not; those of this user's own killed runs on this machine are removed by the next run. What is
+left are locks of other machines and users, of which only a person can know that their owner is gone.
 
 The turn on the cluster is held while they are read, and again while they are removed: so no command of gpuprov,
 wherever it runs, is at work then. It is not held while a person thinks.
@@ -20,27 +20,37 @@ from gpuprov.engine.stacks import StackLocked
 from gpuprov.engine.writes import locked
 from gpuprov.errors import Stale
 from gpuprov.i18n import tr
-from gpuprov.kube.lease import take_turn
+from gpuprov.kube.client import KubeApi
+from gpuprov.kube.lease import SECONDS, read_standing, take_turn
 from gpuprov.load.project import Project
 
 _PURPOSE = "gpuprov unlock"
+_UNTIL_OVER_SECONDS = SECONDS + 5.0
+"""How long a turn that seems to be nobody's any more is watched: by then it is free, or its holder has renewed it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """The locks on a provider's stacks, by stack, and the last run there that left nothing undone."""
+    """The locks on a provider's stacks, by stack, and the last run there that left nothing undone.
+
+    ``freed`` is whose turn had ended without being given back, and is free again now.
+    """
 
     provider: str
     locks: Mapping[str, tuple[Lock, ...]]
     last_good_run: str
+    freed: str = ""
 
 
 def find_locks(project: Project, cluster: ProviderCluster) -> Found:
     """Return the locks on a provider's stacks. Raises ClusterError where somebody is at work there, and EngineError."""
-    with take_turn(cluster, _PURPOSE, patience=0.0) as turn:
+    api = KubeApi(cluster)
+    standing = read_standing(cluster, api)
+    gone = standing.holder if standing is not None and standing.gone else ""
+    with take_turn(cluster, _PURPOSE, patience=_UNTIL_OVER_SECONDS if gone else 0.0, api=api) as turn:
         turn.idle = True
         found = _locked(project.root, cluster)
-        return Found(provider=cluster.provider, locks=_by_stack(found), last_good_run=turn.last_good_run)
+        return Found(provider=cluster.provider, locks=_by_stack(found), last_good_run=turn.last_good_run, freed=gone)
 
 
 def remove(project: Project, cluster: ProviderCluster, confirmed: Found) -> None:
@@ -55,6 +65,7 @@ def remove(project: Project, cluster: ProviderCluster, confirmed: Found) -> None
         for stack, complaint in found.items():
             turn.require_held()
             remove_locks(project.root, stack, complaint)
+        turn.good = True
 
 
 def _locked(root: Path, cluster: ProviderCluster) -> dict[str, StackLocked]:

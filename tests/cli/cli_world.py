@@ -5,9 +5,10 @@ Pulumi is a script there that answers what a stack's outputs are.
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,15 +19,27 @@ from golden_chart import chart
 from loopback import JsonHandler, refusal, serving
 from projects import REPOSITORY, Ran, copy_project, timed
 
+from gpuprov.core.manifests import LEASE, TENANT_TYPE
+from gpuprov.kube.leaseobject import HOLDER
 from gpuprov.toolchain.pins import EXEC_SCRIPT, PLUGIN, PULUMI
 
 PROVIDERS = ("elice-cloud", "kt-cloud", "samsung-sds")
 MARCH = "2026-03-01T09:00:00+09:00"
 JULY = "2026-07-01T00:00:00+09:00"
 PULUMI_SCRIPT = """#!/bin/sh
-case "$1" in
-  version) echo "v{version}" ;;
-  *) cat "{folder}/outputs-$5.json" ;;
+asked="$1 $2"
+while [ "$#" -gt 0 ]; do
+  if [ "$1" = --stack ]; then stack="$2"; fi
+  shift
+done
+fail() {{ echo "error: $1" >&2; exit 1; }}
+case "$asked" in
+  version*) echo "v{version}" ;;
+  "stack export") cat "{folder}/state-$stack.json" 2>/dev/null || fail "no stack named '$stack' found" ;;
+  "stack init")
+    if [ -f "{folder}/lock-$stack" ]; then fail "$(cat "{folder}/lock-$stack")"; fi
+    fail "stack '$stack' already exists" ;;
+  *) cat "{folder}/outputs-$stack.json" ;;
 esac
 """
 
@@ -42,6 +55,7 @@ class Api:
     forbidden: set[str] = field(default_factory=set)
     bare: set[str] = field(default_factory=set)
     refused: set[tuple[str, str]] = field(default_factory=set)
+    leases: dict[str, dict[str, Any]] = field(default_factory=dict)
     writes: list[str] = field(default_factory=list)
 
     def answer(self, path: str) -> tuple[int, dict[str, Any]]:
@@ -65,6 +79,9 @@ class Api:
         if "/configmaps/" in path:
             maps = [found for found in self._of(provider, "ConfigMap") if found["metadata"]["name"] == name]
             return (200, maps[0]) if maps else refusal(404, "NotFound", name)
+        if "/leases/" in path:
+            lease = self.leases.get(provider)
+            return (200, lease) if lease else refusal(404, "NotFound", name)
         if "/clusterroles/" in path:
             roles = [role for role in self._of(provider, "ClusterRole") if role["metadata"]["name"] == name]
             return (200, roles[0]) if roles else refusal(404, "NotFound", name)
@@ -79,6 +96,12 @@ class Api:
             if (namespace, name) == (metadata.get("namespace", metadata["name"]), metadata["name"]):
                 return 200, manifest
         return refusal(404, "NotFound", name)
+
+    def lease(self, provider: str, holder: str, *, words: str, renewed: str = "") -> None:
+        """Let somebody have the turn on a cluster, who renewed it last then, or just now."""
+        now = datetime.now(UTC).isoformat()
+        spec = {"holderIdentity": holder, "leaseDurationSeconds": 30, "acquireTime": now, "renewTime": renewed or now}
+        self.leases[provider] = {"metadata": {"name": LEASE, "annotations": {HOLDER: words}}, "spec": spec}
 
     def _of(self, provider: str, kind: str) -> list[dict[str, Any]]:
         """Return the objects of a kind: those of the chart too, unless others are given."""
@@ -172,8 +195,29 @@ class World:
             yield
 
     def outputs(self, provider: str, outputs: dict[str, Any]) -> None:
-        """Say what the script that stands for Pulumi answers about a stack."""
+        """Say what the script that stands for Pulumi answers about a stack, whose state has what the outputs tell."""
         (self.root.parent / f"outputs-{provider}.json").write_text(json.dumps(outputs))
+        self.state(provider, outputs, outputs.get("tenants", {}))
+
+    def state(self, stack: str, outputs: dict[str, Any], awards: Iterable[str], **more: Any) -> None:
+        """Say what is in the state of a stack: its outputs, and the namespaces of awards."""
+        prefix = f"urn:pulumi:{stack}::gpuprov::"
+        kind = "kubernetes:core/v1:Namespace"
+        resources: list[dict[str, Any]] = [{"urn": f"{prefix}{kind}::{award}", "type": kind} for award in awards]
+        for resource in resources:
+            resource["urn"] = resource["urn"].replace(kind, f"{TENANT_TYPE}${kind}")
+        root = {
+            "urn": f"{prefix}pulumi:pulumi:Stack::gpuprov-{stack}",
+            "type": "pulumi:pulumi:Stack",
+            "outputs": outputs,
+        }
+        deployment = {"resources": [root, *resources] if outputs else []} | more
+        (self.root.parent / f"state-{stack}.json").write_text(json.dumps({"version": 3, "deployment": deployment}))
+
+    def pulumi_lock(self, stack: str, words: str) -> None:
+        """Say that a stack is locked, as Pulumi does."""
+        said = f"the stack is currently locked by 1 lock(s).\n  file:///x/lock.json: created by {words}"
+        (self.root.parent / f"lock-{stack}").write_text(said)
 
 
 def script(path: Path, text: str) -> None:

@@ -311,6 +311,7 @@ def test_a_lock_of_another_machine_holds_no_gpus_and_is_broken_by_an_explicit_co
     removed = story.ok("unlock", "--yes", "--json")
     assert removed.data == {
         "removed": {"kt-cloud": {"kt-cloud": [OTHERS_LOCK]}},
+        "freed": {},
         "failed": {},
     }
     assert "kt-cloud: the last good run: " in removed.err

@@ -127,7 +127,8 @@ def warnings(events, chart_values=GUARDED, at=MARCH):
     awards = [award(last_day=LAST_DAY)]
     written_then = live(desired(awards, [where], at).tenants[0], where)
     observed = [seen(where, written_then)]
-    return list(outrun(desired(awards, [where], at, events), observed, {where.provider: where}))
+    found = outrun(desired(awards, [where], at, events), observed, {where.provider: where})
+    return [item.sentence for item in found]
 
 
 def test_a_guard_that_would_end_an_award_before_its_term_is_shouted_about():

@@ -6,11 +6,13 @@ import re
 from typing import Any
 
 import yaml
-from documents import CLI, CONFIGURATION, MARKDOWN, blocks, section_of, sections
+from documents import CLI, CONFIGURATION, DOCS, MARKDOWN, blocks, section_of, sections
 
 from gpuprov import errors
 from gpuprov.core.award import Award
 from gpuprov.core.cluster import GpuPool, ProviderCluster
+from gpuprov.core.diagnosis import Finding as Disagreement
+from gpuprov.core.diagnosis import Item, Kind
 from gpuprov.core.ledger import EVENT, Accepted, Extended, Forfeited, Reduced
 from gpuprov.core.lifecycle import Edge
 from gpuprov.core.overview import COLUMNS
@@ -77,6 +79,28 @@ def test_every_check_of_preflight_is_told() -> None:
 
 def rows_of_checks() -> set[str]:
     return set(re.findall(r"^\| `([a-z ]+)` \|", section_of("gpuprov preflight"), flags=re.MULTILINE))
+
+
+def test_the_example_of_doctor_is_a_finding() -> None:
+    example = first_json("doctor")
+    assert example.keys() == {"findings", "failed"}
+    (finding,) = example["findings"]
+    (item,) = finding["items"]
+    kind = Kind(finding["code"])
+    made = Disagreement(
+        kind=kind,
+        provider=finding["provider"],
+        sentence=finding["message"],
+        command=finding["command"],
+        items=(Item(**item),),
+    )
+    assert made.to_json() == finding
+
+
+def test_every_finding_of_doctor_is_told() -> None:
+    text = sections((DOCS / "recovery.md").read_text(encoding="utf-8"), 2)["What doctor says"]
+    rows = re.findall(r"^\| (`[^|]*) \|", text, flags=re.MULTILINE)
+    assert re.findall(r"`([a-z-]+)`", " ".join(rows)) == [str(kind) for kind in Kind]
 
 
 def test_the_example_of_status_is_what_a_pool_says() -> None:

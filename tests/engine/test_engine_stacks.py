@@ -165,7 +165,7 @@ def test_a_lock_of_another_machine_is_named_with_its_age_and_only_removed_when_a
     write(locks)
     before = stacks.read_deployment(root, "kt-cloud")
     assert locked(root, "kt-cloud") is None
-    assert stacks.read_deployment(root, "kt-cloud") == before  # it was written once more
+    assert stacks.read_deployment(root, "kt-cloud") == before
     lock = lock_elsewhere(root.parent / "state", "kt-cloud")
     with pytest.raises(EngineError, match=rf"{re.escape(OTHERS_LOCK)} holds the stack's lock; .*gpuprov unlock"):
         write(locks)

@@ -88,7 +88,7 @@ def test_any_other_error_stays_as_pulumi_wrote_it(pulumi, tmp_path):
         ),
         (
             "error: failed to load checkpoint: place 1: invalid character",
-            "failed to load checkpoint: place 1: invalid character; the state of kt-cloud is damaged: restore its file",
+            "failed to load checkpoint: place 1: invalid character; the state of kt-cloud is damaged: run `gpuprov",
         ),
     ],
 )
@@ -137,3 +137,21 @@ def test_a_stack_that_is_there_already_is_made_without_being_selected(pulumi, tm
     words = asked.read_text().split()
     assert words[:2] == ["stack", "init"]
     assert {"--no-select", "kt-cloud"} <= set(words)
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (
+            "error: failed to load checkpoint: place 1: unexpected EOF",
+            "failed to load checkpoint: place 1: unexpected EOF",
+        ),
+        ('error: failed to load checkpoint: blob (key "x") (code=Unknown): timeout', None),
+        ("error: the disk is full", None),
+    ],
+)
+def test_a_state_is_damaged_where_pulumi_has_it_and_cannot_read_it(pulumi, tmp_path, said, reason):
+    pulumi(said)
+    with pytest.raises(EngineError) as caught:
+        stacks.read_deployment(tmp_path, "kt-cloud")
+    assert getattr(caught.value, "reason", None) == reason

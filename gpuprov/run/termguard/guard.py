@@ -110,6 +110,7 @@ class TermGuard:
                 turn.idle = True
                 return
             unfinished = self._end(found, turn)
+            turn.good = not unfinished
         if unfinished:
             raise ClusterError(self.cluster.provider, tr("not ended: {awards}", awards=", ".join(unfinished)))
 
