@@ -32,6 +32,7 @@ COMMANDS = {
     "awards": "Show all awards: what they have and use, their state, when they end.",
     "show": "Show everything about one award, and what changes next.",
     "doctor": "Say what disagrees, and the command that mends it.",
+    "recover": "Rebuild a lost, old or damaged state from the clusters.",
     "unlock": "Break the locks that a run which is gone has left.",
     "ledger": "Prove that the ledger only grew.",
     "ci": "Check a change in CI, and say on the pull request what it does.",

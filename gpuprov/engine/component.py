@@ -6,14 +6,21 @@ would be a second description of the same objects.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gpuprov.core.cluster import ProviderCluster
-from gpuprov.core.manifests import FIXED_QUOTA, TENANT_TYPE, tenant_manifests
+from gpuprov.core.manifests import FIXED_QUOTA, TENANT_TYPE, Manifest, tenant_manifests
 from gpuprov.core.tenant import Tenant
 from gpuprov.engine.declared import PLUGIN_VERSION, declared, provider_settings, type_token
 from gpuprov.engine.registry import Registered, Registry
 
 
 def award_tenant(registry: Registry, provider: Registered, tenant: Tenant, cluster: ProviderCluster) -> None:
+    """Register the objects of an award that is to be on the cluster. Raises pulumi.RunError."""
+    award_objects(registry, provider, tenant.award_id, tenant_manifests(tenant, cluster))
+
+
+def award_objects(registry: Registry, provider: Registered, award_id: str, manifests: Sequence[Manifest]) -> None:
     """Register the namespace of an award with its quota, limits, isolation and, last of all, access.
 
     Pulumi never deletes any of it, whoever runs it and whatever the program leaves out: `gpuprov.kube.reclaim` deletes
@@ -21,15 +28,13 @@ def award_tenant(registry: Registry, provider: Registered, tenant: Tenant, clust
     which targets and shards find it; of the two quotas one has another parent, and so another URN. Raises
     pulumi.RunError.
     """
-    component = registry.component(TENANT_TYPE, tenant.award_id)
-    namespace, *inside = tenant_manifests(tenant, cluster)
-    home = registry.custom(
-        type_token(namespace), tenant.award_id, declared(namespace), parent=component, provider=provider
-    )
+    component = registry.component(TENANT_TYPE, award_id)
+    namespace, *inside = manifests
+    home = registry.custom(type_token(namespace), award_id, declared(namespace), parent=component, provider=provider)
     for manifest in inside:  # one after the other, in their order
         registry.custom(
             type_token(manifest),
-            tenant.award_id,
+            award_id,
             declared(manifest),
             parent=home if manifest["metadata"]["name"] == FIXED_QUOTA else component,
             provider=provider,

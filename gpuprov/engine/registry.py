@@ -50,11 +50,11 @@ class Registry:
 
     def component(self, kind: str, name: str) -> Registered:
         """Register a component, which only groups resources. Raises pulumi.RunError, as all methods do."""
-        return self._register(resource_pb2.RegisterResourceRequest(type=kind, name=name, parent=self._stack_urn))
+        return self.register(resource_pb2.RegisterResourceRequest(type=kind, name=name, parent=self._stack_urn))
 
     def provider(self, kind: str, name: str, inputs: Mapping[str, Any], *, version: str) -> Registered:
         """Register the configuration of a provider plugin of that version."""
-        return self._register(
+        return self.register(
             resource_pb2.RegisterResourceRequest(
                 type=f"pulumi:providers:{kind}",
                 name=name,
@@ -81,7 +81,7 @@ class Registry:
         Pulumi never deletes it: a resource that the program no longer declares leaves the state, and stays on the
         cluster.
         """
-        return self._register(
+        return self.register(
             resource_pb2.RegisterResourceRequest(
                 type=kind,
                 name=name,
@@ -95,7 +95,8 @@ class Registry:
             )
         )
 
-    def _register(self, request: resource_pb2.RegisterResourceRequest) -> Registered:
+    def register(self, request: resource_pb2.RegisterResourceRequest) -> Registered:
+        """Send a request to the engine, and return what came of it."""
         request.acceptSecrets = request.acceptResources = request.supportsPartialValues = True
         request.supportsResultReporting = True
         try:

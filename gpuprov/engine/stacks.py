@@ -43,15 +43,27 @@ def read_deployment(root: Path, stack: str) -> dict[str, Any] | None:
     return deployment
 
 
+def whoami(root: Path) -> str:
+    """Return what Pulumi says of its backend, as JSON. Raises EngineError."""
+    command = ["whoami", "--json"]
+    with launch([*command, "--cwd", str(root), "--non-interactive"], environment.variables(reading=True)) as process:
+        return answer(process, "pulumi", command, None)
+
+
 def explained(text: str, stack: str) -> str:
     """Return Pulumi's error message about a stack, with a remedy where the message does not suggest one.
 
     Pulumi names a database that it cannot open with the password in its address: that is left out.
     """
     remedies = [remedy.format(stack=stack) for sign, remedy in _REMEDIES.items() if sign in text]
-    text = _IN_ADDRESS.sub("****", text)
+    text = without_password(text)
     lines = [line.removeprefix("error: ") for line in text.strip().splitlines() if not line.startswith(_SAYS_NOTHING)]
     return "; ".join(["\n".join(lines), *remedies])
+
+
+def without_password(text: str) -> str:
+    """Return a text without user and password in the address of a backend."""
+    return _IN_ADDRESS.sub("****", text)
 
 
 def how_ended(code: int, output: str, errors: str) -> str:

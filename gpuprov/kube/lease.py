@@ -77,6 +77,13 @@ def read_standing(cluster: Target, api: KubeApi) -> Standing | None:
     return standing_of(answer.data, answer.date) if answer.status == _OK else None
 
 
+def until_over(standing: Standing | None) -> float:
+    """Return for how many seconds a command waits that only acts where nobody is at work: none, or as long as it takes
+    until a turn that seems to be nobody's any more is free, or its holder has renewed it.
+    """
+    return SECONDS + 5.0 if standing is not None and standing.gone else 0.0
+
+
 @contextmanager
 def take_turn(
     cluster: Target,

@@ -21,12 +21,10 @@ from gpuprov.engine.writes import locked
 from gpuprov.errors import Stale
 from gpuprov.i18n import tr
 from gpuprov.kube.client import KubeApi
-from gpuprov.kube.lease import SECONDS, read_standing, take_turn
+from gpuprov.kube.lease import read_standing, take_turn, until_over
 from gpuprov.load.project import Project
 
 _PURPOSE = "gpuprov unlock"
-_UNTIL_OVER_SECONDS = SECONDS + 5.0
-"""How long a turn that seems to be nobody's any more is watched: by then it is free, or its holder has renewed it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +45,7 @@ def find_locks(project: Project, cluster: ProviderCluster) -> Found:
     api = KubeApi(cluster)
     standing = read_standing(cluster, api)
     gone = standing.holder if standing is not None and standing.gone else ""
-    with take_turn(cluster, _PURPOSE, patience=_UNTIL_OVER_SECONDS if gone else 0.0, api=api) as turn:
+    with take_turn(cluster, _PURPOSE, patience=until_over(standing), api=api) as turn:
         turn.idle = True
         found = _locked(project.root, cluster)
         return Found(provider=cluster.provider, locks=_by_stack(found), last_good_run=turn.last_good_run, freed=gone)

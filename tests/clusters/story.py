@@ -5,8 +5,10 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from projects import Ran, copy_project, run_command, timed
 from sandbox_fixtures import eventually
 
 from gpuprov import toolchain
-from gpuprov.core.manifests import QUOTA
+from gpuprov.core.manifests import LEASE, QUOTA, SYSTEM_NAMESPACE
 from gpuprov.sandbox import Sandbox
 
 PROVIDERS = ("elice-cloud", "kt-cloud", "samsung-sds")
@@ -56,6 +58,21 @@ class World:
         own = f"metadata.name={QUOTA}"
         found = self.core(provider).list_resource_quota_for_all_namespaces(label_selector=OURS, field_selector=own)
         return {item.metadata.namespace: int(item.spec.hard["requests.nvidia.com/gpu"]) for item in found.items}
+
+    @contextmanager
+    def held(self, provider: str, identity: str, seconds_ago: float = 0.0) -> Iterator[None]:
+        """Let somebody have the turn on a cluster, who renewed it so long ago, and give it back in the end."""
+        leases = client.CoordinationV1Api(self.connection(provider))
+
+        def write(holder: str, renewed: datetime, seconds: int) -> None:
+            spec = {"holderIdentity": holder, "renewTime": renewed.isoformat(), "leaseDurationSeconds": seconds}
+            leases.patch_namespaced_lease(LEASE, SYSTEM_NAMESPACE, {"spec": spec})
+
+        write(identity, datetime.now(UTC) - timedelta(seconds=seconds_ago), 30)
+        try:
+            yield
+        finally:
+            write("", datetime.now(UTC), 1)
 
     def clean(self) -> None:
         """Remove what a test left, so that the next one starts with empty clusters."""
@@ -141,8 +158,11 @@ class Story:
         path = self.root / "examples" / name
         header, *rows = path.read_text(encoding="utf-8-sig").splitlines()
         path.write_text("\n".join([header, *change(rows)]) + "\n", encoding="utf-8-sig")
-        git = ["git", "-c", "user.name=ci", "-c", "user.email=ci@example.org"]
-        for command in (["init", "-q"], ["add", "examples"], ["commit", "-qm", "Change the award list"]):
+        git, commit = (
+            ["git", "-c", "user.name=ci", "-c", "user.email=ci@example.org"],
+            ["commit", "--allow-empty", "-qm"],
+        )
+        for command in (["init", "-q"], ["add", "examples"], [*commit, "Change the award list"]):
             subprocess.run([*git, *command], cwd=self.root, check=True)
 
 

@@ -9,6 +9,7 @@ import yaml
 from documents import CLI, CONFIGURATION, DOCS, MARKDOWN, blocks, section_of, sections
 
 from gpuprov import errors
+from gpuprov.cli.recovering import _json
 from gpuprov.core.award import Award
 from gpuprov.core.cluster import GpuPool, ProviderCluster
 from gpuprov.core.diagnosis import Finding as Disagreement
@@ -18,6 +19,7 @@ from gpuprov.core.lifecycle import Edge
 from gpuprov.core.overview import COLUMNS
 from gpuprov.core.plan import Change, Plan
 from gpuprov.core.pods import PodUse
+from gpuprov.core.stackstate import Behind, Why
 from gpuprov.core.steps import Terms
 from gpuprov.load.programme import default_programme
 from gpuprov.preflight import Finding, admission, clock, identity, names, nodes, plugin, policies, rights, role, version
@@ -101,6 +103,18 @@ def test_every_finding_of_doctor_is_told() -> None:
     text = sections((DOCS / "recovery.md").read_text(encoding="utf-8"), 2)["What doctor says"]
     rows = re.findall(r"^\| (`[^|]*) \|", text, flags=re.MULTILINE)
     assert re.findall(r"`([a-z-]+)`", " ".join(rows)) == [str(kind) for kind in Kind]
+
+
+def test_the_example_of_recover_is_what_it_prints_of_a_stack() -> None:
+    example = first_json("recover")
+    assert example.keys() == {"recovered", "failed"}
+    ((example_stack,),) = example["recovered"].values()
+    stack = Behind(
+        stack="kt-cloud", why=Why.OLD, unknown=tuple(example_stack["added"]), gone=tuple(example_stack["removed"])
+    )
+    assert _json(stack, {}) == example_stack
+    told = section_of("gpuprov recover")
+    assert [why for why in Why if f"`{why}`" not in told and f'"{why}"' not in told] == []
 
 
 def test_the_example_of_status_is_what_a_pool_says() -> None:

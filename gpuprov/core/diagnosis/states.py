@@ -12,7 +12,6 @@ from gpuprov.core.tenant import Desired
 from gpuprov.i18n import Message, tr
 
 _KINDS: Mapping[Why, tuple[Kind, Message]] = {
-    Why.DAMAGED: (Kind.DAMAGED, tr("Pulumi cannot read the state: it is damaged")),
     Why.LOST: (Kind.LOST, tr("the state is lost: the cluster has awards, and the state has none")),
     Why.OLD: (Kind.OLD, tr("the state is old: it has other awards than the cluster, or as they were before")),
     Why.PENDING: (Kind.PENDING, tr("the state has operations of Pulumi that were begun and not ended")),
@@ -20,35 +19,25 @@ _KINDS: Mapping[Why, tuple[Kind, Message]] = {
 
 
 def of_state(desired: Desired | None, view: View) -> Iterator[Finding]:
-    """Yield what is wrong with the states of a provider's stacks. Of a cluster that was not read nothing is known."""
-    yield from _setup(view)
-    if view.observed is None:
-        for state in view.states:
-            if state.damaged:
-                kind, sentence = _KINDS[Why.DAMAGED]
-                yield view.found(
-                    kind, sentence, view.command("recover"), [Item(name=state.stack, detail=state.damaged)]
-                )
-        return
-    wanted = frozenset() if desired is None else {tenant.award_id for tenant in desired.on(view.provider)}
-    stacks = [_without_missing(stack, wanted) for stack in behind(view.cluster, view.observed, view.states)]
-    for why, (kind, sentence) in _KINDS.items():
-        if items := [item for stack in stacks if stack.why is why for item in _items(stack)]:
-            yield view.found(kind, sentence, view.command("recover"), items)
-    yield from _settings(view)
-
-
-def _setup(view: View) -> Iterator[Finding]:
-    if view.setup is None:
-        return
-    if view.setup.damaged:
-        kind, sentence = _KINDS[Why.DAMAGED]
-        yield view.found(
-            kind, sentence, view.command("recover"), [Item(name=view.setup.stack, detail=view.setup.damaged)]
-        )
-    elif view.setup.outputs == {}:
-        sentence = tr("the state of the set-up is empty; a set-up adopts what is on the cluster")
-        yield view.found(Kind.SETUP, sentence, view.command("setup"), [Item(name=view.setup.stack)])
+    """Yield what is wrong with the states of a provider's stacks. Of a cluster that was not read, only what needs no
+    cluster to be told.
+    """
+    setup = () if view.setup is None else (view.setup,)
+    if damaged := [state for state in (*view.states, *setup) if state.damaged]:
+        sentence = tr("Pulumi cannot read the state: it is damaged")
+        items = [Item(name=state.stack, detail=state.damaged) for state in damaged]
+        yield view.found(Kind.DAMAGED, sentence, view.command("recover"), items)
+    if view.observed is not None:
+        wanted = frozenset() if desired is None else {tenant.award_id for tenant in desired.on(view.provider)}
+        stacks = [_without_missing(stack, wanted) for stack in behind(view.cluster, view.observed, view.states)]
+        for why, (kind, sentence) in _KINDS.items():
+            if items := [item for stack in stacks if stack.why is why for item in _items(stack)]:
+                yield view.found(kind, sentence, view.command("recover"), items)
+        yield from _settings(view)
+    for state in setup:
+        if state.outputs == {} and not state.damaged:
+            sentence = tr("the state of the set-up is empty; a set-up adopts what is on the cluster")
+            yield view.found(Kind.SETUP, sentence, view.command("setup"), [Item(name=state.stack)])
 
 
 def _without_missing(stack: Behind, wanted: Collection[str]) -> Behind:
@@ -57,9 +46,6 @@ def _without_missing(stack: Behind, wanted: Collection[str]) -> Behind:
 
 
 def _items(stack: Behind) -> Iterator[Item]:
-    if stack.why is Why.DAMAGED:
-        yield Item(name=stack.stack, detail=stack.reason)
-        return
     for detail, award_ids in {
         tr("not in the state of {stack}", stack=stack.stack): stack.unknown,
         tr("in the state of {stack}, and not on the cluster", stack=stack.stack): stack.gone,
