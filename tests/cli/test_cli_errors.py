@@ -24,6 +24,7 @@ MADE = {
     errors.ClusterUnreachable: errors.ClusterUnreachable("kt-cloud", "x"),
     errors.NotReclaimed: errors.NotReclaimed("kt-cloud", "x"),
     errors.EngineError: errors.EngineError("x"),
+    errors.ForgeError: errors.ForgeError("x"),
     errors.ToolchainError: errors.ToolchainError("x"),
     errors.SandboxError: errors.SandboxError("x"),
 }
@@ -36,6 +37,7 @@ CODES = {
     errors.ClusterUnreachable: Exit.SOME_CLUSTERS_FAILED,
     errors.NotReclaimed: Exit.SOME_CLUSTERS_FAILED,
     errors.EngineError: Exit.FAILURE,
+    errors.ForgeError: Exit.FAILURE,
     errors.ToolchainError: Exit.FAILURE,
     errors.SandboxError: Exit.FAILURE,
 }

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 from documents import DOCS, blocks
+from gitlab_pipelines import GitLab
 from kubernetes import client
-from pipelines import RUNNERS, GitHub, GitLab, Office, build_wheel, git
+from pipelines import GitHub, Office, build_wheel, git
 from played_forge import PLATFORMS, TOKEN, Played
 from projects import REPOSITORY, run_command
 from story import PROVIDERS, World
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.sandbox
 EXAMPLE = REPOSITORY / "examples" / "programme"
 MARCH, JULY = "2026-03-01T09:00:00+09:00", "2026-07-01T00:03:00+09:00"
 PASSPHRASE = "planted-passphrase-55d0"
+RUNNERS = {"github": GitHub, "gitlab": GitLab}
 DEFAULTS = "defaults"
 LEFT = "HPC-2026-1-006"
 NEW = "HPC-2026-1-013,하랑기술,1,2,KT클라우드,H200,2,2026-01-01,2026-06-30,선정\n"
