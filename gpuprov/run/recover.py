@@ -16,7 +16,7 @@ from gpuprov.core import guard, outputs
 from gpuprov.core.cluster import ProviderCluster, stack_names
 from gpuprov.core.guard import Confirmed
 from gpuprov.core.ledger import LedgerMark, lost, mark
-from gpuprov.core.observed import ObservedCluster
+from gpuprov.core.observed import ObservedCluster, ObservedTenant
 from gpuprov.core.outputs import StackOutputs
 from gpuprov.core.stackstate import Behind, StackState, Why, award_id_of, behind, ids_of, told
 from gpuprov.engine.aside import set_aside
@@ -137,20 +137,33 @@ class _Writer:
         if stack.why is not Why.DAMAGED:
             create(locks)
             before = read_deployment(self.project.root, stack.stack)
-        if stack.stack not in self.cluster.stacks:  # the set-up, which adopts what there is, or one that is too many
+        own = self._own(stack)
+        if own is None:
             write_deployment(locks, with_resources(before or {"version": 3, "deployment": {}}, []))
             if stack.stack != self.cluster.setup_stack:
                 remove(locks)
             return
-        known = ids_of(self.seen.states)
-        tenants = {award_id_of(tenant, known): tenant for tenant in self.seen.observed.tenants}
-        own = {name: tenant for name, tenant in tenants.items() if self.cluster.stack_of(name) == stack.stack}
         written = [tenant.as_written(self.cluster) for tenant in own.values()]
         said = self._said() | {outputs.TENANTS: outputs.summary([tenant for tenant in written if tenant is not None])}
         write_deployment(
             locks,
             rebuilt(before, self.project.name, stack.stack, cluster=self.cluster, tenants=own, said=said),
         )
+
+    def _own(self, stack: Behind) -> dict[str, ObservedTenant] | None:
+        """Return the tenants that a stack is to have, by award; None where it is emptied: that of the set-up, which
+        adopts what there is, and a damaged one that the settings do not have any more.
+
+        Another that they do not have any more keeps what it has until `up` moves it.
+        """
+        known = ids_of(self.seen.states)
+        tenants = {award_id_of(tenant, known): tenant for tenant in self.seen.observed.tenants}
+        if stack.stack in self.cluster.stacks:
+            return {name: tenant for name, tenant in tenants.items() if self.cluster.stack_of(name) == stack.stack}
+        if stack.why is Why.DAMAGED:
+            return None
+        (state,) = (state for state in self.seen.states if state.stack == stack.stack)
+        return {name: tenant for name, tenant in tenants.items() if name in state.awards}
 
     def _said(self) -> dict[str, Any]:
         """Return what a run that changes nothing would tell. The ledger's mark stays where the ledger has lost events:
@@ -162,7 +175,9 @@ class _Writer:
         return {
             outputs.UID: self.seen.observed.uid,
             outputs.CONTEXT: self.cluster.context,
-            outputs.SHARDS: self.cluster.shards,
+            outputs.SHARDS: max(
+                self.cluster.shards, known.shards
+            ),  # while stacks are left over, one has to tell of them
             outputs.PROVIDERS: sorted(known.providers | self.project.by_provider.keys()),
             outputs.LEDGER: known.ledger if has_lost else mark(events).to_json(),
         }

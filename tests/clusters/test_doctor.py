@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def story(made: Story) -> Story:
     made.split(KT, 1)
     (made.root / "examples" / "ledger.jsonl").write_text("", encoding="utf-8")
     made.edit_list(lambda rows: LISTED)
-    made.ok("up", "--yes", "--allow-teardown", "9", "--allow-change", "9", "--accept-ledger")
+    made.ok("up", "--yes", "--allow-teardown", "99", "--allow-change", "99", "--accept-ledger")
     commit(made)
     assert found(made) == {}
     return made
@@ -106,9 +107,9 @@ def test_an_award_that_was_forfeited_in_the_ledger_is_expired(story: Story) -> N
 
 
 def test_namespaces_that_no_list_has_are_torn_down_once_confirmed(story: Story) -> None:
-    story.edit_list(lambda rows: [])
+    story.edit_list(lambda rows: [LISTED[0].replace(FIRST, "HPC-2026-8-001")])
     assert names(mend(story, "unwanted")) == [FIRST, SECOND]
-    assert story.world.namespaces(KT) == set()
+    assert story.world.namespaces(KT) == {"gpu-hpc-2026-8-001"}
 
 
 def test_a_missing_and_a_changed_award_are_brought_back(story: Story) -> None:
@@ -142,11 +143,13 @@ def test_a_namespace_that_hangs_names_what_holds_it(story: Story) -> None:
 
 def test_an_extension_that_the_term_guard_does_not_know_is_written_before_it_acts(story: Story) -> None:
     guarded = "    chartValues:\n      termGuard: {enabled: true, image: {repository: x, tag: y}}\n    pools:"
+    story.edit_list(lambda rows: [row.replace("2026-06-30", "2026-05-31") for row in LISTED])
+    story.ok("up", "--yes")
     story.configure(KT, lambda text: text.replace("    pools:", guarded, 1))
     try:
-        append(story, award=FIRST, at="2026-05-20T00:00:00+09:00", event="extended", last_day="2026-07-31")
-        finding = mend(story, "term-guard-early", at="2026-06-01T00:00:00+09:00")
-        assert (names(finding), "2026-07-01T02:00+09:00" in finding["message"]) == ([FIRST], True)
+        append(story, award=FIRST, at="2026-05-20T00:00:00+09:00", event="extended", last_day="2026-06-30")
+        finding = mend(story, "term-guard-early", at="2026-05-25T00:00:00+09:00")
+        assert (names(finding), "2026-06-01T02:00+09:00" in finding["message"]) == ([FIRST], True)
     finally:
         story.configure(KT, lambda text: text.replace(guarded, "    pools:", 1))
 
@@ -235,13 +238,17 @@ def test_operations_that_pulumi_by_hand_did_not_end(story: Story, verb: str) -> 
 
 
 def test_a_context_that_leads_to_another_cluster_silences_what_is_there(story: Story) -> None:
-    story.configure(SDS, lambda text: text.replace(f"context: {SDS}\n", "context: kt-cloud\n", 1))
+    path = story.root / "stacks" / f"Pulumi.{SDS}.yaml"
+    text = path.read_text(encoding="utf-8")
+    uid = story.world.core(SDS).read_namespace("kube-system").metadata.uid
+    other = text.replace(f"    context: {SDS}\n", f"    context: {KT}\n    uid: {uid}\n", 1)
+    path.write_text(other, encoding="utf-8")
     try:
         now = found(story)
         assert now.keys() == {(None, "shared-cluster"), (SDS, "wrong-cluster")}
         assert [of["command"] for of in now.values()] == [None, None]
     finally:
-        story.configure(SDS, lambda text: text.replace("context: kt-cloud\n", f"context: {SDS}\n", 1))
+        path.write_text(text, encoding="utf-8")
     assert found(story) == {}
 
 
@@ -282,13 +289,16 @@ def test_it_changes_nothing_anywhere(story: Story) -> None:
     story.edit_list(lambda rows: LISTED[:1])
     leases = client.CoordinationV1Api(story.world.connection(KT))
 
-    def seen() -> tuple[dict[Path, bytes], str]:
-        files = {path: path.read_bytes() for path in story.root.rglob("*") if path.is_file() and path.suffix != ".log"}
-        kept = {path: data for path, data in files.items() if "pulumi-home" not in path.parts}
-        return kept, leases.read_namespaced_lease("gpuprov", "gpuprov-system").metadata.resource_version
+    def seen() -> dict[str, str]:
+        """What the project and the state have, and which version the Lease is of."""
+        ours = ("pulumi-home", "state-home")  # of this machine: what Pulumi downloads, and notes of what runs
+        paths = [path for path in story.root.rglob("*") if path.is_file() and not set(ours) & set(path.parts)]
+        kept = {str(path): sha256(path.read_bytes()).hexdigest() for path in paths}
+        lease = leases.read_namespaced_lease("gpuprov", "gpuprov-system").metadata
+        return kept | {"lease": lease.resource_version}
 
-    assert found(story)  # whatever a first look makes on this machine is there
     before = seen()
     time.sleep(1.1)
     assert found(story)
-    assert seen() == before
+    after = seen()
+    assert {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)} == set()

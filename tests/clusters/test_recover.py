@@ -341,6 +341,25 @@ def test_one_of_several_stacks_is_rebuilt_and_the_others_are_not_touched(granted
 
 
 @ON_FILES
+def test_a_stack_that_the_settings_do_not_have_any_more_keeps_its_awards_until_they_are_moved(granted: Kept) -> None:
+    lists(granted, dict.fromkeys(range(1, 9), 1))
+    granted.split(KT, 2)
+    assert up(granted).code == 0
+    second = stack_names(KT, 2)[1]
+    number = next(int(name[-3:]) for name in json.loads(granted.by_hand("stack", second, "output", "tenants").out))
+    lists(granted, {other: 1 for other in range(1, 9) if other != number})
+    granted.world.core(KT).delete_namespace(namespace(number))
+    eventually(lambda: namespace(number) not in granted.world.namespaces(KT))
+    granted.split(KT, 1)
+    assert codes(granted) == ["state-old", "state-settings"]
+    (done,) = recovered(granted)
+    assert (done["stack"], done["removed"]) == (second, [award(number)])
+    assert codes(granted) == ["state-settings"]
+    assert up(granted).code == 0
+    in_step(granted)
+
+
+@ON_FILES
 def test_the_state_of_the_set_up_is_set_aside_and_the_next_set_up_adopts_what_there_is(granted: Kept) -> None:
     setup = f"{KT}.setup"
     granted.ok("setup", "--yes")
