@@ -136,10 +136,10 @@ class Played:
         """Stand for `pipeline.observe_and_plan` on these clusters. A LIST shows what carries our labels."""
         outputs = {cluster.provider: _outputs(cluster) for cluster in self.observed if cluster.provider in providers}
         observed = tuple(
-            pipeline._with_unlabelled(
+            pipeline.with_unlabelled(
                 replace(cluster, tenants=tuple(filter(_labelled, cluster.tenants))),
                 loaded.project.by_provider[cluster.provider],
-                outputs[cluster.provider],
+                outputs[cluster.provider].tenants,
             )
             for cluster in self.observed
             if cluster.provider in providers
