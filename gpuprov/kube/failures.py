@@ -35,9 +35,11 @@ def is_refused(error: Exception) -> bool:
 def is_broken_off(error: Exception) -> bool:
     """Tell whether a connection that was made has ended too early. One to what speaks no HTTP is not meant.
 
-    TLS that ends without a farewell is: so does a server that dies, and a load balancer that has none behind it. The
-    official client hides that in an exception of its own.
+    One that is reset as soon as it was made is, and TLS that ends without a farewell: so does a server that dies, and a
+    load balancer that has none behind it. The official client hides the latter in an exception of its own.
     """
+    if isinstance(error, urllib3.exceptions.NewConnectionError):
+        return isinstance(error.__cause__, ConnectionResetError)
     told = error.__context__ if isinstance(error, ApiException) else error
     cause = told.args[-1] if isinstance(told, _BROKEN) and told.args else None
     return isinstance(cause, (ConnectionError, IncompleteRead, ssl.SSLEOFError))

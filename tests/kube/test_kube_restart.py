@@ -3,14 +3,17 @@
 import json
 import socket
 import ssl
+import struct
 from contextlib import contextmanager, suppress
 from threading import Thread
 
 import pytest
+import urllib3
 from played_api import LAST, Reply, Watch, kubeconfig, played
 from strategies import cluster
 
 from gpuprov.errors import ClusterUnreachable
+from gpuprov.kube import failures
 from gpuprov.kube.client import KubeApi
 from gpuprov.kube.retries import TOTAL_SECONDS, TRIES
 from gpuprov.sandbox.pki import Authority
@@ -68,7 +71,7 @@ def test_what_another_client_was_answered_says_nothing(server):
 
 
 @contextmanager
-def balancer(folder, closes):
+def balancer(folder, closes, *, resets=False):
     """Let a load balancer end so many connections in the handshake, while no server is behind it, and then answer."""
     pair = Authority("test").server("server")
     for name, text in {"crt": pair.certificate, "key": pair.key}.items():
@@ -87,6 +90,8 @@ def balancer(folder, closes):
                 with connection:
                     if left:
                         connection.recv(1 << 16)
+                        if resets:
+                            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                         left -= 1
                         continue
                     with context.wrap_socket(connection, server_side=True) as talk:
@@ -111,11 +116,21 @@ def behind(url, folder, monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
-def test_a_load_balancer_without_a_server_behind_it_is_waited_for(tmp_path, monkeypatch):
-    with balancer(tmp_path, 2) as url:
+@pytest.mark.parametrize("resets", [False, True])
+def test_a_load_balancer_without_a_server_behind_it_is_waited_for(resets, tmp_path, monkeypatch):
+    with balancer(tmp_path, 2, resets=resets) as url:
         api, watch = behind(url, tmp_path, monkeypatch)
         assert api.get(PATH) is not None
         assert len(watch.slept) == 2
+
+
+def test_a_connection_that_is_reset_while_it_is_made_was_broken_off_and_not_refused():
+    """The reset may overtake the answer that the connection was accepted: then the system calls it a failed connect."""
+    for cause, broken_off in ((ConnectionResetError(), True), (ConnectionRefusedError(), False), (OSError(), False)):
+        error = urllib3.exceptions.NewConnectionError(urllib3.HTTPConnectionPool("127.0.0.1"), "failed")
+        error.__cause__ = cause
+        refused = isinstance(cause, ConnectionRefusedError)
+        assert (failures.is_broken_off(error), failures.is_refused(error)) == (broken_off, refused)
 
 
 def test_what_must_not_be_done_twice_is_not_sent_again_where_tls_has_ended_early(tmp_path, monkeypatch):
