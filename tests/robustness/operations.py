@@ -40,7 +40,6 @@ class Operation:
     name: str
     clock_hours: float = 0.0
     process: subprocess.Popen[bytes] | None = None
-    stopped: bool = False
     entry: Entry = field(default_factory=dict)
 
     @property

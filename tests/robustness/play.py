@@ -27,7 +27,10 @@ from world import World, temporary, world
 def main() -> None:
     """Play the rounds that are not on record yet, and end with 1 if a rule was broken."""
     given = _given()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the cluster is stopped
+    # So that the cluster is stopped; and where a shell has started us in the background, and so ignores Ctrl-C for us and
+    # all that we start, commands are interrupted nevertheless.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
     print(f"seed {given.seed}, backend {given.backend}, report in {given.report}", flush=True)
     todo, failed = _todo(given), 0
     while todo:
