@@ -27,8 +27,8 @@ from world import World, temporary, world
 def main() -> None:
     """Play the rounds that are not on record yet, and end with 1 if a rule was broken."""
     given = _given()
-    # So that the cluster is stopped; and so that commands are interrupted where a shell has started us in the background,
-    # which ignores Ctrl-C for us and all that we start.
+    # So that the cluster is stopped; and so that commands are interrupted where a shell has started us in the
+    # background, which ignores Ctrl-C for us and all that we start.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
     print(f"seed {given.seed}, backend {given.backend}, report in {given.report}", flush=True)

@@ -38,10 +38,7 @@ def table(rounds: Sequence[Entry]) -> str:
     by_kind: dict[str, list[Entry]] = defaultdict(list)
     for each in rounds:
         by_kind[each["fault"]].append(each)
-    lines = [
-        _HEAD,
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
+    lines = [_HEAD, "| --- | --- | --- | --- | --- | --- |"]
     for kind in sorted(by_kind):
         played = by_kind[kind]
         hit = _hit(played)
