@@ -25,7 +25,7 @@ HOLDER = "gpuprov.dev/holder"
 LAST_GOOD_RUN = "gpuprov.dev/last-good-run"
 """Annotation: when the last run that left nothing undone ended, and whose it was."""
 
-_OK, _CREATED, _FORBIDDEN, _NOT_FOUND, _CONFLICT = 200, 201, 403, 404, 409
+_OK, _CREATED, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _CONFLICT = 200, 201, 401, 403, 404, 409
 
 
 LAST_GOOD_TURN = "gpuprov.dev/last-good-turn"
@@ -193,6 +193,12 @@ class LeaseObject:
         if answer.status in (_FORBIDDEN, _NOT_FOUND):
             raise NoLease(
                 provider, f"the Lease that keeps runs apart cannot be used ({answer.message}); {self._remedy()}"
+            )
+        if answer.status == _UNAUTHORIZED:
+            raise ClusterUnreachable(
+                provider,
+                f"the API server does not know our identity any more ({answer.message}); renew its credentials in the "
+                "kubeconfig, then rerun the same command",
             )
         if answer.status not in (_OK, _CREATED):
             raise ClusterUnreachable(

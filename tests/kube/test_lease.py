@@ -14,7 +14,7 @@ from leases import keeping_leases
 from played_api import not_found, refusal
 from strategies import cluster
 
-from gpuprov.errors import ClusterError
+from gpuprov.errors import ClusterError, ClusterUnreachable
 from gpuprov.kube import holders, lease
 from gpuprov.kube.lease import take_turn, turns
 from gpuprov.kube.leaseobject import LeaseObject, NoLease
@@ -197,6 +197,12 @@ def test_a_cluster_without_a_place_for_the_lease_is_told_what_to_do(status, serv
         pass
     server.does(lambda asked: refusal(403, "Forbidden"))
     assert turns(SDS, server.api) == (None, "")
+
+
+def test_an_identity_that_has_expired_since_the_plan_is_told(server):
+    server.does(lambda asked: refusal(401, "Unauthorized"))
+    with pytest.raises(ClusterUnreachable, match=r"renew its credentials in the kubeconfig"), take(server):
+        pass
 
 
 def test_without_the_chart_the_lease_is_in_default():

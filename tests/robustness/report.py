@@ -17,7 +17,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "reliability.md"
 BEGIN, END = "<!-- rounds -->", "<!-- end of rounds -->"
 ROUNDS = "rounds.jsonl"
 MOST_SEEN = 3
-SHORT, FEW = 20, 8
+FEW = 8
 _HEAD = "| fault | rounds | injected | survived | what operators saw | backends |"
 
 
@@ -52,8 +52,9 @@ def table(rounds: Sequence[Entry]) -> str:
 def _hit(played: Sequence[Entry]) -> str:
     """Return in how many rounds something was hit, and how often what, where these are a few parts."""
     hits = Counter(each["hit"] for each in played if each["hit"])
-    parts = f" ({', '.join(f'{part} {number}' for part, number in sorted(hits.items()))})" if len(hits) > 1 else ""
-    return f"{sum(hits.values())}{parts if max(map(len, hits), default=0) <= SHORT and len(hits) <= FEW else ''}"
+    words = ", ".join(f"{part} {number}" for part, number in sorted(hits.items()))
+    are_parts = 1 < len(hits) <= FEW and not any(re.search(r"[\d,]", part) for part in hits)
+    return f"{sum(hits.values())} ({words})" if are_parts else str(sum(hits.values()))
 
 
 def _seen(played: Sequence[Entry]) -> str:
@@ -76,7 +77,14 @@ def words_of(text: str) -> str:
     return ""
 
 
-_TELLING = (r"^- (.+)", r'^"error": "(.+)"', r"ERROR (?:failed: )?(.+)", r"^error: (.+)", r"(interrupted; .+)")
+_TELLING = (
+    r"^- (.+)",
+    r'^"error": "(.+)"',
+    r"ERROR (?:failed: |not read: )?(.+)",
+    r"^error: (.+)",
+    r"^\S+ failed: (.+)",
+    r"(interrupted; .+)",
+)
 """Where commands say it, the most telling first: reasons of a refusal, outcomes, the log, Pulumi's own words."""
 
 _DIFFERS = re.compile(r"HPC-[\d-]+|gpu-hpc-[\d-]+|/tmp/\S+|\b\d+(?:\.\d+)?\b| provider=\S+| award=\S+| namespace=\S+")
