@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -124,6 +125,8 @@ def append_events(path: Path, events: Sequence[Event], known: int) -> tuple[Even
     except OSError as error:
         message = tr("cannot be written ({reason})", reason=system_reason(error))
         remedy = tr("check its permissions and those of its folder")
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            remedy = tr("make room on the disk, then rerun the command")
         raise InputError([Problem(file=str(path), message=message, remedy=remedy)]) from error
     return (*(line.event for line in ledger_lines), *events)
 

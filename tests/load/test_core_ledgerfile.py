@@ -1,5 +1,6 @@
 """The ledger's file: lines that are read, and appended one command after another."""
 
+import errno
 import json
 import os
 import resource
@@ -312,6 +313,19 @@ def test_a_disk_that_takes_half_a_line_keeps_none_of_it(ending, tmp_path):
     assert "cannot be written" in problem.message
     assert path.read_bytes() == before
     assert append_events(path, EVENTS[1:], known=1) == tuple(EVENTS)
+
+
+def test_whoever_writes_to_a_full_disk_is_told_to_make_room(tmp_path, monkeypatch):
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(ledgerfile.os, "fsync", full)
+    (problem,) = problems(append_events, tmp_path / "ledger.jsonl", EVENTS[:1], 0)
+    assert (problem.message, problem.remedy) == (
+        "cannot be written (No space left on device)",
+        "make room on the disk, then rerun the command",
+    )
+    assert read_ledger(tmp_path / "ledger.jsonl") == ()
 
 
 def test_all_events_of_a_command_reach_the_disk_at_once(tmp_path, monkeypatch):
