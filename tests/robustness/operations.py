@@ -50,7 +50,7 @@ class Operation:
         """Run it to its end, and write down how it ended."""
         time.sleep(self.typed.after)
         begun = time.time()
-        out, err = (self.world.root / f"{self.name}.{end}" for end in ("out", "err"))
+        out, err = self._files
         with out.open("wb") as output, err.open("wb") as errors:
             self.process = subprocess.Popen(
                 self._command(),
@@ -79,6 +79,18 @@ class Operation:
     def family(self) -> list[psutil.Process]:
         """Return the processes of this operation that run, with those that have lost their parent."""
         return family(self.name)
+
+    def has_told(self, words: str) -> bool:
+        """Tell whether it has printed this by now. Pulumi, typed by hand, says it in its own way, and is not asked."""
+        err = self._files[1]
+        return self.words[0] == "pulumi" or (
+            err.exists() and words in err.read_text(encoding="utf-8", errors="replace")
+        )
+
+    @property
+    def _files(self) -> tuple[Path, Path]:
+        """Where its output and its errors go."""
+        return self.world.root / f"{self.name}.out", self.world.root / f"{self.name}.err"
 
     def interrupt(self) -> list[str]:
         """Send what a terminal sends on Ctrl-C: SIGINT to everybody in the foreground."""

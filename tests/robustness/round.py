@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Mapping
 from datetime import datetime
+from threading import Thread
 from typing import Any
 
 import model
@@ -29,6 +30,7 @@ PREVIEW_EVERY = 10
 
 PATIENCE = "60"
 _SURVIVE_SECONDS = 60.0
+_SO_FAR_SECONDS = 20.0
 _TOLD = 3000
 _LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM_NAMESPACE}/leases/{LEASE}"
 
@@ -125,7 +127,7 @@ class Round:
             hit = fault.inject()
         threads = begin(operations, self.history)
         if fault.when == "during":
-            time.sleep(self.script.moment)
+            self._wait_for_the_moment(operations[0], threads[0])
             hit = fault.inject()
         deadline = time.monotonic() + self.script.seconds
         if not fault.lasting:
@@ -141,6 +143,13 @@ class Round:
         self.hit = hit
         self.history.add("fault", kind=self.script.fault, hit=hit, start=begun, end=time.time())
         self.survivors = [name for operation in operations for name in left(operation.name, _SURVIVE_SECONDS)]
+
+    def _wait_for_the_moment(self, operation: Operation, thread: Thread) -> None:
+        """Wait until the command has told that it is so far, unless it has nothing to do, and then some time."""
+        deadline = time.monotonic() + _SO_FAR_SECONDS
+        while not operation.has_told(self.script.so_far) and thread.is_alive() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(self.script.moment)
 
     def _last(self, operations: list[Operation]) -> None:
         """Run `up` once more, and do first what it asks for where docs/cli.md says that somebody has to."""

@@ -21,7 +21,10 @@ TURNS = 1800
 
 AWARDS = 10
 LATEST = 3.0
-"""Seconds after its beginning until which a fault comes: a command that changes something takes about as long."""
+"""Seconds until which a fault comes, after a command's beginning or after it has told that it is so far."""
+
+SO_FAR = ("", " decided ", "applying ")
+"""What a command of ours tells when it begins (nothing), when it has decided, and when it starts Pulumi."""
 
 RESHARDED = 0.1
 """How often the state is to be shared between two stacks instead of one, or the other way round."""
@@ -51,7 +54,10 @@ class Typed:
 
 @dataclass(frozen=True, kw_only=True)
 class Script:
-    """One round. ``before`` is the list that was applied at ``then``, ``rows`` what operators find at ``at``."""
+    """One round. ``before`` is the list that was applied at ``then``, ``rows`` what operators find at ``at``.
+
+    The fault comes ``moment`` seconds after the first command has told ``so_far``.
+    """
 
     seed: int
     number: int
@@ -64,6 +70,7 @@ class Script:
     typed: tuple[Typed, ...]
     moment: float
     seconds: float
+    so_far: str
 
     @property
     def at(self) -> datetime:
@@ -111,6 +118,7 @@ def scripts(seed: int, kinds: Sequence[str]) -> Iterator[Script]:
             typed=typed,
             moment=dice.uniform(0.1, LATEST),
             seconds=dice.uniform(0.5, 4.0),
+            so_far=dice.choice(SO_FAR),
         )
         rows = _recorded(rows, typed)
 
