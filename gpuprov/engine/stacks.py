@@ -56,6 +56,11 @@ def explained(text: str, stack: str) -> str:
     Pulumi names a database that it cannot open with the password in its address: that is left out.
     """
     remedies = [remedy.format(stack=stack) for sign, remedy in _REMEDIES.items() if sign in text]
+    if _DAMAGED.search(text):
+        remedies.append(
+            f"the state of {stack} is damaged: run `gpuprov recover`, which sets it aside and rebuilds it from the "
+            "cluster"
+        )
     text = without_password(text)
     lines = [line.removeprefix("error: ") for line in text.strip().splitlines() if not line.startswith(_SAYS_NOTHING)]
     return "; ".join(["\n".join(lines), *remedies])
@@ -110,9 +115,7 @@ _REMEDIES = {
     'read ".pulumi/meta.yaml"': _UNREACHED,
     "unable to open state database": _UNREACHED,
     "performing HTTP request": _UNREACHED,
-    "failed to load checkpoint: ": (
-        "the state of {stack} is damaged: run `gpuprov recover`, which sets it aside and rebuilds it from the cluster"
-    ),
+    "failed to load checkpoint: blob ": _UNREACHED,
 }
 """Remedies by a part of Pulumi's message, for messages that suggest a wrong one or none."""
 
