@@ -132,7 +132,9 @@ def says_locked(errors: str) -> bool:
     return "the stack is currently locked by" in errors or _CUT_OFF.search(errors) is not None
 
 
-_CUT_OFF = re.compile(r"^error: (?:could not import deployment: )?unexpected end of JSON input$", re.MULTILINE)
+_CUT_OFF = re.compile(
+    r"^error: (?:could not (?:import deployment|create stack): )?unexpected end of JSON input$", re.MULTILINE
+)
 
 
 class NoSuchStack(EngineError):
