@@ -38,6 +38,12 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_finish() -> None:
+    """Let the garbage collector look through no test again and again: a service has it run after each look."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest, so that processes that share the tests end together."""
     items.sort(key=lambda item: item.get_closest_marker("sandbox") is None)

@@ -1,13 +1,15 @@
 """Commands in processes of their own that need not import the libraries again.
 
-One process imports the libraries that gpuprov uses, and nothing of gpuprov itself. Commands are forked from it, which
-spares most of a command's start. Like any process a command has its own environment, folder, open files and exit code,
-and it imports gpuprov itself. Pulumi's SDK and Babel are left to the commands: the one must not be forked, the other
-reads the locale while it is imported.
+One process imports the libraries that gpuprov uses, and the modules of this repository's gpuprov. Commands are forked
+from it, which spares most of a command's start. Like any process a command has its own environment, folder, open files
+and exit code; one with another gpuprov on its path imports that one. Pulumi's SDK and Babel are left to the commands:
+the one must not be forked, the other reads the locale while it is imported.
 """
 
 import atexit
 import functools
+import importlib
+import importlib.machinery
 import json
 import os
 import runpy
@@ -18,6 +20,13 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+_REPOSITORY = Path(__file__).parents[1]
+_PACKAGES = ("core", "load", "kube", "preflight", "engine", "run", "cli")
+_NOT_FORKED = {"load.__main__", "run.byhand", "run.stack"} | {
+    f"engine.{name}" for name in ("automation", "chart", "component", "program", "rebuild", "registry")
+}
+"""Modules with Pulumi's SDK, and one that is a program."""
 
 _MOST_BYTES = 1 << 20
 _FILES = 4
@@ -91,7 +100,23 @@ def _import_libraries() -> None:
 
     _ = (concurrent, difflib, email, getpass, http, logging, ssl, tarfile, uuid, zoneinfo)
     _ = (click, filelock, kubernetes, platformdirs, psutil, pydantic, rich, urllib3, yaml, BaseModel, TypeAdapter)
-    gc.freeze()  # commands need not look through the libraries' objects again
+    _import_own()
+    gc.freeze()  # commands need not look through all these objects again
+
+
+def _import_own() -> None:
+    """Import what does not need Pulumi's SDK; no module of ours looks at the environment while it is imported."""
+    sys.path.insert(0, str(_REPOSITORY))
+    for name in _own_modules():
+        importlib.import_module(name)
+    del sys.path[0]
+    assert not {"pulumi", "babel"} & sys.modules.keys()
+
+
+def _own_modules() -> list[str]:
+    files = [file for package in _PACKAGES for file in (_REPOSITORY / "gpuprov" / package).rglob("*.py")]
+    names = [".".join(file.relative_to(_REPOSITORY).with_suffix("").parts).removesuffix(".__init__") for file in files]
+    return [name for name in names if name.removeprefix("gpuprov.") not in _NOT_FORKED]
 
 
 def _serve(requests: socket.socket) -> tuple[dict[str, object], list[int]] | None:
@@ -132,6 +157,10 @@ def _become(command: dict, files: list[int]) -> None:
     sys.argv = ["gpuprov", *command["arguments"]]
     variable = command["environment"].get("PYTHONPATH", "")
     sys.path[:0] = [command["root"], *filter(None, variable.split(os.pathsep))]
+    found = importlib.machinery.PathFinder.find_spec("gpuprov", sys.path)
+    if found is None or found.origin != str(_REPOSITORY / "gpuprov" / "__init__.py"):
+        for name in [name for name in sys.modules if name.partition(".")[0] == "gpuprov"]:
+            del sys.modules[name]
     runpy.run_module("gpuprov", run_name="__main__", alter_sys=True)
 
 
