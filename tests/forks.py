@@ -13,12 +13,14 @@ import importlib.machinery
 import json
 import os
 import runpy
+import select
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 _REPOSITORY = Path(__file__).parents[1]
@@ -121,27 +123,38 @@ def _own_modules() -> list[str]:
 
 def _serve(requests: socket.socket) -> tuple[dict[str, object], list[int]] | None:
     """Return in each command's process with what it shall do, and with None where no more are wanted."""
-    waiting: set[int] = set()
-    while True:
+    running: dict[int, tuple[int, int]] = {}  # by a descriptor that can be read once the process has ended
+    wanted = True
+    while wanted or running:
+        ready, _, _ = select.select([*running, *([requests] if wanted else [])], [], [])
+        for ended in running.keys() & set(ready):
+            _report(ended, *running.pop(ended))
+        if requests not in ready:
+            continue
         request, files, _, _ = socket.recv_fds(requests, _MOST_BYTES, _FILES)
-        if not request:
-            break
-        waits = os.fork()
-        if waits == 0:
+        wanted = bool(request)
+        if not wanted:
+            continue
+        command = os.fork()
+        if command == 0:
             requests.close()
-            command = os.fork()
-            if command == 0:
-                return json.loads(request), files
-            _, status = os.waitpid(command, 0)
-            os.write(files[3], str(os.waitstatus_to_exitcode(status)).encode())
-            os._exit(0)
-        waiting.add(waits)
+            for other, (_, report) in running.items():
+                os.close(other)
+                os.close(report)
+            return json.loads(request), files
+        running[os.pidfd_open(command)] = command, files.pop()
         for file in files:
             os.close(file)
-        waiting -= {pid for pid in waiting if os.waitpid(pid, os.WNOHANG)[0]}
-    for pid in waiting:
-        os.waitpid(pid, 0)
     return None
+
+
+def _report(ended: int, command: int, report: int) -> None:
+    """Tell whoever waits for a command how it ended."""
+    _, status = os.waitpid(command, 0)
+    with suppress(BrokenPipeError):  # nobody waits any more
+        os.write(report, str(os.waitstatus_to_exitcode(status)).encode())
+    os.close(report)
+    os.close(ended)
 
 
 def _become(command: dict, files: list[int]) -> None:
