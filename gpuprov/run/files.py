@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Collection
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -63,7 +64,8 @@ def write_whole(path: Path, data: bytes, *, force: bool, mode: int = 0o666, reme
         message = tr("cannot be written ({reason})", reason=system_reason(error))
         raise InputError([Problem(file=str(path), message=message, remedy=remedy)]) from error
     finally:
-        scratch.unlink(missing_ok=True)
+        with suppress(NotADirectoryError):  # what should be its folder is a file, as was told
+            scratch.unlink(missing_ok=True)
 
 
 def _put_new(scratch: Path, path: Path) -> None:

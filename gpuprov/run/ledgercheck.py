@@ -12,7 +12,7 @@ from gpuprov.i18n import tr
 from gpuprov.load.growth import not_grown
 from gpuprov.load.ledgerfile import read_content, read_ledger
 from gpuprov.load.project import Project, open_project
-from gpuprov.run.git import GitError, Repository
+from gpuprov.run.git import Repository
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +57,10 @@ def _as_it_was(folder: Path, since: str) -> tuple[bytes, int]:
 
 
 def _commit(repository: Repository, since: str) -> str:
-    try:
-        return repository.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{since}^{{commit}}")
-    except GitError as error:
-        message = tr("is no commit that git knows here")
-        remedy = tr("name a commit, a branch or a tag; in CI fetch the whole history first (`fetch-depth: 0`)")
-        raise InputError([Problem(argument="--since", value=since, message=message, remedy=remedy)]) from error
+    """Return the commit's hash. Raises InputError where there is none, and GitError where git cannot tell."""
+    quietly = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{since}^{{commit}}")
+    if commit := repository.run(*quietly, no=True):
+        return commit
+    message = tr("is no commit that git knows here")
+    remedy = tr("name a commit, a branch or a tag; in CI fetch the whole history first (`fetch-depth: 0`)")
+    raise InputError([Problem(argument="--since", value=since, message=message, remedy=remedy)])

@@ -33,9 +33,9 @@ def write(root: Path, *lines: str, file: str = "ledger.jsonl") -> None:
     (root / file).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
-def verify(root: Path, since: str = "HEAD", *options: str) -> Ran:
+def verify(root: Path, since: str = "HEAD", *options: str, **variables: str) -> Ran:
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(root), "GPUPROV_LANG": "en", "PYTHONPATH": str(REPOSITORY)}
-    return Ran(*run_forked(["ledger", "verify", "--since", since, *options], root, environment))
+    return Ran(*run_forked(["ledger", "verify", "--since", since, *options], root, environment | variables))
 
 
 def test_a_ledger_that_grew_passes_and_what_is_new_is_told(root: Path) -> None:
@@ -90,6 +90,11 @@ def test_what_is_no_commit_is_told(root: Path, since: str) -> None:
     ran = verify(root, f"{since}")
     assert ran.code in (1, 2)
     assert since == "--help" or f"--since '{since}': is no commit that git knows here" in ran.err
+
+
+def test_where_git_cannot_tell_its_own_words_are_told(root: Path) -> None:
+    ran = verify(root, GIT_TEST_ASSUME_DIFFERENT_OWNER="1")
+    assert (ran.code, "git rev-parse: fatal: detected dubious ownership" in ran.err) == (1, True), ran
 
 
 def test_a_commit_whose_project_is_invalid_is_told(root: Path) -> None:

@@ -37,6 +37,9 @@ def test_a_folder_that_is_missing_is_told(tmp_path):
         check_new(tmp_path / "none" / "a.xlsx", force=False)
     with pytest.raises(InputError, match="cannot be written"):
         write_whole(tmp_path / "none" / "a.xlsx", b"new", force=False)
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot be written"):
+        write_whole(tmp_path / "file" / "a.xlsx", b"new", force=True)
 
 
 def test_a_disk_that_is_full_leaves_what_was_there(tmp_path, monkeypatch):
