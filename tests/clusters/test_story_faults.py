@@ -329,7 +329,7 @@ def test_a_lock_that_a_full_disk_has_cut_off_is_told_and_removed_when_asked(stor
     assert (ran.code, "a lock on the stack was cut off while it was written" in ran.err) == (5, True), ran
     assert namespace("HPC-2026-1-002") not in live(story)["kt-cloud"]  # free all the same
     removed = story.ok("unlock", "--yes", "--json")
-    assert removed.data == {"removed": {"kt-cloud": {"kt-cloud": []}}, "failed": {}}
+    assert removed.data == {"removed": {"kt-cloud": {"kt-cloud": []}}, "freed": {}, "failed": {}}
     assert "kt-cloud: a lock that was cut off while it was written" in removed.err
     story.up()
     story.in_step()
