@@ -57,7 +57,7 @@ class Behind:
 
     ``unknown`` are awards of the cluster that the state has not, ``gone`` those of the state that the cluster has not,
     ``otherwise`` those of which it has what was there before they were last written. ``reason`` is what Pulumi says of
-    a damaged state.
+    a damaged state, which need not be the same when it is asked again.
     """
 
     stack: str
@@ -66,7 +66,7 @@ class Behind:
     gone: tuple[str, ...] = ()
     otherwise: tuple[str, ...] = ()
     pending: tuple[str, ...] = ()
-    reason: str = ""
+    reason: str = field(default="", compare=False)
 
 
 def behind(cluster: ProviderCluster, observed: ObservedCluster, states: Sequence[StackState]) -> list[Behind]:

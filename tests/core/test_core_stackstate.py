@@ -102,3 +102,10 @@ def test_what_the_outputs_alone_tell_counts_as_known():
     assert ids_of([state]) == {"gpu-hpc-1": "HPC-1"}
     (stack,) = behind(TWO, seen(TWO), [state])
     assert (stack.why, stack.gone) == (Why.OLD, ("HPC-1",))
+
+
+def test_a_damaged_state_is_the_same_one_whatever_pulumi_says_of_it():
+    """It need not say the same twice, and recover would find another state than it has shown."""
+    said = [behind(TWO, seen(TWO), [StackState(stack="samsung-sds", damaged=place)]) for place in ("here", "there")]
+    assert said[0] == said[1]
+    assert [stack.reason for stacks in said for stack in stacks if stack.why is Why.DAMAGED] == ["here", "there"]
