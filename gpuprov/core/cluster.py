@@ -236,6 +236,10 @@ class ProviderCluster(_Config):
         """The names of the stacks that share this cluster's awards. The first is the provider's and has the role."""
         return stack_names(self.provider, self.shards)
 
+    def left_over(self, shards: int) -> list[str]:
+        """Return the names of the stacks that there are besides, if the awards were once split into ``shards``."""
+        return [stack for stack in stack_names(self.provider, shards) if stack not in self.stacks]
+
     def stack_of(self, award_id: str) -> str:
         """Return the stack that an award belongs to: the same on every machine, whatever other awards there are.
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from gpuprov.core import naming
+from gpuprov.core import naming, outputs
 from gpuprov.core.cluster import ProviderCluster
 from gpuprov.core.observed import ObservedCluster, ObservedTenant
-from gpuprov.core.outputs import TENANTS, summary
+from gpuprov.core.outputs import TENANTS, StackOutputs, summary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +90,11 @@ def award_id_of(live: ObservedTenant, known: Mapping[str, str]) -> str:
     return known.get(live.namespace, live.namespace.removeprefix(naming.PREFIX))
 
 
+def outputs_of(cluster: ProviderCluster, states: Sequence[StackState]) -> StackOutputs:
+    """Return the outputs of a provider's stacks, as far as they could be read, taken together."""
+    return outputs.read(cluster, {state.stack: state.outputs for state in states})
+
+
 def told(states: Sequence[StackState]) -> frozenset[str]:
     """Return the awards that any of the states knows."""
     return frozenset(award_id for state in states for award_id in state.told)
@@ -106,8 +111,8 @@ class _Facts:
 
     live: Mapping[str, ObservedTenant]
     stack_of: Mapping[str, str]
-    written: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    known: frozenset[str] = frozenset()
+    written: Mapping[str, Mapping[str, Any]]
+    known: frozenset[str]
 
     @classmethod
     def of(cls, cluster: ProviderCluster, observed: ObservedCluster, states: Sequence[StackState]) -> _Facts:

@@ -143,12 +143,11 @@ def absence(history: History, at: datetime) -> Absence:
     if by_list is not None:
         cause, reason = by_list
     elif at < history.term.start:
-        cause, reason = (
-            Cause.NOT_YET,
-            tr("term starts at {start}", start=to_the_minute(history.term.start, history.zone)),
-        )
+        cause = Cause.NOT_YET
+        reason = tr("term starts at {start}", start=to_the_minute(history.term.start, history.zone))
     else:
-        cause, reason = Cause.ENDED, tr("term ended at {end}", end=to_the_minute(history.term.end, history.zone))
+        cause = Cause.ENDED
+        reason = tr("term ended at {end}", end=to_the_minute(history.term.end, history.zone))
     return Absence(award_id=award.id, cause=cause, reason=reason, by_ledger=False)
 
 

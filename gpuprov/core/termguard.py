@@ -108,7 +108,7 @@ def next_step(tenants: Iterable[ObservedTenant], at: datetime, rules: Rules) -> 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outrun:
     """An award that a term guard would end before its term does: at ``when``, though the term goes to ``end``. Its
-    namespace still says that it was ``written`` to end earlier.
+    namespace still says that it was ``written`` to end earlier. All three are in the time zone of the term.
     """
 
     provider: str
@@ -125,9 +125,9 @@ class Outrun:
             "namespace still says {written}; run `gpuprov up` before",
             provider=self.provider,
             award=self.award_id,
-            when=_minutes(self.when, self.end),
-            end=_minutes(self.end, self.end),
-            written=_minutes(self.written, self.end),
+            when=self.when.isoformat(timespec="minutes"),
+            end=self.end.isoformat(timespec="minutes"),
+            written=self.written.isoformat(timespec="minutes"),
         )
 
 
@@ -149,9 +149,9 @@ def outrun(
             yield Outrun(
                 provider=seen.provider,
                 award_id=tenant.award_id,
-                when=live.term_end + margin,
+                when=(live.term_end + margin).astimezone(tenant.term_end.tzinfo),
                 end=tenant.term_end,
-                written=live.term_end,
+                written=live.term_end.astimezone(tenant.term_end.tzinfo),
             )
 
 
@@ -195,7 +195,3 @@ def _unusable(tenant: ObservedTenant) -> str | None:
             end=TERM_END,
         )
     return None
-
-
-def _minutes(at: datetime, other: datetime) -> str:
-    return at.astimezone(other.tzinfo).isoformat(timespec="minutes")

@@ -16,6 +16,9 @@ from gpuprov.engine.stacks import StateDamaged
 Resource = Mapping[str, Any]
 Deployment = Mapping[str, Any]
 
+EMPTY: Deployment = {"version": 3, "deployment": {}}
+"""A deployment in the format that Pulumi has written since 2019."""
+
 STACK_TYPE = "pulumi:pulumi:Stack"
 PROVIDER_TYPE = "pulumi:providers:kubernetes"
 NAMESPACE_TYPE = "kubernetes:core/v1:Namespace"

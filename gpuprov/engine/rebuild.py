@@ -21,11 +21,8 @@ from gpuprov.core.manifests import MANAGER, Manifest, tenant_manifests
 from gpuprov.core.observed import Live, ObservedTenant
 from gpuprov.core.plan import differences
 from gpuprov.engine.component import award_objects, kubernetes_provider
-from gpuprov.engine.deployment import STACK_TYPE, Deployment, Part, Resource, resources_of, with_resources
+from gpuprov.engine.deployment import EMPTY, STACK_TYPE, Deployment, Part, Resource, resources_of, with_resources
 from gpuprov.engine.registry import Registered, Registry
-
-_EMPTY: Deployment = {"version": 3, "deployment": {}}
-"""A deployment in the format that Pulumi has written since 2019."""
 
 _OF_THE_SERVER = frozenset({"status"})
 _METADATA_OF_THE_SERVER = frozenset(
@@ -67,7 +64,7 @@ def rebuilt(
             recorder.live = tenant.objects
             award_objects(recorder, provider, award_id, _manifests(tenant, cluster))
     plugin, objects = recorder.resources[:1], recorder.resources[1:]
-    made = with_resources(before or _EMPTY, [{**root, "outputs": dict(said)}, *plugin, *part.others, *objects])
+    made = with_resources(before or EMPTY, [{**root, "outputs": dict(said)}, *plugin, *part.others, *objects])
     return {**made, "deployment": {**made["deployment"], "pending_operations": []}}
 
 

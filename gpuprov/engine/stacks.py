@@ -145,8 +145,9 @@ class StateDamaged(EngineError):
     """The backend has the stack's state, and Pulumi cannot read it. ``reason`` is what Pulumi says."""
 
     def __init__(self, stack: str, errors: str) -> None:
-        self.reason = explained(errors, stack).partition("; ")[0]
-        super().__init__(f"{stack}: {explained(errors, stack)}")
+        message = explained(errors, stack)
+        self.reason = message.partition("; ")[0]
+        super().__init__(f"{stack}: {message}")
 
 
 _DAMAGED = re.compile(r"failed to load checkpoint: (?!blob )")

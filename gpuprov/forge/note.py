@@ -16,7 +16,6 @@ class Note:
     key: int
     author: str
     body: str
-    url: str = ""
 
 
 class Done(Word):

@@ -58,7 +58,7 @@ def present() -> Iterator[Presence]:
                 Path(lock.lock_file).unlink(missing_ok=True)
 
 
-def was_killed(identity: str) -> bool:
+def is_gone(identity: str) -> bool:
     """Tell whether the holder was one of this user's processes here and ended without giving back. Changes nothing."""
     note = _note(identity)
     if not note.is_file():
@@ -72,7 +72,7 @@ def was_killed(identity: str) -> bool:
 
 def has_ended(identity: str) -> bool:
     """Tell the same, and forget the process: only whoever takes its turn asks this."""
-    ended = was_killed(identity)
+    ended = is_gone(identity)
     if ended:
         _note(identity).unlink(missing_ok=True)
     return ended

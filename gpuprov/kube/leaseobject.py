@@ -18,6 +18,7 @@ from gpuprov.kube import holders
 from gpuprov.kube.answer import Answer
 from gpuprov.kube.client import KubeApi
 from gpuprov.kube.target import Target
+from gpuprov.preflight.clock import FAILED_SECONDS
 
 HOLDER = "gpuprov.dev/holder"
 """Annotation: who holds or held the Lease, and what for, in words."""
@@ -25,14 +26,13 @@ HOLDER = "gpuprov.dev/holder"
 LAST_GOOD_RUN = "gpuprov.dev/last-good-run"
 """Annotation: when the last run that left nothing undone ended, and whose it was."""
 
-_OK, _CREATED, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _CONFLICT = 200, 201, 401, 403, 404, 409
-
-
 LAST_GOOD_TURN = "gpuprov.dev/last-good-turn"
 """Annotation: which turn that was. Where the Lease counts more turns by now, a later run left something undone."""
 
-_SKEW = timedelta(seconds=60)
-"""How far the clocks of a holder and of an API server may be apart (`gpuprov.preflight.clock`)."""
+_OK, _CREATED, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _CONFLICT = 200, 201, 401, 403, 404, 409
+
+_SKEW = timedelta(seconds=FAILED_SECONDS)
+"""How far the clocks of a holder and of an API server may be apart."""
 
 
 class NoLease(ClusterError):
@@ -220,7 +220,7 @@ def standing_of(lease: dict[str, Any], date: str | None) -> Standing:
     return Standing(
         holder=words if holder else "",
         since=str(spec.get("acquireTime") or "") if holder else "",
-        gone=bool(holder) and (holders.was_killed(holder) or _is_silent(spec, date)),
+        gone=bool(holder) and (holders.is_gone(holder) or _is_silent(spec, date)),
         last="" if holder else words,
         undone=not holder and known and number_of(lease) > (int(last_good_turn) if last_good_turn.isdecimal() else 0),
         last_good_run=last_good_run,

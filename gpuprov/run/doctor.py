@@ -13,9 +13,9 @@ from datetime import datetime
 from typing import TypeVar
 
 from gpuprov.core.capacity import lines, not_over
-from gpuprov.core.cluster import ProviderCluster, stack_names
+from gpuprov.core.cluster import ProviderCluster
 from gpuprov.core.diagnosis import Finding, Papers, View, diagnose
-from gpuprov.core.stackstate import StackState, told
+from gpuprov.core.stackstate import StackState, outputs_of, told
 from gpuprov.core.standing import Standing
 from gpuprov.core.suppliers import departed, shared_clusters
 from gpuprov.engine.deployment import read_state
@@ -157,8 +157,7 @@ class _Look:
 
     def _rest(self, states: tuple[StackState, ...]) -> tuple[StackState, ...]:
         """Read also the stacks that are left of a larger number of shards."""
-        shards = View(cluster=self.cluster, states=states).outputs.shards
-        more = [stack for stack in stack_names(self.cluster.provider, shards) if stack not in self.cluster.stacks]
+        more = self.cluster.left_over(outputs_of(self.cluster, states).shards)
         return (*states, *self._ended(self._start(more)))
 
     def _state(self, stack: str) -> StackState:

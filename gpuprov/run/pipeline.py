@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from gpuprov.core import guard, naming, outputs
-from gpuprov.core.cluster import ProviderCluster, stack_names
+from gpuprov.core.cluster import ProviderCluster
 from gpuprov.core.guard import Confirmed
 from gpuprov.core.ledger import Event, LedgerMark, lost, mark
 from gpuprov.core.observed import ObservedCluster
@@ -174,7 +174,7 @@ def _outputs(
     """Return the combined outputs of a provider's stacks, including stacks left over from a larger shard count."""
     printed = {stack: future.result() for stack, future in reading.items()}
     combined = outputs.read(cluster, printed)
-    more = [stack for stack in stack_names(cluster.provider, combined.shards) if stack not in printed]
+    more = cluster.left_over(combined.shards)
     if not more:
         return combined
     added = _read_stacks(project, more, readers)

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpuprov.core import guard, outputs
-from gpuprov.core.cluster import ProviderCluster, stack_names
+from gpuprov.core.cluster import ProviderCluster
 from gpuprov.core.guard import Confirmed
 from gpuprov.core.ledger import LedgerMark, lost, mark
 from gpuprov.core.observed import ObservedCluster, ObservedTenant
 from gpuprov.core.outputs import StackOutputs
-from gpuprov.core.stackstate import Behind, StackState, Why, award_id_of, behind, ids_of, told
+from gpuprov.core.stackstate import Behind, StackState, Why, award_id_of, behind, ids_of, outputs_of, told
 from gpuprov.engine.aside import set_aside
-from gpuprov.engine.deployment import read_state, with_resources
+from gpuprov.engine.deployment import EMPTY, read_state, with_resources
 from gpuprov.engine.locks import Locks
 from gpuprov.engine.stacks import read_deployment
 from gpuprov.engine.writes import create, remove, write_deployment
@@ -57,7 +57,7 @@ class _Seen:
     setup: StackState
 
     def outputs(self, cluster: ProviderCluster) -> StackOutputs:
-        return outputs.read(cluster, {state.stack: state.outputs for state in self.states})
+        return outputs_of(cluster, self.states)
 
 
 def find(project: Project, cluster: ProviderCluster) -> Recovery:
@@ -87,8 +87,7 @@ def recover(project: Project, cluster: ProviderCluster, confirmed: Recovery, pro
 
 def _look(project: Project, cluster: ProviderCluster, api: KubeApi) -> _Seen:
     states = [read_state(project.root, project.name, stack) for stack in cluster.stacks]
-    shards = outputs.read(cluster, {state.stack: state.outputs for state in states}).shards
-    more = [stack for stack in stack_names(cluster.provider, shards) if stack not in cluster.stacks]
+    more = cluster.left_over(outputs_of(cluster, states).shards)
     states += [read_state(project.root, project.name, stack) for stack in more]
     seen = _Seen(
         observed=with_unlabelled(observe(cluster, api), cluster, told(states)),
@@ -139,7 +138,7 @@ class _Writer:
             before = read_deployment(self.project.root, stack.stack)
         own = self._own(stack)
         if own is None:
-            write_deployment(locks, with_resources(before or {"version": 3, "deployment": {}}, []))
+            write_deployment(locks, with_resources(before or EMPTY, []))
             if stack.stack != self.cluster.setup_stack:
                 remove(locks)
             return
@@ -175,9 +174,7 @@ class _Writer:
         return {
             outputs.UID: self.seen.observed.uid,
             outputs.CONTEXT: self.cluster.context,
-            outputs.SHARDS: max(
-                self.cluster.shards, known.shards
-            ),  # while stacks are left over, one has to tell of them
+            outputs.SHARDS: max(self.cluster.shards, known.shards),  # one has to tell of stacks that are left over
             outputs.PROVIDERS: sorted(known.providers | self.project.by_provider.keys()),
             outputs.LEDGER: known.ledger if has_lost else mark(events).to_json(),
         }

@@ -101,6 +101,19 @@ class Story:
         variables = self.environment | {"GPUPROV_AT": at} | environment
         return Ran(*run_forked(timed(command, at), self.root, variables))
 
+    def start(self, *command: str, at: str = MARCH, stderr: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
+        """Start a command in a session of its own, so that all of its processes can be killed at once."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "gpuprov", *command],
+            cwd=self.root,
+            env=self.environment | {"GPUPROV_AT": at},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
+            text=True,
+            start_new_session=True,
+        )
+
     def ok(self, *command: str, at: str = MARCH) -> Ran:
         ran = self.run(*command, at=at)
         assert ran.code == 0, f"{command}: {ran}"

@@ -5,7 +5,6 @@ import os
 import shlex
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from hashlib import sha256
@@ -180,15 +179,7 @@ def test_a_run_at_work_is_told_and_is_no_finding(story: Story) -> None:
 def test_what_a_killed_run_left_is_finished(story: Story) -> None:
     rows = [LISTED[0].replace(FIRST, f"HPC-2026-8-{number:03d}") for number in range(30)]
     story.edit_list(lambda _: [*LISTED, *rows])
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gpuprov", "up", "--yes", "--provider", KT],
-        cwd=story.root,
-        env=story.environment | {"GPUPROV_AT": MARCH},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    process = story.start("up", "--yes", "--provider", KT)
     eventually(lambda: len(story.world.namespaces(KT)) > len(LISTED) or process.poll() is not None)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -7,8 +7,6 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -315,15 +313,7 @@ def test_one_that_is_killed_is_rerun(granted: Kept) -> None:
         for stack in stacks:
             State(granted, stack).delete()
         before = settled(granted)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "gpuprov", "recover", "--yes", "--provider", KT],
-            cwd=granted.root,
-            env=granted.environment | {"GPUPROV_AT": MARCH},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        process = granted.start("recover", "--yes", "--provider", KT)
         time.sleep(chance.uniform(0.5, 4.0))
         killed += process.poll() is None
         os.killpg(process.pid, signal.SIGKILL)

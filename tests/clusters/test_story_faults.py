@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +15,7 @@ import pytest
 import yaml
 from projects import OTHERS_LOCK, lock_elsewhere
 from sandbox_fixtures import eventually
-from story import MARCH, PROVIDERS, Story, World, make_project, running
+from story import PROVIDERS, Story, World, make_project, running
 
 pytestmark = pytest.mark.sandbox
 
@@ -202,15 +201,7 @@ def test_gpus_of_a_stuck_pod_are_not_given_to_the_next_awardee(story: Story) -> 
 def test_an_interrupted_run_says_so_and_is_finished_by_the_next(story: Story) -> None:
     """Ctrl-C reaches the command and all its children; Pulumi then saves what it knows."""
     story.edit_list(lambda rows: [row.replace(",1,4,KT클라우드,H200,4,", ",1,2,KT클라우드,H200,2,") for row in rows])
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gpuprov", "up", "--yes"],
-        cwd=story.root,
-        env=story.environment | {"GPUPROV_AT": MARCH},
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    process = story.start("up", "--yes", stderr=subprocess.PIPE)
     assert process.stderr is not None
     for line in process.stderr:
         if "applying" in line:

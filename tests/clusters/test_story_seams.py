@@ -369,16 +369,7 @@ def test_two_stacks_of_one_cluster_are_refused(story: Story, tmp_path: Path) -> 
 def test_one_on_the_cluster_at_a_time(story: Story) -> None:
     """Whoever waits names who is at work; a turn that a killed command left is over at once."""
     story.edit_list(lambda rows: [*rows, NEW_ROW])
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gpuprov", "up", "--yes", "--provider", KT],
-        cwd=story.root,
-        env=story.environment | {"GPUPROV_AT": MARCH},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    process = story.start("up", "--yes", "--provider", KT, stderr=subprocess.PIPE)
     assert process.stderr is not None
     for line in process.stderr:
         if "applying" in line:

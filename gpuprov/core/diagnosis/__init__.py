@@ -20,8 +20,8 @@ from gpuprov.i18n import tr, trn
 
 __all__ = ["Finding", "Item", "Kind", "Papers", "Source", "View", "diagnose"]
 
-
 _COMMIT_MESSAGE = "ledger: events"
+_VALIDATE = shlex.join(["gpuprov", "validate"])
 
 
 def diagnose(papers: Papers, views: Sequence[View]) -> list[Finding]:
@@ -36,10 +36,10 @@ def _of_project(papers: Papers) -> Iterator[Finding]:
             "list or ledger are invalid: {number} problems",
             len(papers.problems),
         )
-        yield _found(Kind.FILES, sentence, shlex.join(["gpuprov", "validate"]), papers.problems)
+        yield _found(Kind.FILES, sentence, _VALIDATE, papers.problems)
     if papers.excesses:
         sentence = tr("awards need more GPUs than there are; correct the list, or forfeit or reduce awards")
-        yield _found(Kind.CAPACITY, sentence, shlex.join(["gpuprov", "validate"]), papers.excesses)
+        yield _found(Kind.CAPACITY, sentence, _VALIDATE, papers.excesses)
     for kind, reasons in {Kind.DEPARTED: papers.departed, Kind.SHARED: papers.shared, Kind.LEDGER: papers.lost}.items():
         for reason in reasons:
             yield _found(kind, reason, None)

@@ -76,7 +76,7 @@ def _outrun(view: View, early: Sequence[Outrun]) -> Finding:
         "the cluster's term guard would end {number} award before its term does, at {when}",
         "the cluster's term guard would end {number} awards before their terms do, the first at {when}",
         len(early),
-        when=first.when.astimezone(first.end.tzinfo).isoformat(timespec="minutes"),
+        when=first.when.isoformat(timespec="minutes"),
     )
     return view.found(
         Kind.OUTRUN, sentence, view.command("up"), [Item(name=item.award_id, detail=item.sentence) for item in early]

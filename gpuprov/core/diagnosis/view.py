@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gpuprov.core import outputs
 from gpuprov.core.cluster import ProviderCluster
 from gpuprov.core.diagnosis.finding import Finding, Item, Kind
 from gpuprov.core.observed import ObservedCluster
 from gpuprov.core.outputs import StackOutputs
-from gpuprov.core.stackstate import StackState
+from gpuprov.core.stackstate import StackState, outputs_of
 from gpuprov.core.standing import Standing
 from gpuprov.core.tenant import Desired
 
@@ -59,7 +58,7 @@ class View:
     @property
     def outputs(self) -> StackOutputs:
         """The outputs of the provider's stacks, as far as they could be read, taken together."""
-        return outputs.read(self.cluster, {state.stack: state.outputs for state in self.states})
+        return outputs_of(self.cluster, self.states)
 
     def found(self, kind: Kind, sentence: str, command: str | None, items: Sequence[Item] = ()) -> Finding:
         """Return a finding on this provider."""
