@@ -6,18 +6,21 @@ from pathlib import Path
 import pytest
 from cli_world import PROVIDERS, Api, World
 from loopback import unused_port
+from played_forge import PLATFORMS, Played
+from played_forge import TOKEN as FORGE_TOKEN
 from sandbox_fixtures import eventually
 from service import watching
 
 TOKEN, PASSPHRASE, KEY, PASSWORD = (f"planted-{name}-1f8e" for name in ("token", "passphrase", "key", "password"))
-PLANTED = (TOKEN, PASSPHRASE, KEY, PASSWORD)
+PLANTED = (TOKEN, PASSPHRASE, KEY, PASSWORD, FORGE_TOKEN)
 FORFEIT = "forfeit HPC-2026-1-003 --reason unused --yes"
 KUBECONFIG = "kubeconfig HPC-2026-1-003 --out awardee.kubeconfig"
+STATE = ("doctor", "recover --yes", "unlock --yes")
 COMMANDS = {
-    "answered": ["validate", "plan --markdown", "up --yes", FORFEIT, "status", "show HPC-2026-1-003", "unlock --yes"],
-    "refused": ["plan", "expire --yes", "awards", KUBECONFIG, "setup --yes"],
-    "unreached": ["plan", FORFEIT, "preflight", KUBECONFIG, "unlock --yes"],
-    "malformed": ["plan", "preflight", KUBECONFIG, "setup --yes"],
+    "answered": ["validate", "plan --markdown", "up --yes", FORFEIT, "status", "show HPC-2026-1-003", *STATE],
+    "refused": ["plan", "expire --yes", "awards", KUBECONFIG, "setup --yes", *STATE],
+    "unreached": ["plan", FORFEIT, "preflight", KUBECONFIG, *STATE],
+    "malformed": ["plan", "preflight", KUBECONFIG, "setup --yes", *STATE],
 }
 """What is run, by what becomes of the requests."""
 
@@ -81,6 +84,23 @@ def test_no_command_tells_a_secret(request: pytest.FixtureRequest, where: str, c
     ran = world.run(*command.split(), "-vv")
     assert found(world, ran.out + ran.err) == [], ran
     assert "Traceback" not in ran.err
+
+
+@pytest.mark.parametrize("where", ["answered", "unreached"])
+@pytest.mark.parametrize(("platform", "refusals"), [("github", 0), ("gitlab", 0), ("github", 9)])
+def test_no_step_of_a_pipeline_tells_a_secret(
+    request: pytest.FixtureRequest, where: str, platform: str, refusals: int
+) -> None:
+    world: World = request.getfixturevalue(where)
+    played = Played(fails=[(401, {})] * refusals)
+    with PLATFORMS[platform](played) as variables:
+        world.environment.update(variables)
+        steps = ("check --report reports/one.json", "comment reports", "issue reports")
+        rans = [world.run("ci", *step.split(), "-vv") for step in steps]
+    assert bool(played.comments) == (not refusals)
+    notes = "".join(note["body"] for note in played.comments + played.issues)
+    assert found(world, "".join(ran.out + ran.err for ran in rans) + notes) == [], rans
+    assert "Traceback" not in "".join(ran.err for ran in rans)
 
 
 def test_the_service_tells_no_secret(unreached: World) -> None:
