@@ -19,6 +19,7 @@ from gpuprov.cli.language import language_option
 from gpuprov.cli.screen import say
 from gpuprov.errors import ClusterError, GpuprovError, InputError, PlanRefused, Problem
 from gpuprov.i18n import shown, tr, visible_json
+from gpuprov.load.files import full_disk
 from gpuprov.run import log
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -49,12 +50,21 @@ def reports_errors(command: F) -> F:
         try:
             return command(*args, **kwargs)
         except GpuprovError as error:
-            if kwargs.get("as_json"):
-                print_json(error_json(error))
-            say(error_text(error), err=True)
-            fail(exit_code(error))
+            _end(error, as_json=bool(kwargs.get("as_json")))
+        except OSError as error:
+            full = full_disk(error)
+            if full is None:
+                raise
+            _end(GpuprovError(full), as_json=bool(kwargs.get("as_json")))
 
     return language_option(_log_options(guarded))  # type: ignore[return-value]
+
+
+def _end(error: GpuprovError, *, as_json: bool) -> NoReturn:
+    if as_json:
+        print_json(error_json(error))
+    say(error_text(error), err=True)
+    fail(exit_code(error))
 
 
 def _log_options(command: F) -> F:

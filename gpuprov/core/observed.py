@@ -174,6 +174,7 @@ class ObservedCluster:
     brings, a phrase of the preflight's for each; without it tenants could take more than they were given. ``unfit`` is
     why awardees could not use what they are given, chart or not, likewise. ``turn`` counts the runs that had ended on
     it before it was read (`gpuprov.kube.lease`); None where that is not known; ``actor`` is who had the last of them.
+    ``abandoned`` is set where that one was killed on this machine and has not given its turn back.
     """
 
     provider: str
@@ -183,6 +184,7 @@ class ObservedCluster:
     unfit: tuple[str, ...] = ()
     turn: int | None = None
     actor: str = ""
+    abandoned: bool = False
 
     def with_pods(self, pods: Mapping[str, Mapping[str, int]]) -> ObservedCluster:
         """Return the cluster with what pods hold, in GPUs by namespace and resource; without pods a tenant holds 0."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from threading import Event, Thread
+from typing import NamedTuple
 
 from gpuprov.core.manifests import LEASE
 from gpuprov.core.standing import Standing
@@ -52,18 +53,30 @@ class Turn:
             raise ClusterError(self.provider, "another run has taken over this cluster; rerun the command")
 
 
-def turns(cluster: Target, api: KubeApi) -> tuple[int | None, str]:
-    """Return how many turns have ended on the cluster, None where that cannot be read, and who had the last of them.
+class Turns(NamedTuple):
+    """How many turns have ended on a cluster, None where that cannot be read, and who had the last of them.
+
+    ``abandoned`` is set where a run still has the turn that was killed here: nobody else need wait until it is over.
+    """
+
+    ended: int | None
+    actor: str = ""
+    abandoned: bool = False
+
+
+def turns(cluster: Target, api: KubeApi) -> Turns:
+    """Return what the Lease says of the turns on a cluster. Changes nothing.
 
     Read this before anything else that a decision rests on. Raises ClusterUnreachable where there is no answer.
     """
     answer = api.ask("GET", f"{path(cluster)}/{LEASE}")
     if answer.status == _NOT_FOUND:
-        return 0, ""
+        return Turns(0)
     if answer.status != _OK:
-        return None, ""
-    held = bool(answer.data.get("spec", {}).get("holderIdentity"))
-    return number_of(answer.data) - held, words_of(answer.data)
+        return Turns(None)
+    holder = str(answer.data.get("spec", {}).get("holderIdentity") or "")
+    ended = number_of(answer.data) - bool(holder)
+    return Turns(ended, words_of(answer.data), bool(holder) and holders.is_gone(holder))
 
 
 def read_standing(cluster: Target, api: KubeApi) -> Standing | None:

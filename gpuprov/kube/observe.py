@@ -37,7 +37,7 @@ def observe(cluster: ProviderCluster, api: KubeApi | None = None) -> ObservedClu
     made.
     """
     api = api or KubeApi(cluster)
-    turn, actor = turns(cluster, api)  # first: whoever acts while we read must not go unnoticed
+    seen = turns(cluster, api)  # first: whoever acts while we read must not go unnoticed
     ours = selector(cluster.provider)
     objects: dict[str, dict[tuple[str, str], Live]] = {}
     for namespace in api.list("/api/v1/namespaces", labelSelector=ours):
@@ -54,8 +54,9 @@ def observe(cluster: ProviderCluster, api: KubeApi | None = None) -> ObservedClu
         provider=cluster.provider,
         uid=cluster_uid(cluster, api),
         tenants=tuple(ObservedTenant(namespace=name, objects=theirs) for name, theirs in objects.items()),
-        turn=turn,
-        actor=actor,
+        turn=seen.ended,
+        actor=seen.actor,
+        abandoned=seen.abandoned,
         missing=(*lacking(*read_chart(api), classes), *_unseen(pages)),
         unfit=served(cluster, classes),
     )

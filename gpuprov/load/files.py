@@ -6,7 +6,7 @@ import errno
 from pathlib import Path
 
 from gpuprov.errors import InputError, Problem
-from gpuprov.i18n import tr
+from gpuprov.i18n import Message, tr
 
 MOST_BYTES = 64 * 1024 * 1024
 """The largest file that is read, in bytes: 10,000 awards are 2 MB."""
@@ -31,6 +31,18 @@ def system_reason(error: OSError | ValueError) -> str:
     A ValueError is Python's own refusal of a name that no file can have.
     """
     return str(error) if isinstance(error, ValueError) else _REASONS.get(error.errno or 0, error.strerror or str(error))
+
+
+def full_disk(error: OSError) -> Message | None:
+    """Return what to do where something could not be written for want of room; None for any other error.
+
+    Every command and every process writes somewhere, so this is asked where all errors end.
+    """
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return None
+    if error.filename is None:
+        return tr("a disk is full; make room on it, then rerun the command")
+    return tr("{file}: the disk is full; make room on it, then rerun the command", file=error.filename)
 
 
 def read_bytes(path: Path, name: str | None = None) -> bytes:

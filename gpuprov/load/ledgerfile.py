@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -16,7 +15,7 @@ from gpuprov.core.ledger import EVENT, Event
 from gpuprov.errors import InputError, Problem, Stale
 from gpuprov.i18n import Message, joined, tr
 from gpuprov.load.details import details
-from gpuprov.load.files import system_reason
+from gpuprov.load.files import full_disk, system_reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +124,7 @@ def append_events(path: Path, events: Sequence[Event], known: int) -> tuple[Even
     except OSError as error:
         message = tr("cannot be written ({reason})", reason=system_reason(error))
         remedy = tr("check its permissions and those of its folder")
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if full_disk(error):
             remedy = tr("make room on the disk, then rerun the command")
         raise InputError([Problem(file=str(path), message=message, remedy=remedy)]) from error
     return (*(line.event for line in ledger_lines), *events)

@@ -88,6 +88,7 @@ def _basis(planned: PlanContext, observed: ObservedCluster) -> dict[str, Any]:
         "cluster_uid": observed.uid,
         "origin": planned.origin,
         "turn": observed.turn,
+        "abandoned": observed.abandoned,
         "files": dict(planned.files),
     }
 
@@ -148,7 +149,7 @@ def _reclaim(change: Change) -> Reclaim:
 
 def carry_out(jobs: Sequence[Job], progress: Progress) -> dict[str, Outcome]:
     """Run the jobs and return the outcome of each provider. An interrupt is passed on to all of them."""
-    busy = [job for job in jobs if not job.empty]
+    busy = [job for job in jobs if not job.idle]
     answers = run_all(
         [
             Errand(module="gpuprov.run.worker", message=job, progress=partial(progress, job.cluster.provider))

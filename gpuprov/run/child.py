@@ -24,6 +24,7 @@ from pydantic import BaseModel
 
 from gpuprov.errors import GpuprovError
 from gpuprov.i18n import packed, tr, unpacked
+from gpuprov.load.files import full_disk
 from gpuprov.run import log
 from gpuprov.run.garbage import collect_rarely
 from gpuprov.run.told import BETWEEN_PROCESSES
@@ -135,8 +136,9 @@ def answer(work: Callable[[], BaseModel], failed: Callable[[str], BaseModel]) ->
         outcome = failed(error.message_text)
     except KeyboardInterrupt:
         outcome = failed(tr("interrupted; rerun the same command"))
-    except Exception:  # noqa: BLE001 (a bug in one process must not hide what the others did)
-        outcome = failed(tr("a bug in gpuprov:\n{traceback}", traceback=traceback.format_exc()))
+    except Exception as error:  # noqa: BLE001 (a bug in one process must not hide what the others did)
+        full = full_disk(error) if isinstance(error, OSError) else None
+        outcome = failed(full or tr("a bug in gpuprov:\n{traceback}", traceback=traceback.format_exc()))
     say("outcome", outcome.model_dump(mode="json", context=BETWEEN_PROCESSES))
 
 

@@ -39,9 +39,10 @@ class Job(Message):
     once. ``timeout`` is how many seconds to wait for pods, and again for namespaces.
 
     What the decision is based on is included, to be compared before anything is done: ``turn`` is how many turns had
-    ended on the cluster, ``files`` are the digests of the files. ``over`` are GPUs by model that tenants other than the
-    shrinking ones hold beyond ``tenants``; they are only counted if an award grows. ``unread`` is why the state could
-    not be read: then the job only reclaims. ``purpose`` tells other users what the command is.
+    ended on the cluster, ``files`` are the digests of the files. ``abandoned`` is set where a run that was killed here
+    has not given its turn back. ``over`` are GPUs by model that tenants other than the shrinking ones hold beyond
+    ``tenants``; they are only counted if an award grows. ``unread`` is why the state could not be read: then the job
+    only reclaims. ``purpose`` tells other users what the command is.
     """
 
     root: Path
@@ -54,6 +55,7 @@ class Job(Message):
     origin: Origin
     changed: tuple[str, ...]
     turn: int | None = None
+    abandoned: bool = False
     files: dict[str, str] = {}
     over: dict[str, int] = {}
     unread: Told | None = None
@@ -69,8 +71,13 @@ class Job(Message):
 
     @property
     def empty(self) -> bool:
-        """True if nothing differs: then no process is started."""
+        """True if nothing differs."""
         return not (self.changed or self.reclaim or self.reshard or self.reconnect)
+
+    @property
+    def idle(self) -> bool:
+        """True if nothing differs, and no turn is to be given back either: then no process is started."""
+        return self.empty and not self.abandoned
 
 
 class StackDone(Message):

@@ -230,6 +230,6 @@ def _same(before: Intent, now: Intent) -> bool:
 
     def bare(intent: Intent) -> list[dict[str, Any]]:
         jobs = make_jobs(intent.planned, timeout=1.0, only=intent.only)
-        return [job.model_dump(exclude={"turn", "files", "origin", "over"}) for job in jobs]
+        return [job.model_dump(exclude={"turn", "abandoned", "files", "origin", "over"}) for job in jobs]
 
     return bare(before) == bare(now) and [e.award for e in before.events] == [e.award for e in now.events]

@@ -8,10 +8,11 @@ from typing import Any
 import click
 import pytest
 from cli_project import files, run
+from click.testing import CliRunner
 
 from gpuprov import errors
 from gpuprov.cli import toolchain
-from gpuprov.cli.errors import Exit, error_json, error_text, exit_code
+from gpuprov.cli.errors import Exit, error_json, error_text, exit_code, reports_errors
 
 PROBLEM = errors.Problem(file="a.csv", message="is bad", remedy="mend it")
 PLACED = errors.Problem(file="a.csv", row=3, column="유형", value="4", message="is not a track", remedy="write 1 or 2")
@@ -122,6 +123,19 @@ def test_an_interrupted_installation_is_130_too(root: Path, monkeypatch: pytest.
     monkeypatch.setattr(toolchain, "ensure", interrupted)
     monkeypatch.setattr("gpuprov.cli.toolchain.signal.signal", lambda *_: None)
     assert run("toolchain", "install").exit_code == 130
+
+
+@pytest.mark.parametrize(("path", "told"), [("/dev/full", "a disk is full"), ("/", "")])
+def test_a_full_disk_is_no_bug(path: str, told: str) -> None:
+    @click.command
+    @reports_errors
+    def command() -> None:
+        with Path(path).open("w", encoding="utf-8") as file:
+            file.write("as much as it takes")
+
+    result = CliRunner().invoke(command)
+    assert told in result.stderr
+    assert isinstance(result.exception, SystemExit if told else IsADirectoryError), result
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,11 @@ class World:
         finally:
             write("", datetime.now(UTC), 1)
 
+    def holder(self, provider: str) -> str:
+        """Return who has the turn on a cluster; empty where nobody has."""
+        leases = client.CoordinationV1Api(self.connection(provider))
+        return leases.read_namespaced_lease(LEASE, SYSTEM_NAMESPACE).spec.holder_identity or ""
+
     def clean(self) -> None:
         """Remove what a test left, so that the next one starts with empty clusters."""
         for provider in PROVIDERS:

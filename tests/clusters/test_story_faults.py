@@ -216,6 +216,17 @@ def test_an_interrupted_run_says_so_and_is_finished_by_the_next(story: Story) ->
     story.in_step()
 
 
+def test_a_run_with_nothing_to_do_gives_back_the_turn_of_one_that_was_killed_here(story: Story) -> None:
+    """Pulumi may have finished what the killed run had begun, and then nobody else would take the turn for long."""
+    note = Path(story.environment["XDG_STATE_HOME"]) / "gpuprov" / "turns" / "5ee1d0"
+    note.touch()  # the process that had it locked is gone
+    with story.world.held("kt-cloud", "kim@office/5ee1d0"):
+        assert "kt-cloud: " in story.ok("up", "--yes").err
+        assert story.world.holder("kt-cloud") == ""
+    assert not note.exists()
+    story.in_step()
+
+
 def test_an_orphan_that_no_state_knows_is_swept(story: Story) -> None:
     """As after a kill between the cluster's answer and the saving of the state, for an award that is not wanted."""
     body = story.world.core("kt-cloud").read_namespace(namespace("HPC-2026-1-002"))

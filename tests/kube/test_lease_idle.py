@@ -27,7 +27,7 @@ def test_an_idle_turn_is_not_counted_and_its_holder_is_not_named(server):
         with take_turn(SDS, "gpuprov up", patience=5) as turn:
             assert turns(SDS, server.api)[0] == seen == turn.number - 1
             turn.idle = True
-        assert turns(SDS, server.api) == (seen, f"{holders.words()} (gpuprov forfeit)")
+        assert turns(SDS, server.api)[:2] == (seen, f"{holders.words()} (gpuprov forfeit)")
         assert server.leases.object["spec"]["holderIdentity"] == ""
     with take_turn(SDS, "gpuprov expire", patience=5) as turn:
         assert turn.previous == f"{holders.words()} (gpuprov forfeit)"

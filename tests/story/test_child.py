@@ -14,7 +14,7 @@ from projects import REPOSITORY
 from pydantic import BaseModel
 
 from gpuprov.run import slots
-from gpuprov.run.child import Answer, Errand, run_all
+from gpuprov.run.child import Answer, Errand, answer, run_all
 from gpuprov.run.slots import ENGINES_VARIABLE, engines
 
 ECHO = """
@@ -140,6 +140,19 @@ def test_an_interrupt_that_comes_from_the_terminal_and_from_the_parent_interrupt
     process.send_signal(second)
     assert process.stdout.read() == "tidy\n"
     process.wait(timeout=30)
+
+
+@pytest.mark.parametrize(("path", "told"), [("/dev/full", "a disk is full"), ("/", "a bug in gpuprov")])
+def test_a_full_disk_is_no_bug(path: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def work() -> Word:
+        with Path(path).open("w", encoding="utf-8") as file:
+            file.write("as much as it takes")
+        return Word(word="done")
+
+    answer(work, lambda error: Word(word=error))
+    printed = capsys.readouterr().out
+    assert told in printed
+    assert ("Traceback" in printed) == (told == "a bug in gpuprov")
 
 
 def test_interrupts_are_tested_also_where_the_suite_runs_in_the_background() -> None:

@@ -1,6 +1,7 @@
 """Jobs from a plan: what each provider's process has to do."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,15 @@ def test_outputs_of_another_term_or_model_are_otherwise():
     recorded = {**made.outputs["samsung-sds"].tenants, **outputs}
     made.outputs["samsung-sds"] = StackOutputs(cluster_uid="uid-1", context="samsung-sds", tenants=recorded)
     assert make_jobs(made, timeout=1)[0].changed == ("A", "B")
+
+
+def test_a_job_in_which_nothing_differs_starts_a_process_only_to_give_back_the_turn_of_a_killed_run():
+    listed = ([A], [here("A")])
+    made = planned(*listed)
+    abandoned = replace(made, observed=tuple(replace(each, abandoned=True) for each in made.observed))
+    ((one,), (other,)) = (make_jobs(context, timeout=1) for context in (made, abandoned))
+    assert (one.empty, one.idle) == (True, True)
+    assert (other.empty, other.idle) == (True, False)
 
 
 def test_a_job_may_be_limited_to_some_awards():

@@ -121,7 +121,7 @@ class Round:
 
 
 def _busy(intent: Intent) -> bool:
-    return any(not job.empty for job in make_jobs(intent.planned, timeout=1.0, only=intent.only))
+    return any(not job.idle for job in make_jobs(intent.planned, timeout=1.0, only=intent.only))
 
 
 def _require_done(report: Report) -> None:
