@@ -15,8 +15,8 @@ from gpuprov.core.award import Status
 from gpuprov.core.capacity import MOST_LINES, Excess, lines, not_over, pool_peak
 from gpuprov.errors import PlanRefused
 from gpuprov.i18n import tr, trn
-from gpuprov.load import json_schema
 from gpuprov.load.project import Project, found_root, open_project
+from gpuprov.load.schema import json_schema
 from gpuprov.run.clock import now
 from gpuprov.run.loading import Loaded, load
 

@@ -23,7 +23,7 @@ from gpuprov.i18n import tr
 from gpuprov.kube.client import KubeApi
 from gpuprov.kube.observe import find, observe
 from gpuprov.kube.usage import pods_of, pods_on
-from gpuprov.load import Origin
+from gpuprov.load.awards import Origin
 from gpuprov.run.aside import read_all
 from gpuprov.run.awards import rows_of
 from gpuprov.run.loading import Loaded

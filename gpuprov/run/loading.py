@@ -14,9 +14,10 @@ from gpuprov.core.outputs import Origin
 from gpuprov.core.tenant import Desired, desired_state
 from gpuprov.errors import InputError, PlanRefused, Problem
 from gpuprov.i18n import tr
-from gpuprov.load import Origin as ListOrigin
-from gpuprov.load import load_awards, load_mapping
+from gpuprov.load.awards import Origin as ListOrigin
+from gpuprov.load.awards import load_awards
 from gpuprov.load.ledgerfile import LedgerLine, event_word, read_lines
+from gpuprov.load.mapping import load_mapping
 from gpuprov.load.project import Project, open_project
 from gpuprov.load.source import list_names
 from gpuprov.run.files import digests

@@ -13,7 +13,7 @@ from strategies import JANUARY, award, cluster, excesses, forfeited, histories, 
 
 from gpuprov.core.capacity import MOST_LINES, allocated_over_time, lines, not_over, peak
 from gpuprov.core.ledger import Allocation
-from gpuprov.load import load_awards
+from gpuprov.load.awards import load_awards
 from gpuprov.load.project import open_project
 
 ROOT = Path(__file__).parents[2]

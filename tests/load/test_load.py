@@ -11,7 +11,8 @@ import pytest
 from gpuprov.core.award import Status
 from gpuprov.core.cluster import GpuPool, ProviderCluster
 from gpuprov.errors import InputError
-from gpuprov.load import ColumnMapping, Origin, load_awards, load_mapping
+from gpuprov.load.awards import Origin, load_awards
+from gpuprov.load.mapping import ColumnMapping, load_mapping
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 HEADER = "과제번호,기관명,유형,신청수량(H100),공급사,배정GPU,배정수량,시작일,종료일"

@@ -16,9 +16,9 @@ import pytest
 from test_load import CLUSTERS, GOOD, HEADER, problems, write
 
 from gpuprov.core.award import Award
-from gpuprov.load import json_schema, load_awards
+from gpuprov.load.awards import load_awards
 from gpuprov.load.fields import NAMES
-from gpuprov.load.schema import schema_text
+from gpuprov.load.schema import json_schema, schema_text
 
 DOCS = Path(__file__).parents[2] / "docs"
 COLUMNS = HEADER.split(",")

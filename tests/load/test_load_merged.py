@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from test_load import CLUSTERS, problems
 from test_load_formats import CELLS, COLUMNS
 
-from gpuprov.load import load_awards
+from gpuprov.load.awards import load_awards
 from gpuprov.load.merged import Merged, across, down
 from gpuprov.load.sheetxml import read_marks
 

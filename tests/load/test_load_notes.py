@@ -15,8 +15,8 @@ from test_load import CLUSTERS, GOOD, HEADER, problems, write
 from test_load_formats import CELLS, COLUMNS, LOADED
 
 from gpuprov.errors import InputError
-from gpuprov.load import LoadedList, load_awards
 from gpuprov.load.asides import note_in
+from gpuprov.load.awards import LoadedList, load_awards
 
 MARKS = [
     "※",

@@ -15,7 +15,8 @@ from strategies import JULY
 
 from gpuprov.core.award import Status
 from gpuprov.errors import InputError
-from gpuprov.load import cells, load_awards
+from gpuprov.load import cells
+from gpuprov.load.awards import load_awards
 from gpuprov.load.programme import default_programme, json_schema, read_programme
 from gpuprov.load.project import open_project
 from gpuprov.load.words import Words

@@ -20,7 +20,7 @@ from test_load_formats import AWARD, COLUMNS
 
 from gpuprov.core.award import Award, Status
 from gpuprov.errors import InputError
-from gpuprov.load import load_awards
+from gpuprov.load.awards import load_awards
 from gpuprov.load.fields import NAMES
 from gpuprov.load.text import look
 

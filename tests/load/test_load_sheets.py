@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from test_load import CLUSTERS, GOOD, HEADER, problems, write
 from test_load_formats import CELLS, COLUMNS
 
-from gpuprov.load import Origin, load_awards
+from gpuprov.load.awards import Origin, load_awards
 from gpuprov.load.source import Source, source_of
 
 
