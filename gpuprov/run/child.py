@@ -104,6 +104,7 @@ def tell(line: str) -> None:
 
 
 _PARENT = os.getppid()
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
 def listen() -> str:
@@ -124,13 +125,14 @@ def _interrupt_once() -> None:
         if last - before >= SAME_INTERRUPT_SECONDS:
             raise KeyboardInterrupt
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _INTERRUPTS:
         signal.signal(number, interrupt)
 
 
 def answer(work: Callable[[], BaseModel], failed: Callable[[str], BaseModel]) -> None:
     """Do the work and write its outcome. Errors are part of the outcome, not of the exit code."""
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPTS)
         outcome = work()
     except GpuprovError as error:
         outcome = failed(error.message_text)
@@ -149,13 +151,18 @@ def require_live_parent() -> None:
 
 
 def _start(errand: Errand) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", errand.module],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-    )
+    """Start the process. An interrupt waits until it can end in order: while it imports, it would print a traceback."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", errand.module],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _follow(errand: Errand, process: subprocess.Popen[str]) -> Answer:

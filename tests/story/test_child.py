@@ -113,6 +113,40 @@ def test_an_interrupt_reaches_the_processes_and_starts_no_new_one(log: Path) -> 
     assert log.read_text(encoding="utf-8").split().count("begin") <= 2
 
 
+EARLY = """
+import sys, time
+print("imports", file=sys.stderr, flush=True)
+time.sleep(0.5)
+from pydantic import BaseModel
+from gpuprov.run.child import answer, listen
+class Word(BaseModel):
+    word: str
+listen()
+answer(lambda: time.sleep(60), lambda error: Word(word=error))
+"""
+
+
+def test_an_interrupt_while_a_process_begins_is_told_by_it_and_not_by_a_traceback(log: Path) -> None:
+    (log.parent / "early_errand.py").write_text(EARLY, encoding="utf-8")
+    script = textwrap.dedent("""
+        from pydantic import BaseModel
+        from gpuprov.run.child import Errand, run_all
+        class Word(BaseModel):
+            word: str
+        try:
+            run_all([Errand(module="early_errand", message=Word(word=""), progress=print)])
+        except KeyboardInterrupt:
+            print("interrupted", flush=True)
+    """)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen([sys.executable, "-c", script], start_new_session=True, **pipes)
+    assert process.stderr is not None
+    assert process.stderr.readline() == "imports\n"
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (out, err) == ("interrupted\n", "")
+
+
 TIDY = """
 import time
 from gpuprov.run.child import listen
