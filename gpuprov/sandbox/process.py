@@ -20,13 +20,12 @@ from pathlib import Path
 
 import psutil
 
+from gpuprov.processes import carrying, runs
 from gpuprov.sandbox.files import private_folder
 
 ID_VARIABLE = "GPUPROV_SANDBOX_ID"
 PART_VARIABLE = "GPUPROV_SANDBOX_PART"
 POLL_SECONDS = 0.02
-YOUNG_SECONDS = 2.0
-"""A process up to this age may still be between fork and exec."""
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
 """Processes that this interpreter started: it has to reap them, or they become zombies."""
@@ -92,10 +91,10 @@ def spawn(sandbox_id: str, launch: Launch) -> psutil.Process:
 def find(sandbox_id: str) -> list[Part]:
     """Return every running process of the sandbox. A process whose environment cannot be read is not ours."""
     parts = []
-    for process in psutil.process_iter():
-        part = _part_of(process, sandbox_id)
-        if part is not None:
-            parts.append(part)
+    for process, values in carrying(ID_VARIABLE, sandbox_id):
+        cluster, _, component = values.get(PART_VARIABLE, "").partition("/")
+        if alive(process):
+            parts.append(Part(cluster=cluster, component=component, process=process))
     return parts
 
 
@@ -105,10 +104,7 @@ def alive(process: psutil.Process) -> bool:
     if child is not None and child.poll() is not None:
         _children.pop(process.pid, None)
         return False
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
+    return runs(process)
 
 
 def end(processes: Iterable[psutil.Process], *, grace: float) -> None:
@@ -147,31 +143,6 @@ def tail(log: Path, lines: int = 8, start: int = 0) -> str:
     except OSError:
         return ""
     return "\n".join(line[:400] for line in text.splitlines()[-lines:])
-
-
-def _part_of(process: psutil.Process, sandbox_id: str) -> Part | None:
-    values = _environment_of(process)
-    if values.get(ID_VARIABLE) != sandbox_id or not alive(process):
-        return None
-    cluster, _, component = values.get(PART_VARIABLE, "").partition("/")
-    return Part(cluster=cluster, component=component, process=process)
-
-
-def _environment_of(process: psutil.Process) -> dict[str, str]:
-    """Return a process's environment; empty if we may not read it.
-
-    During `execve` it is empty for a moment, so a young process is read again. Kernel threads are not: they have no
-    executable and no environment.
-    """
-    try:
-        while not (values := process.environ()):
-            age = time.time() - process.create_time()
-            if age > YOUNG_SECONDS or not process.exe() or not alive(process):
-                break
-            time.sleep(POLL_SECONDS)
-    except (psutil.Error, OSError):
-        return {}
-    return values
 
 
 def _signal(processes: Iterable[psutil.Process], number: signal.Signals) -> None:
