@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO
+from uuid import uuid4
 
 from pulumi import automation as auto
 from pulumi.automation.errors import create_command_error
@@ -22,6 +23,7 @@ from gpuprov.core.manifests import TENANT_TYPE
 from gpuprov.engine import environment, stacks
 from gpuprov.engine.chart import declare_chart
 from gpuprov.engine.console import Screen
+from gpuprov.engine.keeper import MARK_VARIABLE, kept
 from gpuprov.engine.locks import Locks, remembered
 from gpuprov.engine.messages import SetUp, StackRun
 from gpuprov.engine.program import declare
@@ -116,7 +118,8 @@ def _run(
 class _Command(auto.PulumiCommand):
     """Runs `pulumi`, and records each process, so that its lock is recognised as stale if it is killed.
 
-    The toolchain has already checked Pulumi's version, so it is not checked again.
+    A keeper beside each sees that it ends in order also where we do not. The toolchain has already checked Pulumi's
+    version, so it is not checked again.
     """
 
     def __init__(self, root: Path, stack_name: str) -> None:
@@ -135,21 +138,27 @@ class _Command(auto.PulumiCommand):
         on_error: auto.OnOutput | None = None,
     ) -> auto.CommandResult:
         """Run one command to its end. Raises auto.CommandError with its stderr, or EngineError without Pulumi."""
-        variables = {**additional_env, "PULUMI_AUTOMATION_API": "true"}
-        process = stacks.launch(["--non-interactive", *args], variables, cwd=cwd)
+        mark = uuid4().hex
+        variables = {**additional_env, "PULUMI_AUTOMATION_API": "true", MARK_VARIABLE: mark}
+        process = stacks.launch(["--non-interactive", *args], variables, cwd=cwd, aside=True)
         lines: list[str] = []
-        with process, remembered(self._root, self._stack_name, process.pid):
+        with process, kept(process, mark), remembered(self._root, self._stack_name, process.pid):
             errors = ThreadPoolExecutor(max_workers=1).submit(_rest_of, process.stderr)
             for line in process.stdout or ():
                 lines.append(line.rstrip())
                 if on_output is not None:
                     on_output(lines[-1])
             process.wait()  # keep the record as long as the process may hold the lock
-        result = auto.CommandResult(stdout="\n".join(lines), stderr=errors.result(), code=process.returncode)
+            result = auto.CommandResult(stdout="\n".join(lines), stderr=errors.result(), code=process.returncode)
+            if result.code < 0:
+                raise self._failed(result)  # it was killed: the record stays, as its lock may
         if result.code:
-            self.how_ended = stacks.how_ended(result.code, result.stdout, result.stderr)
-            raise create_command_error(result)
+            raise self._failed(result)
         return result
+
+    def _failed(self, result: auto.CommandResult) -> auto.CommandError:
+        self.how_ended = stacks.how_ended(result.code, result.stdout, result.stderr)
+        return create_command_error(result)
 
 
 def _rest_of(stream: IO[str] | None) -> str:

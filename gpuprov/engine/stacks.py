@@ -169,9 +169,17 @@ def start(root: Path, stack: str, command: Sequence[str], given: str | None) -> 
 
 
 def launch(
-    arguments: Sequence[str], variables: Mapping[str, str], *, cwd: str | None = None, stdin: int = subprocess.DEVNULL
+    arguments: Sequence[str],
+    variables: Mapping[str, str],
+    *,
+    cwd: str | None = None,
+    stdin: int = subprocess.DEVNULL,
+    aside: bool = False,
 ) -> subprocess.Popen[str]:
-    """Start Pulumi with these environment variables besides our own. Raises EngineError if it is not on PATH."""
+    """Start Pulumi with these environment variables besides our own. Raises EngineError if it is not on PATH.
+
+    ``aside`` is for one that a terminal's Ctrl-C must not reach, because somebody interrupts it (`keeper`).
+    """
     try:
         return subprocess.Popen(
             [PULUMI, *arguments],
@@ -181,6 +189,7 @@ def launch(
             cwd=cwd,
             env={**os.environ, **variables},
             encoding="utf-8",
+            process_group=0 if aside else None,
         )
     except FileNotFoundError as error:
         raise EngineError("pulumi is not on PATH; run `gpuprov toolchain install` or install Pulumi") from error

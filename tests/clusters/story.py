@@ -6,12 +6,13 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
 from forks import run_forked
 from kubernetes import client, config
 from projects import Ran, copy_project, run_command, timed
@@ -26,6 +27,15 @@ MARCH = "2026-03-01T09:00:00+09:00"
 OURS = "app.kubernetes.io/managed-by=gpuprov"
 ROLE = "gpuprov-tenant"
 GPU = "nvidia.com/gpu"
+
+
+def kill_all(process: subprocess.Popen[Any]) -> None:
+    """End a command and everything that it has started at the same instant, as a power cut does."""
+    started = psutil.Process(process.pid)
+    for victim in [started, *started.children(recursive=True)]:
+        with suppress(psutil.NoSuchProcess):
+            victim.kill()
+    process.wait()
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """An award's life with Pulumi's state in a folder, on an S3 server and in PostgreSQL, each of them real."""
 
-import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +9,7 @@ import pytest
 from backends import KINDS, SECRET, Backend, backend
 from projects import OTHERS_LOCK, Ran
 from sandbox_fixtures import eventually
-from story import Story, World, make_project
+from story import Story, World, kill_all, make_project
 
 pytestmark = pytest.mark.sandbox
 
@@ -79,8 +77,7 @@ def test_the_lock_of_a_killed_run_is_removed_by_the_next(granted: Kept) -> None:
     output = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     process = subprocess.Popen(command, cwd=granted.root, env=environment, start_new_session=True, **output)
     eventually(granted.backend.locks)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    kill_all(process)
     assert granted.backend.locks()
     ran = granted.on_it("up", "--yes")
     assert (ran.code, "removing the lock that a killed run left" in ran.err) == (0, True), ran

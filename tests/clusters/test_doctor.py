@@ -3,7 +3,6 @@
 import json
 import os
 import shlex
-import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ import pytest
 from kubernetes import client
 from projects import lock_elsewhere
 from sandbox_fixtures import eventually
-from story import MARCH, Story, World, make_project
+from story import MARCH, Story, World, kill_all, make_project
 
 KT, SDS = "kt-cloud", "samsung-sds"
 JULY = "2026-07-01T00:00:00+09:00"
@@ -181,8 +180,7 @@ def test_what_a_killed_run_left_is_finished(story: Story) -> None:
     story.edit_list(lambda _: [*LISTED, *rows])
     process = story.start("up", "--yes", "--provider", KT)
     eventually(lambda: len(story.world.namespaces(KT)) > len(LISTED) or process.poll() is not None)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    kill_all(process)
     now = found(story)
     assert {code for _, code in now} & {"missing", "drifted", "state-old"}, now
     assert {of["command"].split()[1] for of in now.values()} <= {"up", "unlock", "recover"}

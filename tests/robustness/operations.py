@@ -188,6 +188,7 @@ def name_of(process: psutil.Process) -> str:
 _PARTS = {
     "gpuprov.run.worker": "worker",
     "gpuprov.run.stack": "stack process",
+    "gpuprov.engine.keeper": "keeper",
     "pulumi-language": "language host",
     "pulumi-resource-kubernetes": "Kubernetes provider",
     "-m gpuprov": "gpuprov",
