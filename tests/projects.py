@@ -1,10 +1,13 @@
 """What tests that run commands share: a project, copied out of the repository, and what a command said."""
 
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +56,21 @@ def run_command(
         check=False,
     )
     return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def signalled(process: subprocess.Popen[Any], number: int) -> bool:
+    """Send a signal to a command in a session of its own and to all of its processes; False where it had ended."""
+    with suppress(ProcessLookupError):  # another thread has waited for it since it was asked
+        if process.poll() is None:
+            os.killpg(process.pid, number)
+            return True
+    return False
+
+
+def killed(process: subprocess.Popen[Any]) -> bool:
+    """Kill such a command, as a power cut does; tell whether it was that, and not its own end, that ended it."""
+    signalled(process, signal.SIGKILL)
+    return process.wait() == -signal.SIGKILL
 
 
 def said_besides(text: str) -> str:

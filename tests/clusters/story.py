@@ -129,6 +129,18 @@ class Story:
             start_new_session=True,
         )
 
+    def start_until(self, told: str, *command: str, times: int = 1) -> subprocess.Popen[str]:
+        """Start a command, and return it at the moment when it has told this so many times."""
+        process = self.start(*command, stderr=subprocess.PIPE)
+        assert process.stderr is not None
+        lines = []
+        for line in process.stderr:
+            lines.append(line)
+            times -= told in line
+            if times == 0:
+                return process
+        raise AssertionError(f"{command} has ended with {process.wait()} before: {''.join(lines)}")
+
     def ok(self, *command: str, at: str = MARCH) -> Ran:
         ran = self.run(*command, at=at)
         assert ran.code == 0, f"{command}: {ran}"

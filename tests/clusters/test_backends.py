@@ -1,15 +1,13 @@
 """An award's life with Pulumi's state in a folder, on an S3 server and in PostgreSQL, each of them real."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 from backends import KINDS, SECRET, Backend, backend
-from projects import OTHERS_LOCK, Ran
+from projects import OTHERS_LOCK, Ran, killed
 from sandbox_fixtures import eventually
-from story import Story, World, kill_all, make_project
+from story import Story, World, make_project
 
 pytestmark = pytest.mark.sandbox
 
@@ -72,12 +70,9 @@ def test_an_award_lives_and_ends(granted: Kept) -> None:
 
 def test_the_lock_of_a_killed_run_is_removed_by_the_next(granted: Kept) -> None:
     assert granted.on_it("expire", "--yes", at=JULY).code == 0
-    command = [sys.executable, "-m", "gpuprov", "up", "--yes", "--provider", PROVIDER]
-    environment = granted.environment | {"GPUPROV_AT": "2026-03-01T09:00:00+09:00"}
-    output = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(command, cwd=granted.root, env=environment, start_new_session=True, **output)
+    process = granted.start("up", "--yes", "--provider", PROVIDER)
     eventually(granted.backend.locks)
-    kill_all(process)
+    assert killed(process)
     assert granted.backend.locks()
     ran = granted.on_it("up", "--yes")
     assert (ran.code, "removing the lock that a killed run left" in ran.err) == (0, True), ran

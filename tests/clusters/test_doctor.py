@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 from kubernetes import client
-from projects import lock_elsewhere
+from projects import killed, lock_elsewhere
 from sandbox_fixtures import eventually
-from story import MARCH, Story, World, kill_all, make_project
+from story import MARCH, Story, World, make_project
 
 KT, SDS = "kt-cloud", "samsung-sds"
 JULY = "2026-07-01T00:00:00+09:00"
@@ -180,7 +180,7 @@ def test_what_a_killed_run_left_is_finished(story: Story) -> None:
     story.edit_list(lambda _: [*LISTED, *rows])
     process = story.start("up", "--yes", "--provider", KT)
     eventually(lambda: len(story.world.namespaces(KT)) > len(LISTED) or process.poll() is not None)
-    kill_all(process)
+    assert killed(process)
     now = found(story)
     assert {code for _, code in now} & {"missing", "drifted", "state-old"}, now
     assert {of["command"].split()[1] for of in now.values()} <= {"up", "unlock", "recover"}

@@ -4,9 +4,7 @@ On each backend that teams keep it in: a folder, an S3 server, PostgreSQL.
 """
 
 import json
-import os
 import random
-import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +13,7 @@ from urllib.parse import quote
 
 import pytest
 from backends import DATABASE, KINDS, FileBackend, PostgresBackend, S3Backend, backend
-from projects import Ran
+from projects import Ran, killed
 from sandbox_fixtures import api_of, eventually
 from story import MARCH, World, make_project
 from test_backends import Kept
@@ -308,22 +306,18 @@ def test_one_that_is_killed_is_rerun(granted: Kept) -> None:
     granted.split(KT, 3)
     assert up(granted).code == 0
     stacks = stack_names(KT, 3)
-    killed = 0
-    for _ in range(3):
+    for writes in (1, 2, 3):  # it is killed while it writes this one of the states
         for stack in stacks:
             State(granted, stack).delete()
         before = settled(granted)
-        process = granted.start("recover", "--yes", "--provider", KT)
-        time.sleep(chance.uniform(0.5, 4.0))
-        killed += process.poll() is None
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        with granted.start_until("writing the state of", "recover", "--yes", "--provider", KT, times=writes) as process:
+            time.sleep(chance.uniform(0.0, 0.2))
+            assert killed(process)
         ran = granted.on_it("recover", "--yes")
         assert ran.code == 0, ran
         assert versions(granted) == before
         assert (codes(granted), granted.backend.locks()) == ([], [])
     in_step(granted, *stacks)
-    assert killed
 
 
 @ON_FILES

@@ -6,14 +6,13 @@ A small list keeps them quick: two awards for each provider.
 import json
 import os
 import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import yaml
-from projects import OTHERS_LOCK, lock_elsewhere
+from projects import OTHERS_LOCK, lock_elsewhere, signalled
 from sandbox_fixtures import eventually
 from story import PROVIDERS, Story, World, make_project, running
 
@@ -201,15 +200,10 @@ def test_gpus_of_a_stuck_pod_are_not_given_to_the_next_awardee(story: Story) -> 
 def test_an_interrupted_run_says_so_and_is_finished_by_the_next(story: Story) -> None:
     """Ctrl-C reaches the command and all its children; Pulumi then saves what it knows."""
     story.edit_list(lambda rows: [row.replace(",1,4,KT클라우드,H200,4,", ",1,2,KT클라우드,H200,2,") for row in rows])
-    process = story.start("up", "--yes", stderr=subprocess.PIPE)
-    assert process.stderr is not None
-    for line in process.stderr:
-        if "applying" in line:
-            os.killpg(process.pid, signal.SIGINT)
-            break
-    messages = process.stderr.read()
-    process.stderr.close()
-    assert process.wait() == 130, messages
+    process = story.start_until("applying", "up", "--yes")
+    assert signalled(process, signal.SIGINT)
+    _, messages = process.communicate()
+    assert process.returncode == 130, messages
     assert "rerun the same command" in messages
     story.up()
     assert story.world.quotas("kt-cloud")[namespace("HPC-2026-1-007")] == 2

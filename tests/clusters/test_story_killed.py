@@ -72,6 +72,8 @@ class Fleet:
 
 def kill(process: subprocess.Popen[bytes], chance: random.Random, *, all_of_them: bool) -> str:
     """Kill the whole command, as a power cut does, or one of its processes, and let the others do what they do."""
+    if process.poll() is not None:
+        return "nobody"
     try:
         family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
     except psutil.NoSuchProcess:

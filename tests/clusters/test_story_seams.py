@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from projects import killed
 from sandbox_fixtures import eventually
 from story import MARCH, Story, World, make_project, running
 
@@ -369,13 +370,8 @@ def test_two_stacks_of_one_cluster_are_refused(story: Story, tmp_path: Path) -> 
 def test_one_on_the_cluster_at_a_time(story: Story) -> None:
     """Whoever waits names who is at work; a turn that a killed command left is over at once."""
     story.edit_list(lambda rows: [*rows, NEW_ROW])
-    process = story.start("up", "--yes", "--provider", KT, stderr=subprocess.PIPE)
-    assert process.stderr is not None
-    for line in process.stderr:
-        if "applying" in line:
-            os.killpg(process.pid, 9)
-            break
-    process.communicate()
+    with story.start_until("applying", "up", "--yes", "--provider", KT) as process:
+        assert killed(process)
     ran = story.run("up", "--yes", "--provider", KT)
     assert ran.code == 0, ran
     assert live(story) == expected(NEW)

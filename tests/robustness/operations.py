@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import psutil
 from history import Entry, History
-from projects import timed
+from projects import signalled, timed
 from script import Script, Typed
 from world import World
 
@@ -95,10 +94,7 @@ class Operation:
     def interrupt(self) -> list[str]:
         """Send what a terminal sends on Ctrl-C: SIGINT to everybody in the foreground."""
         names = [name_of(process) for process in self.family()]
-        if self.process is None or self.process.poll() is not None:
-            return []
-        os.killpg(self.process.pid, signal.SIGINT)
-        return names
+        return names if self.process is not None and signalled(self.process, signal.SIGINT) else []
 
     def _command(self) -> list[str]:
         if self.words[0] == "pulumi":
