@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from gpuprov.sandbox.api import Reply
 from isolation.answers import RBAC, WORKS, Outcome, pending, pods_refused, refused, works
@@ -88,12 +89,20 @@ def try_controller(api_group: str, plural: str, spec: Json, gained: Callable[[Aw
         reply = awardee.post(f"{path}/{plural}", {"metadata": {"name": awardee.label}, "spec": spec})
         if not reply.ok:
             return refused(reply)
+        if "schedule" in spec:
+            _let_a_minute_pass(awardee, f"{path}/{plural}/{awardee.label}")
         until(lambda: awardee.failures() or gained(awardee))
         if seen := gained(awardee):
             return works(reply, seen)
         return pods_refused(reply, awardee.failures()[0])
 
     return act
+
+
+def _let_a_minute_pass(awardee: Awardee, path: str) -> None:
+    """Let a CronJob's controller find that the next run is due, instead of waiting for the clock."""
+    before = (datetime.now(UTC) - timedelta(minutes=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    awardee.lab.admin.must(awardee.lab.admin.patch(f"{path}/status", {"status": {"lastScheduleTime": before}}, MERGE))
 
 
 def more_than_awarded(awardee: Awardee) -> str:
