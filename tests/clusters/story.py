@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +27,9 @@ PROVIDERS = ("elice-cloud", "kt-cloud", "samsung-sds")
 MARCH = "2026-03-01T09:00:00+09:00"
 OURS = "app.kubernetes.io/managed-by=gpuprov"
 ROLE = "gpuprov-tenant"
+WHATEVER = ("--allow-teardown", "99", "--allow-change", "99")
+"""Options of a run that brings back what a test began with, whatever the test before has left."""
+
 GPU = "nvidia.com/gpu"
 
 
@@ -70,15 +74,18 @@ class World:
         return {item.metadata.namespace: int(item.spec.hard["requests.nvidia.com/gpu"]) for item in found.items}
 
     @contextmanager
-    def held(self, provider: str, identity: str, seconds_ago: float = 0.0) -> Iterator[None]:
-        """Let somebody have the turn on a cluster, who renewed it so long ago, and give it back in the end."""
+    def held(self, provider: str, identity: str, seconds_ago: float = 0.0, lasts: int = 30) -> Iterator[None]:
+        """Let somebody have the turn on a cluster, who renewed it so long ago, and give it back in the end.
+
+        ``lasts`` is for how many seconds it lasts without being renewed.
+        """
         leases = client.CoordinationV1Api(self.connection(provider))
 
         def write(holder: str, renewed: datetime, seconds: int) -> None:
             spec = {"holderIdentity": holder, "renewTime": renewed.isoformat(), "leaseDurationSeconds": seconds}
             leases.patch_namespaced_lease(LEASE, SYSTEM_NAMESPACE, {"spec": spec})
 
-        write(identity, datetime.now(UTC) - timedelta(seconds=seconds_ago), 30)
+        write(identity, datetime.now(UTC) - timedelta(seconds=seconds_ago), lasts)
         try:
             yield
         finally:
@@ -111,6 +118,11 @@ class Story:
             "PULUMI_HOME": str(self.root / "pulumi-home"),
             "XDG_STATE_HOME": str(self.root / "state-home"),
         }
+
+    def copied(self, root: Path) -> "Story":
+        """Return the same project, with a state of its own that says the same, in another folder."""
+        shutil.copytree(self.root, root)
+        return Story(self.world, root)
 
     def run(self, *command: str, at: str = MARCH, **environment: str) -> Ran:
         variables = self.environment | {"GPUPROV_AT": at} | environment

@@ -20,7 +20,7 @@ import pytest
 import yaml
 from projects import killed
 from sandbox_fixtures import eventually
-from story import MARCH, Story, World, make_project, running
+from story import MARCH, WHATEVER, Story, World, make_project, running
 
 pytestmark = pytest.mark.sandbox
 
@@ -34,16 +34,24 @@ def namespace(award: str) -> str:
     return f"gpu-{award.lower()}"
 
 
-@pytest.fixture
-def story(world: World, tmp_path: Path) -> Iterator[Story]:
-    make_project(tmp_path / "one")
-    made = Story(world, tmp_path / "one")
+@pytest.fixture(scope="module")
+def office(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    root: Path = tmp_path_factory.mktemp("office")
+    make_project(root)
+    made = Story(world, root)
     made.edit_list(lambda rows: [row for row in rows if row.split(",")[0] in FIVE])
     try:
-        made.ok("up", "--yes", "--provider", KT)
         yield made
     finally:
         world.clean()
+
+
+@pytest.fixture
+def story(office: Story, tmp_path: Path) -> Story:
+    """A copy of the project; the cluster is as list and state say, whatever the test before has left."""
+    office.ok("up", "--yes", "--provider", KT, *WHATEVER)
+    assert live(office) == expected()
+    return office.copied(tmp_path / "one")
 
 
 def live(story: Story) -> set[str]:
