@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from story import MARCH, Story, World, make_project
+from story import MARCH, WHATEVER, Story, World, make_project
 
 from gpuprov.core.cluster import stack_names
 from gpuprov.load.project import open_project
@@ -17,17 +17,38 @@ FIRST = 14
 """Awards at KT Cloud in the list of these tests."""
 
 
-@pytest.fixture
-def story(world: World, tmp_path: Path) -> Iterator[Story]:
-    make_project(tmp_path)
-    made = Story(world, tmp_path)
+def project(world: World, root: Path) -> Story:
+    make_project(root)
+    made = Story(world, root)
     made.edit_list(lambda rows: [row for row in rows if "KT클라우드" in row][:FIRST])
     for other in ("samsung-sds", "elice-cloud"):
-        (tmp_path / "stacks" / f"Pulumi.{other}.yaml").unlink()
+        (root / "stacks" / f"Pulumi.{other}.yaml").unlink()
+    return made
+
+
+@pytest.fixture
+def story(world: World, tmp_path: Path) -> Iterator[Story]:
+    """A project of which nothing is on the cluster. Whoever needs it comes first in this file."""
     try:
-        yield made
+        yield project(world, tmp_path / "project")
     finally:
         world.clean()
+
+
+@pytest.fixture(scope="module")
+def office(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    root: Path = tmp_path_factory.mktemp("office")
+    try:
+        yield project(world, root)
+    finally:
+        world.clean()
+
+
+@pytest.fixture
+def granted(office: Story, tmp_path: Path) -> Story:
+    """A copy of a project whose awards are in one stack, and on the cluster, whatever the test before has left."""
+    office.ok("up", "--yes", *WHATEVER)
+    return office.copied(tmp_path / "project")
 
 
 def writes(story: Story) -> dict[str, list[str]]:
@@ -64,22 +85,6 @@ def in_place(story: Story, shards: int) -> None:
     story.in_step(cluster.stacks)
 
 
-def test_changing_the_number_of_shards_moves_state_and_touches_no_tenant(story: Story) -> None:
-    story.up()
-    before = writes(story)
-    assert len(before) == 4 * FIRST
-    for shards in (3, 2, 1):
-        story.split(KT, shards)
-        hand = story.by_hand("preview", KT)
-        assert hand.code != 0
-        assert "which moves it without touching a tenant" in hand.out + hand.err
-        done = story.up()[KT]
-        assert (done["applied"], done["operations"], done["error"]) == ([], {}, None)
-        assert writes(story) == before
-        in_place(story, shards)
-        assert story.up()[KT]["operations"] == {}
-
-
 def test_a_provider_that_begins_with_several_stacks_and_ends(story: Story) -> None:
     story.split(KT, 3)
     assert len(story.up()[KT]["applied"]) == FIRST
@@ -102,8 +107,24 @@ def test_a_provider_that_begins_with_several_stacks_and_ends(story: Story) -> No
     assert story.ok("expire", "--yes", "--json", at=end).data["providers"][0]["operations"] == {}
 
 
-def test_a_forfeiture_right_after_the_number_changed_moves_the_state_too(story: Story) -> None:
-    story.up()
+def test_changing_the_number_of_shards_moves_state_and_touches_no_tenant(granted: Story) -> None:
+    story = granted
+    before = writes(story)
+    assert len(before) == 4 * FIRST
+    for shards in (3, 2, 1):
+        story.split(KT, shards)
+        hand = story.by_hand("preview", KT)
+        assert hand.code != 0
+        assert "which moves it without touching a tenant" in hand.out + hand.err
+        done = story.up()[KT]
+        assert (done["applied"], done["operations"], done["error"]) == ([], {}, None)
+        assert writes(story) == before
+        in_place(story, shards)
+        assert story.up()[KT]["operations"] == {}
+
+
+def test_a_forfeiture_right_after_the_number_changed_moves_the_state_too(granted: Story) -> None:
+    story = granted
     story.split(KT, 2)
     (gone, *_) = awards_of(story, KT)
     done = story.ok("forfeit", gone, "--reason", "gave up", "--yes", "--json", at=MARCH).data["providers"][0]
