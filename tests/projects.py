@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 REPOSITORY = Path(__file__).parents[1]
 
 
@@ -68,8 +70,12 @@ def signalled(process: subprocess.Popen[Any], number: int) -> bool:
 
 
 def killed(process: subprocess.Popen[Any]) -> bool:
-    """Kill such a command, as a power cut does; tell whether it was that, and not its own end, that ended it."""
-    signalled(process, signal.SIGKILL)
+    """Kill a command and all that it has started, as a power cut does; tell whether it had not ended by itself."""
+    with suppress(psutil.NoSuchProcess):
+        command = psutil.Process(process.pid)
+        for victim in [command, *command.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                victim.kill()
     return process.wait() == -signal.SIGKILL
 
 

@@ -7,13 +7,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import psutil
 from forks import run_forked
 from kubernetes import client, config
 from projects import Ran, copy_project, run_command, timed
@@ -31,15 +30,6 @@ WHATEVER = ("--allow-teardown", "99", "--allow-change", "99")
 """Options of a run that brings back what a test began with, whatever the test before has left."""
 
 GPU = "nvidia.com/gpu"
-
-
-def kill_all(process: subprocess.Popen[Any]) -> None:
-    """End a command and everything that it has started at the same instant, as a power cut does."""
-    started = psutil.Process(process.pid)
-    for victim in [started, *started.children(recursive=True)]:
-        with suppress(psutil.NoSuchProcess):
-            victim.kill()
-    process.wait()
 
 
 @dataclass(frozen=True)
