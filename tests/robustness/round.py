@@ -52,6 +52,7 @@ class Round:
             world.use(script, before=True)
             self.must(("up", "--yes", *EVERYTHING, "--accept-ledger"), script.then)
         self._pods()
+        world.make_room()
         world.backups = [*world.backups[-1:], world.backend.dump()]
         ledger = world.folder.ledger.decode()
         world.observer.begin(self.history)

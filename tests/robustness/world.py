@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -102,6 +103,11 @@ class World:
     def certificate(self, valid: timedelta) -> Pair:
         """Issue a certificate for gpuprov's identity that expires after ``valid``."""
         return self.authority.client(*IDENTITIES["gpuprov"], valid=valid)
+
+    def make_room(self) -> None:
+        """Remove what Pulumi keeps of each update for ever: it would fill the operators' disk, which is small."""
+        for name in ("history", "backups"):
+            shutil.rmtree(self.disk / "state" / ".pulumi" / name, ignore_errors=True)
 
     def use(self, script: Script, *, before: bool = False) -> None:
         """Let the project have the list and the stacks of a round, or of the one before."""
