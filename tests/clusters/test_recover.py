@@ -109,7 +109,6 @@ def granted(kept: Kept) -> Kept:
     kept.split(KT, 1)
     lists(kept, {1: 1, 2: 2, 3: 4})
     assert up(kept).code == 0
-    assert codes(kept) == []
     return kept
 
 
@@ -158,13 +157,13 @@ def versions(kept: Kept) -> Versions:
 
 def settled(kept: Kept) -> Versions:
     """The versions once the cluster's own controllers have nothing left to write."""
-    last: Versions = {}
+    last = versions(kept)
 
     def same() -> bool:
         nonlocal last
-        before, last = last, versions(kept)
         time.sleep(1.0)
-        return bool(last) and before == last
+        before, last = last, versions(kept)
+        return before == last
 
     eventually(same)
     return last
@@ -189,8 +188,10 @@ def codes(kept: Kept, at: str = MARCH) -> list[str]:
 def in_step(kept: Kept, *stacks: str, refresh: bool = False) -> None:
     """Doctor finds nothing, and Pulumi neither, by its state alone or by what it reads itself."""
     assert codes(kept) == []
+    # What the cluster has is the same on every backend.
+    refreshing = refresh and isinstance(kept.backend, FileBackend)
     for stack in stacks or (KT,):
-        for options in ((), ("--refresh",)) if refresh else ((),):
+        for options in ((), ("--refresh",)) if refreshing else ((),):
             ran = kept.by_hand("preview", stack, "--expect-no-changes", *options)
             assert ran.code == 0, ran.out[-2500:] + ran.err
     assert kept.on_it("recover", "--json").data == {"recovered": {}, "failed": {}}  # nothing left to ask about
@@ -306,7 +307,8 @@ def test_one_that_is_killed_is_rerun(granted: Kept) -> None:
     granted.split(KT, 3)
     assert up(granted).code == 0
     stacks = stack_names(KT, 3)
-    for writes in (1, 2, 3):  # it is killed while it writes this one of the states
+    every = isinstance(granted.backend, FileBackend)
+    for writes in (1, 2, 3) if every else (2,):  # it is killed while it writes this one of the states
         for stack in stacks:
             State(granted, stack).delete()
         before = settled(granted)
