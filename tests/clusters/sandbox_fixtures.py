@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from gpuprov.sandbox import A100, COMPONENTS, H100, ClusterSpec, NodePool, Sandbox
+from gpuprov.sandbox import A100, COMPONENTS, H100, ClusterSpec, NodePool, Sandbox, process
 from gpuprov.sandbox.api import Api, Reply
 from gpuprov.sandbox.state import State, load
 
@@ -48,19 +48,23 @@ def while_up(sandbox: Sandbox) -> Iterator[Sandbox]:
     """Start a sandbox for as long as the block lasts, or until this process is killed.
 
     The clusters' processes outlive it, so another process waits for a word from here, and ends them if the pipe closes
-    without one. It is told the sandbox's id too: another run of pytest may have deleted the folder by then, because
-    pytest keeps those of the last three runs.
+    without one. It is told the sandbox's id, and we end by that too what runs: another run of pytest may have deleted
+    the folder by then, because pytest keeps those of the last three runs.
     """
     command = [sys.executable, "-c", _ENDER, str(sandbox.root)]
     ender = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, start_new_session=True)
+    sandbox_id = ""
     try:
         sandbox.up()
+        sandbox_id = state_of(sandbox).sandbox_id
         assert ender.stdin
-        ender.stdin.write(f"{state_of(sandbox).sandbox_id}\n")
+        ender.stdin.write(f"{sandbox_id}\n")
         ender.stdin.flush()
         yield sandbox
     finally:
         sandbox.down()
+        if sandbox_id:
+            process.end_all(sandbox_id)
         ender.communicate(_DOWN)
 
 
