@@ -177,6 +177,8 @@ def _read_clusters(
 def _read_cluster(path: Path, project: str, terms: Terms, problems: list[Problem]) -> ProviderCluster | None:
     """Read one stack's cluster; a stack of ours without ``<project>:cluster`` is not a provider's and is left out."""
     provider = path.name.removeprefix("Pulumi.").removesuffix(".yaml")
+    if "." in provider and _is_empty(path):
+        return None  # Pulumi made it for one more stack of a provider's, and was killed, or met a full disk
     config = _mapping(_read_yaml(path, problems).get("config"))
     setting = f"{project}:cluster"
 
@@ -205,6 +207,13 @@ def _read_cluster(path: Path, project: str, terms: Terms, problems: list[Problem
             if place not in dates:
                 wrong(place, detail.value, detail.message, detail.remedy)
         return None
+
+
+def _is_empty(path: Path) -> bool:
+    try:
+        return path.stat().st_size == 0
+    except OSError:  # reading it says why
+        return False
 
 
 def _dates(value: object, place: str) -> Iterator[tuple[str, date]]:

@@ -52,6 +52,16 @@ def test_the_repositorys_own_project():
     assert own.ledger == ROOT / "examples/ledger.jsonl"
 
 
+@pytest.mark.parametrize(("name", "refused"), [("sds.1", False), ("sds.setup", False), ("kt", True)])
+def test_an_empty_file_of_a_stack_without_settings_hinders_nobody(tmp_path, name, refused):
+    """Pulumi leaves it where it meets a full disk, or is killed, while it makes the stack."""
+    root = project(tmp_path, **{"sds": STACK, name: ""})
+    if refused:
+        assert [problem.message for problem in problems(open_project, root)] == ["is not a mapping"]
+    else:
+        assert list(open_project(root).by_provider) == ["sds"]
+
+
 def test_settings_may_be_bare_values_or_declarations(tmp_path):
     bare = MAIN.replace("{default: [a.csv]}", "[x.csv, y.csv]\n  ledger: {value: l.jsonl, default: m.jsonl}")
     read = open_project(project(tmp_path, bare + "  gpuprov:columns: columns.yaml\n"))
