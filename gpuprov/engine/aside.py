@@ -6,23 +6,22 @@ more. In a folder a copy stays for good.
 
 from __future__ import annotations
 
-import json
 import shutil
 from hashlib import sha256
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from gpuprov.engine import stacks
+from gpuprov.engine.folder import backend_url, path_of
 from gpuprov.errors import EngineError
 
 
 def set_aside(root: Path, project: str, stack: str) -> str:
     """Keep the damaged state of a stack; return where it will be once the state is written anew. Raises EngineError."""
-    backend = str(json.loads(stacks.whoami(root)).get("url") or "")
+    backend = backend_url(root)
     folder = f".pulumi/stacks/{project}"
-    if not backend.startswith("file://"):
+    if (base := path_of(backend)) is None:
         return f"{stacks.without_password(backend).partition('?')[0]}/{folder}/{stack}.json.bak"
-    path = Path(unquote(urlsplit(backend).netloc + urlsplit(backend).path)).expanduser() / folder
+    path = base / folder
     try:
         kept = [_kept(file) for name in ("json", "json.gz", "json.zst") if (file := path / f"{stack}.{name}").is_file()]
     except OSError as error:

@@ -205,6 +205,8 @@ def remove_locks(root: Path, stack: str, locked: StackLocked) -> None:
                     f"remove it: delete {lock.url}, and rerun the command"
                 ) from error
             Path(unquote(urlsplit(lock.url).path)).unlink(missing_ok=True)
+        for file in locked.files:
+            file.unlink(missing_ok=True)
 
 
 def _attempt(run: Callable[[], None]) -> StackLocked | None:

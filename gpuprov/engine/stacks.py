@@ -123,8 +123,13 @@ _REMEDIES = {
 class StackLocked(EngineError):
     """Pulumi did not start because the stack is locked; the message is Pulumi's own and names the locks.
 
-    It names none where a lock was cut off while it was written, as on a full disk: Pulumi fails to read that.
+    It names none where a lock was cut off while it was written, as on a full disk: Pulumi fails to read that. ``files``
+    are such locks of a stack that does not exist, of which Pulumi's own commands do not tell.
     """
+
+    def __init__(self, message: str, files: tuple[Path, ...] = ()) -> None:
+        super().__init__(message)
+        self.files = files
 
 
 def says_locked(errors: str) -> bool:

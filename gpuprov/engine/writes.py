@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from gpuprov.engine.folder import backend_url, path_of
 from gpuprov.engine.locks import Locks, remembered
 from gpuprov.engine.stacks import StackLocked, StateDamaged, answer, read_outputs, start
 from gpuprov.errors import EngineError
@@ -35,17 +36,38 @@ def write_deployment(locks: Locks, deployment: Mapping[str, Any]) -> None:
     _write(locks, "stack", "import", given=json.dumps(deployment, ensure_ascii=False))
 
 
-def locked(root: Path, stack: str) -> StackLocked | None:
-    """Return what Pulumi says of the locks on a stack; None where there is none, or no such stack.
+def locked(root: Path, project: str, stack: str) -> StackLocked | None:
+    """Return what Pulumi says of the locks on a stack; None where there is none.
 
-    Raises EngineError.
+    Of a stack that does not exist only locks that were cut off are found, and only in a folder. Raises EngineError.
     """
     try:
         if read_outputs(root, stack) is None:
-            return None
+            return _cut_off(root, project, stack)
     except StateDamaged:
         pass  # it is there, and may be locked
     return lock_on(root, stack)
+
+
+def _cut_off(root: Path, project: str, stack: str) -> StackLocked | None:
+    """Return the locks of a stack that does not exist which nobody can read, as a full disk leaves them.
+
+    Pulumi would stumble over them when it makes the stack; asked to make it where there are none, it would make it.
+    """
+    folder = path_of(backend_url(root))
+    locks = () if folder is None else (folder / ".pulumi/locks/organization" / project / stack).glob("*")
+    files = tuple(sorted(file for file in locks if not _is_json(file)))
+    return StackLocked(f"{stack}: {len(files)} locks were cut off while they were written", files) if files else None
+
+
+def _is_json(file: Path) -> bool:
+    try:
+        json.loads(file.read_bytes())
+    except FileNotFoundError:
+        return True  # it was given back meanwhile
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def lock_on(root: Path, stack: str) -> StackLocked | None:

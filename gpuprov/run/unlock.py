@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from gpuprov.core.cluster import ProviderCluster
 from gpuprov.engine.locks import Lock, locks_of, remove_locks
@@ -47,14 +46,14 @@ def find_locks(project: Project, cluster: ProviderCluster) -> Found:
     gone = standing.holder if standing is not None and standing.gone else ""
     with take_turn(cluster, _PURPOSE, patience=until_over(standing), api=api) as turn:
         turn.idle = True
-        found = _locked(project.root, cluster)
+        found = _locked(project, cluster)
         return Found(provider=cluster.provider, locks=_by_stack(found), last_good_run=turn.last_good_run, freed=gone)
 
 
 def remove(project: Project, cluster: ProviderCluster, confirmed: Found) -> None:
     """Remove the locks that were found. Raises what `find_locks` raises, and Stale where there are others by now."""
     with take_turn(cluster, _PURPOSE, patience=0.0) as turn:
-        found = _locked(project.root, cluster)
+        found = _locked(project, cluster)
         if _by_stack(found) != confirmed.locks:
             turn.idle = True
             raise Stale(
@@ -66,8 +65,8 @@ def remove(project: Project, cluster: ProviderCluster, confirmed: Found) -> None
         turn.good = True
 
 
-def _locked(root: Path, cluster: ProviderCluster) -> dict[str, StackLocked]:
-    complaints = {stack: locked(root, stack) for stack in cluster.stacks}
+def _locked(project: Project, cluster: ProviderCluster) -> dict[str, StackLocked]:
+    complaints = {stack: locked(project.root, project.name, stack) for stack in cluster.stacks}
     return {stack: complaint for stack, complaint in complaints.items() if complaint is not None}
 
 

@@ -20,6 +20,9 @@ from gpuprov.errors import EngineError
 pytestmark = pytest.mark.sandbox
 
 
+PROJECT = "gpuprov"
+
+
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project whose user has selected a stack of her own."""
@@ -160,16 +163,16 @@ def test_the_lock_of_a_pulumi_that_was_killed_at_work_is_removed_by_the_next(
 
 def test_a_lock_of_another_machine_is_named_with_its_age_and_only_removed_when_asked(root: Path) -> None:
     locks = Locks(root=root, stack="kt-cloud", patience=1.0, progress=print)
-    assert locked(root, "kt-cloud") is None  # no such stack yet
+    assert locked(root, PROJECT, "kt-cloud") is None  # no such stack yet
     create(locks)
     write(locks)
     before = stacks.read_deployment(root, "kt-cloud")
-    assert locked(root, "kt-cloud") is None
+    assert locked(root, PROJECT, "kt-cloud") is None
     assert stacks.read_deployment(root, "kt-cloud") == before
     lock = lock_elsewhere(root.parent / "state", "kt-cloud")
     with pytest.raises(EngineError, match=rf"{re.escape(OTHERS_LOCK)} holds the stack's lock; .*gpuprov unlock"):
         write(locks)
-    complaint = locked(root, "kt-cloud")
+    complaint = locked(root, PROJECT, "kt-cloud")
     assert complaint is not None
     (found,) = locks_of(str(complaint))
     assert (found.user, found.host, found.pid) == ("lee", "night-shift", 4711)
@@ -177,6 +180,25 @@ def test_a_lock_of_another_machine_is_named_with_its_age_and_only_removed_when_a
     remove_locks(root, "kt-cloud", complaint)
     assert not lock.exists()
     write(locks)
+
+
+def test_a_lock_that_was_cut_off_while_a_stack_was_made_is_found_and_removed_when_asked(root: Path) -> None:
+    locks = Locks(root=root, stack="kt-cloud.1", patience=1.0, progress=print)
+    cut = lock_elsewhere(root.parent / "state", "kt-cloud.1")
+    complete = cut.read_text(encoding="utf-8")
+    assert locked(root, PROJECT, "kt-cloud.1") is None  # somebody's: it is told, with its name, when the stack is made
+    cut.write_text("", encoding="utf-8")
+    with pytest.raises(EngineError, match=r"cut off while it was written.*gpuprov unlock"):
+        create(locks)
+    complaint = locked(root, PROJECT, "kt-cloud.1")
+    assert complaint is not None
+    assert complaint.files == (cut,)
+    cut.with_name("other.json").write_text(complete, encoding="utf-8")
+    remove_locks(root, "kt-cloud.1", complaint)
+    assert [file.name for file in cut.parent.iterdir()] == ["other.json"]
+    cut.with_name("other.json").unlink()
+    create(locks)
+    assert locked(root, PROJECT, "kt-cloud.1") is None
 
 
 @pytest.mark.parametrize("by_up", [False, True])
@@ -191,8 +213,8 @@ def test_a_lock_that_was_cut_off_while_it_was_written_is_told_and_only_removed_w
     cut.write_text("", encoding="utf-8")
     with pytest.raises(EngineError, match=r"cut off while it was written.*gpuprov unlock"):
         up(root, "kt-cloud", exists=True) if by_up else write(locks)
-    complaint = locked(root, "kt-cloud")
+    complaint = locked(root, PROJECT, "kt-cloud")
     assert complaint is not None
     assert cut.exists()
     remove_locks(root, "kt-cloud", complaint)
-    assert locked(root, "kt-cloud") is None
+    assert locked(root, PROJECT, "kt-cloud") is None
