@@ -79,8 +79,13 @@ def how_ended(code: int, output: str, errors: str) -> str:
             "the same command, and see `dmesg` if it happens again"
         )
     said = errors.strip() or output.strip()
+    if panic := _PANIC.search(said):
+        return f"Pulumi crashed, which is a bug of Pulumi's ({panic[1]}); rerun the same command"
     return "\n".join(said.splitlines()[-_LAST_LINES:]) or f"Pulumi ended with code {code} and said nothing"
 
+
+_PANIC = re.compile(r"^panic: (.+)$", re.MULTILINE)
+"""How a program in Go begins to tell of its own bug; the stack of every goroutine follows."""
 
 _LAST_LINES = 20
 """How many lines of a long output are passed on: the reason is at its end."""

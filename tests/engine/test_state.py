@@ -123,6 +123,10 @@ def test_how_pulumi_ended_is_told_from_what_it_said_last():
     assert "Pulumi was ended by signal 9; unless" in stacks.how_ended(-9, "", "a word")
     assert stacks.how_ended(255, "out", " error: full\n") == "error: full"
     assert stacks.how_ended(255, "\n".join(map(str, range(90))), "").splitlines() == [*map(str, range(70, 90))]
+    panic = "panic: runtime error: invalid memory address\n[signal SIGSEGV]\n\ngoroutine 1 [running]:\n" + "at\n" * 99
+    assert stacks.how_ended(2, "out", f"warning\n{panic}") == (
+        "Pulumi crashed, which is a bug of Pulumi's (runtime error: invalid memory address); rerun the same command"
+    )
     assert stacks.how_ended(3, "", "") == "Pulumi ended with code 3 and said nothing"
 
 

@@ -79,7 +79,7 @@ def words_of(text: str) -> str:
 
 _TELLING = (
     r"^- (.+)",
-    r'^"error": "(.+)"',
+    r'^"(?:error|message)": "(\S+ .+)"',
     r"ERROR (?:failed: |not read: )?(.+)",
     r"^error: (.+)",
     r"^\S+ failed: (.+)",
@@ -92,7 +92,7 @@ LONGEST = 160
 
 
 def _plain(text: str) -> str:
-    return text.replace("|", "\\|").replace("`", "'")
+    return re.sub(r"(?:\\[nt]|\s)+", " ", text).replace("|", "\\|").replace("`", "'")
 
 
 def main() -> None:
