@@ -21,13 +21,15 @@ from gpuprov.core.outputs import TENANTS, StackOutputs, summary
 class StackState:
     """The state of one stack. ``outputs`` are None where there is no stack, and empty before its first run.
 
-    ``awards`` are those whose namespace it has, ``pending`` the operations that Pulumi has begun and not ended.
-    ``damaged`` is what Pulumi says of a state that it cannot read; then nothing else is known.
+    ``awards`` are those whose namespace it has, ``bare`` those of which it has entries without one, ``pending`` the
+    operations that Pulumi has begun and not ended. ``damaged`` is what Pulumi says of a state that it cannot read; then
+    nothing else is known.
     """
 
     stack: str
     outputs: Mapping[str, Any] | None = None
     awards: frozenset[str] = frozenset()
+    bare: frozenset[str] = frozenset()
     pending: tuple[str, ...] = ()
     damaged: str = ""
 
@@ -39,7 +41,7 @@ class StackState:
     @property
     def told(self) -> frozenset[str]:
         """The awards that it knows in any way."""
-        return self.awards | self.recorded.keys()
+        return self.awards | self.bare | self.recorded.keys()
 
 
 class Why(StrEnum):

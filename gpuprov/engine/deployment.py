@@ -111,16 +111,18 @@ def read_state(root: Path, project: str, stack: str) -> StackState:
 
 
 def state_of(stack: str, project: str, deployment: Deployment) -> StackState:
-    """Return what a stack's deployment has of awards: of one whose namespace is missing it has nothing."""
+    """Return what a stack's deployment has of awards."""
     part = Part(stack, project, resources_of(deployment))
     pending = (deployment["deployment"] or {}).get("pending_operations") or ()
+    whole = frozenset(
+        award_id
+        for award_id, resources in part.awards.items()
+        if any(resource["type"] == NAMESPACE_TYPE for resource in resources)
+    )
     return StackState(
         stack=stack,
         outputs=(part.root or {}).get("outputs") or {},
-        awards=frozenset(
-            award_id
-            for award_id, resources in part.awards.items()
-            if any(resource["type"] == NAMESPACE_TYPE for resource in resources)
-        ),
+        awards=whole,
+        bare=frozenset(part.awards.keys() - whole),
         pending=tuple(f"{operation['type']} {operation['resource']['urn']}" for operation in pending),
     )

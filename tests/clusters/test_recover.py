@@ -19,6 +19,7 @@ from story import MARCH, World, make_project
 from test_backends import Kept
 
 from gpuprov.core.cluster import stack_names
+from gpuprov.core.manifests import TENANT_TYPE
 
 pytestmark = pytest.mark.sandbox
 
@@ -289,6 +290,21 @@ def test_what_is_not_as_list_and_ledger_want_it_is_left_to_the_next_run(granted:
     assert sorted(codes(granted)) == ["drifted", "unwanted"]
     assert up(granted).code == 0
     assert granted.world.quotas(KT) == {namespace(1): 1, namespace(2): 2}
+    in_step(granted)
+
+
+@ON_FILES
+def test_entries_that_an_old_state_has_left_are_found_and_removed(granted: Kept) -> None:
+    """It came back between a run's look at the outputs and Pulumi's own: the outputs are right, and do not tell."""
+    state = json.loads(State(granted).read())
+    resources = state["checkpoint"]["latest"]["resources"]
+    component = next(resource for resource in resources if resource["type"] == TENANT_TYPE)
+    name = component["urn"].rpartition("::")[2]
+    resources.append(json.loads(json.dumps(component).replace(name, award(99))))
+    State(granted).write(json.dumps(state))
+    assert codes(granted) == ["state-old"]
+    (done,) = recovered(granted)
+    assert (done["was"], done["added"], done["removed"]) == ("old", [], [award(99)])
     in_step(granted)
 
 

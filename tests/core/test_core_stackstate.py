@@ -104,6 +104,15 @@ def test_what_the_outputs_alone_tell_counts_as_known():
     assert (stack.why, stack.gone) == (Why.OLD, ("HPC-1",))
 
 
+def test_entries_without_a_namespace_are_old_where_no_award_is_left():
+    """As after an old state that came back between a run's look at the outputs and Pulumi's own."""
+    state = StackState(stack="samsung-sds", outputs={"tenants": {}}, bare=frozenset({"HPC-1"}))
+    (stack,) = behind(TWO, seen(TWO), [state])
+    assert (stack.why, stack.gone) == (Why.OLD, ("HPC-1",))
+    (there,) = behind(TWO, seen(TWO, live(tenant("HPC-1", where=TWO), TWO)), [state])
+    assert (there.unknown, there.gone) == (("HPC-1",), ())
+
+
 def test_a_damaged_state_is_the_same_one_whatever_pulumi_says_of_it():
     """It need not say the same twice, and recover would find another state than it has shown."""
     said = [behind(TWO, seen(TWO), [StackState(stack="samsung-sds", damaged=place)]) for place in ("here", "there")]
